@@ -1,0 +1,23 @@
+# Short names for what contributors do; each line can be typed by hand as well.
+
+.PHONY: try test check fix
+
+try:
+	./try.sh
+
+test:
+	./test.sh
+
+# Reads only.
+check:
+	.venv/bin/ruff check --config pyproject.toml .
+	.venv/bin/ruff format --config pyproject.toml --check .
+	.venv/bin/shfmt -i 2 -d *.sh .ci/run '{{cookiecutter.project_slug}}'
+	.venv/bin/shellcheck -x *.sh .ci/run '{{cookiecutter.project_slug}}'/*.sh
+	.venv/bin/mypy tests local_extensions.py
+	cd '{{cookiecutter.project_slug}}' && ../.venv/bin/mypy --strict migrations
+
+fix:
+	.venv/bin/ruff check --config pyproject.toml --fix .
+	.venv/bin/ruff format --config pyproject.toml .
+	.venv/bin/shfmt -i 2 -w *.sh .ci/run '{{cookiecutter.project_slug}}'

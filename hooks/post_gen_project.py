@@ -1,0 +1,17 @@
+"""Adds the apps that were asked for, by the code of ./add_app.sh; removes the other CI files."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+APPS = """{{ cookiecutter.__apps }}"""
+CI = """{{ cookiecutter.ci }}"""
+
+subprocess.run(
+    [sys.executable, "migrations/add_app.py", *APPS.split()], check=True, stdout=subprocess.DEVNULL
+)
+if CI != "github":
+    shutil.rmtree(".github")
+if CI != "gitlab":
+    Path(".gitlab-ci.yml").unlink()

@@ -1,0 +1,46 @@
+"""Fixtures: projects to run, and databases for them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url
+
+from project import Project, bake
+from servers import Database, new_database
+
+
+@pytest.fixture(name="bake")
+def bake_here(tmp_path: Path) -> Callable[..., Project]:
+    """Bake a project in the test's own folder: `bake(apps="users", database="mysql")`."""
+    return lambda **answers: bake(tmp_path, **answers)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """The default project: users and books, in one SQLite database."""
+    return bake(tmp_path)
+
+
+@pytest.fixture
+def postgresql() -> Iterator[Database]:
+    """An empty PostgreSQL database."""
+    with new_database("postgresql") as database:
+        yield database
+
+
+@pytest.fixture
+def mysql() -> Iterator[Database]:
+    """An empty MariaDB or MySQL database."""
+    with new_database("mysql") as database:
+        yield database
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database of each kind in turn; give its `text` to a project as DATABASE_URL."""
+    if request.param == "sqlite":
+        yield Database(make_url(f"sqlite:///{tmp_path}/database.db"))
+    else:
+        with new_database(request.param) as database:
+            yield database

@@ -1,0 +1,151 @@
+"""A project baked from the template, and what a user does with it."""
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cookiecutter.main import cookiecutter
+
+TEMPLATE = Path(__file__).resolve().parents[1]
+
+# The environment in which projects run: one with their dependencies, at the newest versions.
+NEWEST = Path(sys.prefix)
+OLDEST = TEMPLATE / ".venv-oldest"
+
+
+@dataclass
+class Project:
+    """A baked project; `run` starts its scripts as its user would."""
+
+    path: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    """Environment variables for every run, such as DATABASE_URL."""
+    venv: Path = NEWEST
+    """The virtual environment that is active."""
+
+    def start(
+        self, *command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> "subprocess.Popen[str]":
+        """Start a command in the project's folder and do not wait for it."""
+        return subprocess.Popen(
+            command,
+            cwd=cwd or self.path,
+            env=self._env(env),
+            text=True,
+            encoding="utf-8",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def run(
+        self,
+        *command: str,
+        status: int | None = 0,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a command in the project's folder; fail unless it ends with the exit status.
+
+        A status of None accepts any, for callers that look themselves.
+        """
+        with self.start(*command, cwd=cwd, env=env) as process:
+            out, err = process.communicate()
+        done = subprocess.CompletedProcess(command, process.returncode, out, err)
+        if status is not None and done.returncode != status:
+            raise AssertionError(
+                f"{' '.join(command)} ended with {done.returncode}, not {status}\n{out}\n{err}"
+            )
+        return done
+
+    def generate(self, *arguments: str) -> str:
+        """Run ./generate.sh and return what it printed."""
+        return self.run("./generate.sh", *arguments).stdout
+
+    def migrate(self, *arguments: str) -> str:
+        """Run ./migrate.sh and return what it printed."""
+        return self.run("./migrate.sh", *arguments).stdout
+
+    def migrations(self, *arguments: str) -> str:
+        """Run `python -m migrations` and return what it printed."""
+        return self.run("python", "-m", "migrations", *arguments).stdout
+
+    def refused(self, *command: str, env: Mapping[str, str] | None = None) -> str:
+        """Run a command that must fail with one line on stderr, and return that line."""
+        done = self.run(*command, status=None, env=env)
+        assert done.returncode not in (0, None), done.stdout
+        lines = done.stderr.splitlines()
+        assert len(lines) == 1, done.stderr
+        assert "Traceback" not in done.stderr + done.stdout
+        return lines[0]
+
+    def revisions(self, app: str) -> list[Path]:
+        """The revision files of an app, oldest first as far as their names tell."""
+        folder = self.package / app / "migrations"
+        return sorted(path for path in folder.glob("*.py") if path.name != "__init__.py")
+
+    def models(self, app: str) -> Path:
+        """The file with the models of an app."""
+        return self.package / app / "models.py"
+
+    @property
+    def package(self) -> Path:
+        """The folder of the project's package."""
+        [package] = (path for path in (self.path / "src").iterdir() if path.suffix == "")
+        return package
+
+    def add_column(self, app: str, column: str, kind: str = "sa.String(50)") -> None:
+        """Add a nullable column to the only model of an app, as its user would: at the end."""
+        line = f"    {column}: orm.Mapped[object | None] = orm.mapped_column({kind})\n"
+        with self.models(app).open("a") as file:
+            file.write(line)
+
+    def remove_line(self, path: Path, containing: str) -> None:
+        """Remove the lines of a file that contain a text."""
+        lines = path.read_text().splitlines(keepends=True)
+        assert any(containing in line for line in lines)
+        path.write_text("".join(line for line in lines if containing not in line))
+
+    def sqlite(self, query: str, database: str | None = None) -> list[tuple[object, ...]]:
+        """Ask the project's SQLite database."""
+        with sqlite3.connect(self.path / (database or f"{self.path.name}.db")) as connection:
+            rows = connection.execute(query).fetchall()
+        connection.close()
+        return rows
+
+    def tables(self, database: str | None = None) -> set[str]:
+        """The names of the tables in the project's SQLite database."""
+        query = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+        return {str(name) for (name,) in self.sqlite(query, database)}
+
+    def set_ini(self, section: str, key: str, value: str) -> None:
+        """Set a key in a section of alembic.ini, replacing it where it stands."""
+        path = self.path / "alembic.ini"
+        head, title, rest = path.read_text().partition(f"[{section}]\n")
+        assert title, f"no section [{section}]"
+        body, bracket, tail = rest.partition("\n[")
+        body = re.sub(rf"(?m)^{re.escape(key)}\s*=.*\n?(?:[ \t]+.*\n?)*", "", body)
+        path.write_text(f"{head}{title}{key} = {value}\n{body}{bracket}{tail}")
+
+    def _env(self, more: Mapping[str, str] | None) -> dict[str, str]:
+        outer = {k: v for k, v in os.environ.items() if not k.endswith("DATABASE_URL")}
+        path = f"{self.venv / 'bin'}{os.pathsep}{outer['PATH']}"
+        inner = {"VIRTUAL_ENV": str(self.venv), "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**outer, **inner, **self.environment, **(more or {})}
+
+
+def bake(folder: Path, **answers: object) -> Project:
+    """Generate a project below a folder, with the defaults for what is not answered."""
+    path = cookiecutter(
+        str(TEMPLATE),
+        no_input=True,
+        extra_context=answers,
+        output_dir=str(folder),
+        default_config=True,
+    )
+    return Project(Path(path))

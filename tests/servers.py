@@ -1,0 +1,87 @@
+"""The database servers that tests use: the local ones, or those of the environment.
+
+TEST_POSTGRESQL_URL and TEST_MYSQL_URL name a server and a user who may create databases.
+Where no server answers, its tests are skipped, or fail if REQUIRE_DATABASES is set.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+
+import pytest
+from sqlalchemy import URL, Engine, create_engine, inspect, make_url, pool, text
+from sqlalchemy.exc import DBAPIError
+
+SERVERS = {
+    "postgresql": os.environ.get(
+        "TEST_POSTGRESQL_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
+    ),
+    "mysql": os.environ.get("TEST_MYSQL_URL", "mysql+pymysql://root@127.0.0.1:3306/mysql"),
+}
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database that a test has for itself."""
+
+    url: URL
+
+    @property
+    def text(self) -> str:
+        """The URL with its password, as for DATABASE_URL."""
+        return self.url.render_as_string(hide_password=False)
+
+    def with_driver(self, driver: str) -> "Database":
+        """The same database, through another driver, such as postgresql+asyncpg."""
+        return replace(self, url=self.url.set(drivername=driver))
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """An engine without a pool."""
+        engine = create_engine(self.url, poolclass=pool.NullPool)
+        yield engine
+        engine.dispose()
+
+    def query(self, statement: str) -> list[tuple[object, ...]]:
+        """Run a statement in a transaction, and return its rows if it has any."""
+        with self.engine() as engine, engine.begin() as connection:
+            result = connection.execute(text(statement))
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    def tables(self, schema: str | None = None) -> set[str]:
+        """The names of the tables."""
+        with self.engine() as engine:
+            return set(inspect(engine).get_table_names(schema))
+
+
+@cache
+def why_not(kind: str) -> str | None:
+    """Why no server of a kind can be used, or None if one answers."""
+    engine = create_engine(SERVERS[kind], poolclass=pool.NullPool)
+    try:
+        with engine.connect():
+            return None
+    except DBAPIError as error:
+        return f"no {kind} server answers: {' '.join(str(error.orig).split())}"
+
+
+@contextmanager
+def new_database(kind: str) -> Iterator[Database]:
+    """Create an empty database on the server of a kind, and drop it afterwards."""
+    if problem := why_not(kind):
+        if os.environ.get("REQUIRE_DATABASES"):
+            pytest.fail(problem)
+        pytest.skip(problem)
+    name = f"test_{uuid.uuid4().hex[:16]}"
+    server = create_engine(SERVERS[kind], poolclass=pool.NullPool, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield Database(make_url(SERVERS[kind]).set(database=name))
+    finally:
+        force = " WITH (FORCE)" if kind == "postgresql" else ""
+        with server.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name}{force}"))

@@ -1,0 +1,42 @@
+"""What a user does with a project, one command after the other."""
+
+from project import Project
+
+
+def test_from_nothing_to_tables(project: Project) -> None:
+    assert "users  wrote src/my_project/users/migrations/" in project.generate()
+    assert [path.name[-11:] for path in project.revisions("books")] == ["_initial.py"]
+    [users, books] = project.migrate().splitlines()
+    assert users.startswith("users  applied ")
+    assert books.startswith("books  applied ")
+    assert project.tables() == {
+        "users",
+        "books",
+        "alembic_version_users",
+        "alembic_version_books",
+    }
+
+
+def test_second_migrate_changes_nothing_and_says_so(project: Project) -> None:
+    project.generate()
+    project.migrate()
+    before = (project.path / "my_project.db").read_bytes()
+    assert project.migrate() == "users  up to date\nbooks  up to date\n"
+    assert (project.path / "my_project.db").read_bytes() == before
+
+
+def test_a_column_more_and_back(project: Project) -> None:
+    project.generate()
+    project.migrate()
+    project.sqlite("INSERT INTO books (name) VALUES ('Ulysses')")
+    project.add_column("users", "email")
+    said = project.generate()
+    assert said.splitlines()[1] == "books  no changes"
+    assert len(project.revisions("users")) == 2
+    assert len(project.revisions("books")) == 1
+    assert "(add users email)" in project.migrate()
+    assert "email" in str(project.sqlite("SELECT sql FROM sqlite_schema WHERE name = 'users'"))
+    project.run("alembic", "--name", "users", "downgrade", "-1")
+    assert "email" not in str(project.sqlite("SELECT sql FROM sqlite_schema WHERE name = 'users'"))
+    assert project.migrate().splitlines()[1] == "books  up to date"
+    assert project.sqlite("SELECT name FROM books") == [("Ulysses",)]

@@ -1,0 +1,155 @@
+"""Which tables an app may create, alter and drop: its own, and no other."""
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, overload
+
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import MetaData, Table
+
+from .apps import App, TableKey
+
+
+class Ownership(Sequence[MetaData]):
+    """Decides what Alembic's autogenerate gets to see, for one app among those of its database.
+
+    A table is the app's own if its models have it, its `tables` patterns match, or its
+    revisions created it; so that the table of a deleted model is still known. It is not if
+    another app's models have it, so that a model which moved does not become a DROP TABLE.
+
+    This is also the `target_metadata` of the app: a sequence of its one MetaData, imported
+    when autogenerate first asks for it, because other commands need no models.
+    """
+
+    def __init__(self, app: App, apps: Iterable[App], script: ScriptDirectory) -> None:
+        self._app = app
+        self._apps = apps
+        self._script = script
+
+    @overload
+    def __getitem__(self, index: int) -> MetaData: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[MetaData]: ...
+    def __getitem__(self, index: int | slice) -> MetaData | Sequence[MetaData]:
+        return [self._app.metadata][index]
+
+    def __len__(self) -> int:
+        return 1
+
+    def include_name(self, name: str | None, kind: str, parents: Any) -> bool:
+        """Whether to look at something in the database: asked before it is reflected."""
+        if kind == "schema":
+            return name is None or name in self._schemas
+        return kind != "table" or self.owns(parents["schema_name"], str(name))
+
+    def include_object(
+        self, item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
+    ) -> bool:
+        """Whether to compare something: the tables of a shared MetaData are not all the app's."""
+        return kind != "table" or self.owns(item.schema, str(name))
+
+    def owns(self, schema: str | None, name: str) -> bool:
+        """Whether a table is the app's own."""
+        key = (schema, name)
+        if key in self._app.own_models:
+            return True
+        if key in self._of_others:
+            return False
+        return self._app.claims(schema, name) or key in self._created
+
+    @cached_property
+    def _of_others(self) -> set[TableKey]:
+        """The tables of the other apps' models, and every version table."""
+        taken: set[TableKey] = {(None, "alembic_version")}
+        for other in self._apps:
+            if other.database == self._app.database:
+                taken.add((other.version_table_schema, other.version_table))
+                if other.name != self._app.name:
+                    taken.update(other.own_models)
+        return taken
+
+    @cached_property
+    def _created(self) -> set[TableKey]:
+        return tables_of_revisions(Path(revision.path) for revision in self._oldest_first())
+
+    def _oldest_first(self) -> list[Any]:
+        return list(self._script.walk_revisions())[::-1]
+
+    @cached_property
+    def _schemas(self) -> set[str | None]:
+        tables = [*self._app.own_models, *self._created]
+        return {schema for schema, _ in tables} | {self._app.version_table_schema}
+
+
+def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:
+    """The tables that revision files leave behind, read from their calls, oldest file first.
+
+    Nothing is run. Only `create_table`, `rename_table` and `drop_table` with literal names
+    are understood; for anything else, a section has `tables`.
+    """
+    tables: set[TableKey] = set()
+    for file in files:
+        for operation, names, schema in _table_calls(ast.parse(file.read_bytes())):
+            if operation == "create_table":
+                tables.add((schema, names[0]))
+            elif operation == "drop_table":
+                tables.discard((schema, names[0]))
+            elif len(names) > 1 and (schema, names[0]) in tables:
+                tables.remove((schema, names[0]))
+                tables.add((schema, names[1]))
+    return tables
+
+
+def _table_calls(module: ast.Module) -> Iterator[tuple[str, list[str], str | None]]:
+    """The operations on whole tables in a revision file, but for its `downgrade`."""
+    parts = [
+        part
+        for part in module.body
+        if not (isinstance(part, ast.FunctionDef) and part.name.startswith("downgrade"))
+    ]
+    calls = [node for part in parts for node in ast.walk(part) if isinstance(node, ast.Call)]
+    for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
+        function = call.func
+        if not isinstance(function, ast.Attribute):
+            continue
+        if function.attr not in ("create_table", "rename_table", "drop_table"):
+            continue
+        given = {word.arg: word.value for word in call.keywords}
+        first = [given[word] for word in ("table_name", "old_table_name") if word in given]
+        second = [given[word] for word in ("new_table_name",) if word in given]
+        wanted = 2 if function.attr == "rename_table" else 1
+        names = [_literal(node) for node in [*call.args[:wanted], *first, *second]]
+        schema = _literal(given["schema"]) if "schema" in given else None
+        if names and all(names):
+            yield function.attr, [str(name) for name in names], schema
+
+
+def _literal(node: ast.expr) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def check_references(app: App, apps: Sequence[App]) -> None:
+    """Refuse foreign keys that could not be created: upgrades go in the order of the sections."""
+    order = [other.name for other in apps]
+    for table in app.own_models.values():
+        for constraint in table.foreign_key_constraints:
+            other = owner(constraint.referred_table, apps)
+            if other is None or other.name == app.name:
+                continue
+            line = f"{app.name}: {table.name} refers to {constraint.referred_table.name}"
+            if other.database != app.database:
+                raise CommandError(f"{line} of {other.name}, which is in another database")
+            if order.index(other.name) > order.index(app.name):
+                raise CommandError(
+                    f"{line} of {other.name}, a later section;"
+                    f" move [{other.name}] before [{app.name}] in alembic.ini"
+                )
+
+
+def owner(table: Table, apps: Iterable[App]) -> App | None:
+    """The app whose models have a table."""
+    key = (table.schema, table.name)
+    return next((app for app in apps if app.own_models.get(key) is table), None)
