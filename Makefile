@@ -15,7 +15,7 @@ check:
 	.venv/bin/shfmt -i 2 -d *.sh .ci/run '{{cookiecutter.project_slug}}'
 	.venv/bin/shellcheck -x *.sh .ci/run '{{cookiecutter.project_slug}}'/*.sh
 	.venv/bin/mypy tests local_extensions.py
-	cd '{{cookiecutter.project_slug}}' && ../.venv/bin/mypy --strict migrations
+	.venv/bin/mypy -p migrations
 
 fix:
 	.venv/bin/ruff check --config pyproject.toml --fix .
