@@ -1,11 +1,13 @@
 """The commands that work on several apps: what each does, and what it prints."""
 
 import io
+import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,8 @@ def generate(run: Run) -> None:
         with naming(app):
             check_references(app, list(run.apps.values()))
 
+    written: list[str] = []
+
     def autogenerate(app: App) -> str:
         changes: list[str] = []
 
@@ -147,9 +151,22 @@ def generate(run: Run) -> None:
             autogenerate=True,
             process_revision_directives=name_or_drop,
         )
-        return f"wrote {relative(script.path)}" if isinstance(script, Script) else "no changes"
+        if not isinstance(script, Script):
+            return "no changes"
+        written.append(script.path)
+        return f"wrote {relative(script.path)}"
 
-    run.each(autogenerate, run.selected)
+    try:
+        run.each(autogenerate, run.selected)
+    finally:
+        tidy(written)
+
+
+def tidy(files: list[str]) -> None:
+    """Sort the imports of new revisions and format them, where ruff is installed."""
+    if files and find_spec("ruff"):
+        for command in (["check", "--fix"], ["format"]):
+            subprocess.run([sys.executable, "-m", "ruff", *command, "--quiet", *files], check=False)
 
 
 def check(run: Run) -> None:

@@ -98,7 +98,8 @@ def run(app: App, apps: dict[str, App]) -> None:
             run_online(app, apps, connection)
     else:
         databases = config.attributes.get("databases") or Databases()
-        databases.run(app.url, lambda connection: run_online(app, apps, connection))
+        url = given.url if given else app.url  # what is given here is an AsyncEngine
+        databases.run(url, lambda connection: run_online(app, apps, connection))
 
 
 def main() -> None:
