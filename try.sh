@@ -10,18 +10,22 @@ if [ -e "$project" ]; then
   exit 1
 fi
 mkdir -p "$folder"
+echo "Installing cookiecutter, then the new project with what it needs ..."
 "$template/venv.sh" "$folder/.venv" cookiecutter
 "$folder/.venv/bin/cookiecutter" --no-input --output-dir "$folder" "$template"
-"$template/venv.sh" "$project/.venv" --editable "$project"
+"$template/venv.sh" "$project/.venv" --editable "$project[dev]"
 
-say() { printf '\n$ %s\n' "$*" && "$@"; }
+say() { printf '\n+ %s\n' "$*" && "$@"; }
 cd -- "$project"
 say ./generate.sh
 say ./migrate.sh
 say .venv/bin/python -m migrations status
-printf '\nTables of %s:\n' *.db
-.venv/bin/python -c '
-import sqlite3, sys
-for (name,) in sqlite3.connect(sys.argv[1]).execute("select name from sqlite_schema where type = ? order by name", ["table"]):
-    print(" ", name)
-' ./*.db
+.venv/bin/python - <<'PYTHON'
+
+import sqlite3
+
+tables = sqlite3.connect("my_project.db").execute(
+    "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
+)
+print("\nTables in my_project.db:", *(name for (name,) in tables))
+PYTHON

@@ -1,6 +1,7 @@
 """The commands that work on several apps: what each does, and what it prints."""
 
 import io
+import logging
 import subprocess
 import sys
 from argparse import Namespace
@@ -190,15 +191,14 @@ def check(run: Run) -> None:
 def status(run: Run) -> None:
     """Show every app's database, current revision, head, and how many revisions are pending."""
     current = read_current(run)
-    rows = [("app", "database", "current", "head", "pending")]
+    rows = [("app", "current", "head", "pending", "database")]
     for app in run.selected:
         script = run.script(app)
         with naming(app):
             heads = script.get_heads()
             pending = len(list(script.iterate_revisions(tuple(heads), current[app.name] or "base")))
-        url = app.url.render_as_string(hide_password=True)
         now = ", ".join(current[app.name]) or "-"
-        rows.append((app.name, url, now, ", ".join(heads) or "-", str(pending)))
+        rows.append((app.name, now, ", ".join(heads) or "-", str(pending), shown(app.url)))
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     for row in rows:
         cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
@@ -216,11 +216,15 @@ def alembic(run: Run) -> None:
         run.line.run_cmd(run.turn_to(app), run.options)
         return ""
 
-    if name in ("branches", "current", "heads", "history", "show"):
+    if name in LOOKING:
+        logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
         look(run, call)
     else:
         run.each(call, run.selected[::-1] if name == "downgrade" else run.selected)
 
+
+LOOKING = ("branches", "current", "heads", "history", "show")
+"""Alembic's commands that change nothing."""
 
 ADDED = (migrate, generate, status)
 """The commands that Alembic does not have."""
@@ -312,6 +316,13 @@ def relative(path: str) -> str:
     """A path as seen from the current folder, where it is below it."""
     here = Path.cwd()
     return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
+
+
+def shown(url: URL) -> str:
+    """A database URL to show: without its password, and with a short path."""
+    if url.get_backend_name() == "sqlite" and url.database:
+        url = url.set(database=relative(url.database))
+    return url.render_as_string(hide_password=True)
 
 
 def show_progress(text: str) -> None:
