@@ -18,9 +18,11 @@ from pytest_alembic.tests import (  # noqa: F401
     test_up_down_consistency,
     test_upgrade,
 )
-from sqlalchemy import Engine, create_engine, inspect
+from sqlalchemy import Engine, create_engine, inspect, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from migrations.apps import App, read_apps
+from migrations.databases import Databases
 
 INI = Path(__file__).parents[1] / "alembic.ini"
 APPS = list(read_apps(Config(INI)).values())
@@ -44,21 +46,21 @@ def alembic_config(app: App) -> Config:
 
 
 @pytest.fixture
-def alembic_engine(app: App, tmp_path: Path) -> Iterator[Engine]:
+def alembic_engine(app: App, tmp_path: Path) -> Iterator[Engine | AsyncEngine]:
     """A database that has only the apps before this one: its tables may refer to theirs."""
-    engine = create_engine(os.environ.get("DATABASE_URL") or f"sqlite:///{tmp_path}/test.db")
-    with engine.connect() as connection:
-        if tables := set(inspect(connection).get_table_names()) - VERSION_TABLES:
-            pytest.exit(f"the database of DATABASE_URL is not empty: it has {sorted(tables)}")
+    url = make_url(os.environ.get("DATABASE_URL") or f"sqlite:///{tmp_path}/test.db")
+    engine = create_async_engine(url) if url.get_dialect().is_async else create_engine(url)
+    found = Databases().run(url, lambda connection: inspect(connection).get_table_names())
+    if tables := set(found) - VERSION_TABLES:
+        pytest.fail(f"the database of DATABASE_URL has tables: {sorted(tables)}", pytrace=False)
     shared = [other for other in APPS if other.database == app.database]
     for other in shared[: shared.index(app)]:
         command.upgrade(on(engine, other), "head")
     yield engine
     for other in reversed(shared):
         command.downgrade(on(engine, other), "base")
-    engine.dispose()
 
 
-def on(engine: Engine, app: App) -> Config:
+def on(engine: Engine | AsyncEngine, app: App) -> Config:
     """Configure Alembic for an app, to work on an engine."""
     return Config(INI, ini_section=app.name, attributes={"connection": engine})
