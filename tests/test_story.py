@@ -29,9 +29,10 @@ def test_a_column_more_and_back(project: Project) -> None:
     project.generate()
     project.migrate()
     project.sqlite("INSERT INTO books (name) VALUES ('Ulysses')")
-    project.add_column("users", "email")
-    said = project.generate()
-    assert said.splitlines()[1] == "books  no changes"
+    project.add_column("users", "email", "sa.String(50), index=True")
+    [users, books] = project.generate().splitlines()
+    assert users.endswith("_add_users_email.py")
+    assert books == "books  no changes"
     assert len(project.revisions("users")) == 2
     assert len(project.revisions("books")) == 1
     assert "(add users email)" in project.migrate()

@@ -7,31 +7,33 @@ from alembic.operations import ops
 
 def describe(operations: ops.OpContainer) -> list[str]:
     """What a revision does, a few words for each change: `add users email`, `drop books`."""
-    return list(dict.fromkeys(_describe(operations, created=set())))
+    return list(dict.fromkeys(_describe(operations, told=set())))
 
 
-def _describe(container: ops.OpContainer, created: set[str]) -> Iterator[str]:
+def _describe(container: ops.OpContainer, told: set[str]) -> Iterator[str]:
+    """Describe each operation, but not what goes without saying: the index of a new column."""
     for operation in container.ops:
         match operation:
             case ops.OpContainer():
-                yield from _describe(operation, created)
+                yield from _describe(operation, told)
             case ops.CreateTableOp(table_name=table):
-                created.add(table)
+                told.add(table)
                 yield f"create {table}"
             case ops.DropTableOp(table_name=table):
-                created.add(table)
+                told.add(table)
                 yield f"drop {table}"
             case ops.AddColumnOp(table_name=table, column=column):
+                told.add(f"{table} {column.name}")
                 yield f"add {table} {column.name}"
             case ops.DropColumnOp(table_name=table, column_name=column):
                 yield f"drop {table} {column}"
             case ops.AlterColumnOp(table_name=table, column_name=column):
                 yield f"alter {table} {column}"
-            case ops.CreateIndexOp(table_name=table, index_name=index):
-                if table not in created:
+            case ops.CreateIndexOp(table_name=table, index_name=index, columns=columns):
+                if table not in told and not all(f"{table} {c}" in told for c in columns):
                     yield f"add {table} index {index}"
             case ops.DropIndexOp(table_name=table, index_name=index):
-                if table not in created:
+                if table not in told:
                     yield f"drop {table} index {index}"
             case ops.AddConstraintOp():
                 constraint = operation.to_constraint()
