@@ -30,7 +30,8 @@ def _describe(container: ops.OpContainer, told: set[str]) -> Iterator[str]:
             case ops.AlterColumnOp(table_name=table, column_name=column):
                 yield f"alter {table} {column}"
             case ops.CreateIndexOp(table_name=table, index_name=index, columns=columns):
-                if table not in told and not all(f"{table} {c}" in told for c in columns):
+                names = [getattr(column, "name", "an expression") for column in columns]
+                if table not in told and not all(f"{table} {name}" in told for name in names):
                     yield f"add {table} index {index}"
             case ops.DropIndexOp(table_name=table, index_name=index):
                 if table not in told:
