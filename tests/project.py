@@ -1,13 +1,17 @@
 """A project baked from the template, and what a user does with it."""
 
+import atexit
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 from cookiecutter.main import cookiecutter
 
@@ -140,12 +144,29 @@ class Project:
 
 
 def bake(folder: Path, **answers: object) -> Project:
-    """Generate a project below a folder, with the defaults for what is not answered."""
+    """Generate a project below a folder, with the defaults for what is not answered.
+
+    It is a copy: for the same answers, cookiecutter runs once.
+    """
+    baked = _bake_once(tuple(sorted(answers.items())))
+    return Project(shutil.copytree(baked, folder / baked.name))
+
+
+@cache
+def _bake_once(answers: tuple[tuple[str, object], ...]) -> Path:
+    folder = mkdtemp(prefix="bake-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = cookiecutter(
         str(TEMPLATE),
         no_input=True,
-        extra_context=answers,
-        output_dir=str(folder),
+        extra_context=dict(answers),
+        output_dir=folder,
         default_config=True,
     )
-    return Project(Path(path))
+    return Path(path)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """The files below a folder, to look at or to compare."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}

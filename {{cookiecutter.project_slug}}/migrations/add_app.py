@@ -163,7 +163,7 @@ def write_package(folder: Path, app: str, package: str) -> None:
 
 
 def model_of(app: str) -> str:
-    """The name of the class for a row of a table: users -> User."""
+    """The name of the class for a row of a table: cities -> City."""
     if app.endswith("ies"):
         app = app[:-3] + "y"
     elif app.endswith("s") and not app.endswith(("ss", "us", "is")):
@@ -193,7 +193,7 @@ def replace(path: Path, text: str) -> None:
 def main() -> int:
     """Add the apps named on the command line; exit status 1 when they were refused."""
     parser = argparse.ArgumentParser(prog="./add_app.sh", description="Add apps to the project.")
-    parser.add_argument("names", metavar="NAME", nargs="+", help="such as users")
+    parser.add_argument("names", metavar="NAME", nargs="+", help="such as cities")
     names = parser.parse_args().names
     ini = Path(__file__).resolve().parents[1] / "alembic.ini"
     try:

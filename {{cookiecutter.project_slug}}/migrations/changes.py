@@ -6,7 +6,7 @@ from alembic.operations import ops
 
 
 def describe(operations: ops.OpContainer) -> list[str]:
-    """What a revision does, a few words for each change: `add users email`, `drop books`."""
+    """What a revision does, a few words for each change: `add TABLE COLUMN`, `drop TABLE`."""
     return list(dict.fromkeys(_describe(operations, told=set())))
 
 
