@@ -167,6 +167,8 @@ def _bake_once(answers: tuple[tuple[str, object], ...]) -> Path:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """The files below a folder, to look at or to compare."""
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+    """What is below a folder: its files, and its folders with an empty content."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else b""
+        for path in sorted(folder.rglob("*"))
+    }

@@ -58,7 +58,7 @@ def test_files_follow_from_the_answers(bakes: Bakes) -> None:
             if path.endswith((".yml", ".yaml")):
                 yaml.safe_load(text)
 
-        of_ci = {path for path in files if path.startswith((".github/", ".gitlab"))}
+        of_ci = {path for path in files if re.match(r"\.git(hub|lab).*yml", path)}
         assert of_ci == CI_FILES[str(answers["ci"])]
 
         driver = DRIVERS[str(answers["database"]), bool(answers["async_driver"])]

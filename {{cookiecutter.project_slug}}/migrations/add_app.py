@@ -18,7 +18,10 @@ version_locations = {folder}/{app}/migrations
 """
 
 MODELS = '''\
-"""The models of {app}. After a change, run ./generate.sh and ./migrate.sh."""
+"""The models of {app}.
+
+After a change, run ./generate.sh and ./migrate.sh.
+"""
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -72,6 +75,8 @@ def check_name(name: str) -> None:
         problem = "alembic.ini has a section of that name for another purpose"
     elif name.startswith(("alembic_version", "sqlite_")):
         problem = "tables of that name belong to Alembic or SQLite"
+    elif name == "naming":
+        problem = "a module of that name holds the naming convention"
     elif len(name) > 43:  # PostgreSQL's 63 bytes less "alembic_version_" and "_pkc"
         problem = "it is longer than 43 characters, and its version table would not fit"
     else:
@@ -89,10 +94,7 @@ def check_names(names: list[str]) -> None:
 
 def add_apps(ini: Path, names: list[str]) -> None:
     """Add the apps, all of them or, raising Refused, none; no line of alembic.ini is lost."""
-    with ini.open(encoding="utf-8", newline="") as file:
-        text = file.read()
-    parser = configparser.ConfigParser({"here": ini.parent.as_posix()})
-    parser.read_string(text)
+    text, parser = read(ini)
     settings = parser["DEFAULT"]
     if "apps_folder" not in settings:
         raise Refused(f"{ini} has no apps_folder in [DEFAULT]: where should new apps go?")
@@ -112,16 +114,36 @@ def add_apps(ini: Path, names: list[str]) -> None:
         sections += SECTION.format(app=name, package=package, folder=folder)
         if url := parser.get("DEFAULT", "app_url", raw=True, fallback=""):
             sections += f"sqlalchemy.url = {url.replace('APP', name)}\n"
+    naming = apps_folder / "naming.py"
+    is_first = not naming.exists()
     try:
         for name in names:
             write_package(apps_folder / name, name, package)
-        if not (apps_folder / "naming.py").exists():
-            write(apps_folder / "naming.py", NAMING)
+        if is_first:
+            write(naming, NAMING)
         replace(ini, insert_sections(text, sections))
     except BaseException:
         for name in names:
             shutil.rmtree(apps_folder / name, ignore_errors=True)
+        if is_first:
+            naming.unlink(missing_ok=True)
         raise
+
+
+def read(ini: Path) -> tuple[str, configparser.ConfigParser]:
+    """Read alembic.ini: its text, line breaks as they are, and its sections."""
+    parser = configparser.ConfigParser({"here": ini.parent.as_posix()})
+    try:
+        with ini.open(encoding="utf-8", newline="") as file:
+            text = file.read()
+        parser.read_string(text, source=str(ini))
+    except UnicodeDecodeError as error:
+        raise Refused(f"{ini} is not encoded in UTF-8: see byte {error.start}") from None
+    except configparser.ParsingError as error:
+        # What it says quotes the line, and a password may be there.
+        line = getattr(error, "lineno", 0) or error.errors[0][0]
+        raise Refused(f"cannot parse {ini}, line {line}") from None
+    return text, parser
 
 
 def package_of(folder: Path, sys_path: list[str]) -> str:
@@ -134,22 +156,27 @@ def package_of(folder: Path, sys_path: list[str]) -> str:
 
 
 def insert_sections(text: str, sections: str) -> str:
-    """Put sections behind the last one of an app; where there is none yet, behind [DEFAULT]."""
+    """Put sections behind the last one of an app; where there is none yet, behind [DEFAULT].
+
+    Comments at its end stay with it, but for one right above the next section.
+    """
     lines = text.splitlines(keepends=True)
-    section = ""
+    section = last = "DEFAULT"
     ends: dict[str, int] = {}
-    apps: list[str] = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines):
         if header := re.match(r"\[(.+)\]", line):
             section = header[1]
-        if line.strip() and not line.lstrip().startswith(("#", ";")):
-            ends[section] = number
-        if re.match(r"metadata\s*[=:]", line) and section != "DEFAULT":
-            apps.append(section)
-    end = ends.get(apps[-1] if apps else "DEFAULT", len(lines))
+        elif re.match(r"metadata\s*[=:]", line) and section != "DEFAULT":
+            last = section
+        ends[section] = number + 1
+    end = ends[last]
+    while end < len(lines) and lines[end - 1].startswith(("#", ";")):
+        end -= 1
+    while not lines[end - 1].strip():
+        end -= 1
     before, after = "".join(lines[:end]), "".join(lines[end:])
     newline = "\r\n" if "\r\n" in text else "\n"
-    if not before.endswith(newline):
+    if not before.endswith("\n"):
         before += newline
     return before + sections.replace("\n", newline) + after
 
@@ -169,7 +196,7 @@ def model_of(app: str) -> str:
     elif app.endswith("s") and not app.endswith(("ss", "us", "is")):
         app = app[:-1]
     model = "".join(part.capitalize() for part in app.split("_"))
-    return f"{model}Row" if keyword.iskeyword(model) or model == "Base" else model
+    return f"{model}Row" if keyword.iskeyword(model) or model in ("", "Base", "I", "O") else model
 
 
 def write(path: Path, text: str) -> None:

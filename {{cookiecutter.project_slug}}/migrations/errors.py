@@ -92,6 +92,8 @@ def explain_ini(error: configparser.Error) -> str:
             f"cannot read {error.option!r} in [{error.section}] of alembic.ini:"
             " write a percent sign as %%"
         )
+    if isinstance(error, configparser.MissingSectionHeaderError):
+        return f"cannot parse {error.source}, line {error.lineno}: no section begins before it"
     if isinstance(error, configparser.ParsingError):
         lines = ", ".join(str(line) for line, _ in error.errors)
         return f"cannot parse {error.source}, line {lines}"
