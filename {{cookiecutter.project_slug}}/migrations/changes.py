@@ -10,6 +10,16 @@ def describe(operations: ops.OpContainer) -> list[str]:
     return list(dict.fromkeys(_describe(operations, told=set())))
 
 
+def summarise(changes: list[str], width: int = 72) -> str:
+    """As many of the changes as fit in a line, and the number of the others."""
+    for count in range(len(changes), 0, -1):
+        more = [f"and {len(changes) - count} more"] if count < len(changes) else []
+        summary = ", ".join([*changes[:count], *more])
+        if len(summary) <= width:
+            return summary
+    return f"{len(changes)} changes"
+
+
 def _describe(container: ops.OpContainer, told: set[str]) -> Iterator[str]:
     """Describe each operation, but not what goes without saying: the index of a new column."""
     for operation in container.ops:
