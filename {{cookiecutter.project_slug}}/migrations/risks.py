@@ -9,7 +9,7 @@ from alembic.operations import ops
 def risks(operations: ops.OpContainer, dialect: str) -> list[str]:
     """A line for each operation that may lose data, fail on it, or lock a big table for long."""
     created = [op for op in operations.ops if isinstance(op, ops.CreateTableOp)]
-    new = {(op.schema, op.table_name) for op in created}
+    new = {key(op) for op in created}
     found: list[str] = []
     for operation in operations.ops:
         if isinstance(operation, ops.DropTableOp):
@@ -18,10 +18,14 @@ def risks(operations: ops.OpContainer, dialect: str) -> list[str]:
                 f"drops the table {name} and its rows: "
                 + instead_of_drop([op.table_name for op in created], f'rename_table("{name}", "')
             )
-        elif isinstance(operation, ops.ModifyTableOps):
-            if (operation.schema, operation.table_name) not in new:
-                found.extend(risks_of_table(operation, dialect))
+        elif isinstance(operation, ops.ModifyTableOps) and key(operation) not in new:
+            found.extend(risks_of_table(operation, dialect))
     return found
+
+
+def key(operation: ops.CreateTableOp | ops.ModifyTableOps) -> tuple[str | None, str]:
+    """The schema and the name of an operation's table."""
+    return operation.schema, operation.table_name
 
 
 def risks_of_table(table: ops.ModifyTableOps, dialect: str) -> Iterator[str]:
@@ -58,12 +62,12 @@ def risks_of_column(operation: ops.AlterColumnOp, dialect: str) -> Iterator[str]
     if operation.modify_nullable is False:
         lock = " and reads the whole table under a lock" if dialect == "postgresql" else ""
         yield f"{column} becomes NOT NULL, which fails on NULLs{lock}: fill them before"
-    if operation.modify_type is not None:
-        if not is_longer(operation.existing_type, operation.modify_type):
-            yield (
-                f"{column} changes its type, which may cut or refuse values and locks the table:"
-                " safer is a new column, filled in batches"
-            )
+    after = operation.modify_type
+    if after is not None and not is_longer(operation.existing_type, after):
+        yield (
+            f"{column} changes its type, which may cut or refuse values and locks the table:"
+            " safer is a new column, filled in batches"
+        )
 
 
 def instead_of_drop(added: list[str], rename: str) -> str:
