@@ -1,0 +1,128 @@
+"""Which database an app has: where its URL comes from, and what may stand in it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from project import Project
+from servers import Database
+
+PASSWORD = "s%41cr et@:/p%w"
+
+IN_PYTHON = """
+import asyncio
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, inspect
+
+engine = create_engine("sqlite:///given.db")
+
+def upgrade(app, **attributes):
+    command.upgrade(Config("alembic.ini", ini_section=app, attributes=attributes), "head")
+
+async def in_a_running_loop():
+    upgrade("users")
+
+asyncio.run(in_a_running_loop())
+upgrade("books", connection=engine)
+with engine.begin() as connection:
+    upgrade("users", connection=connection)
+with engine.connect() as connection:
+    upgrade("books", connection=connection)
+    connection.rollback()
+print(*sorted(inspect(engine).get_table_names()))
+"""
+
+
+def users_database(project: Project, **env: str) -> str:
+    """The database that `status` shows for users."""
+    done = project.run("python", "-m", "migrations", "-n", "users", "status", env=env)
+    return done.stdout.splitlines()[1].split()[-1]
+
+
+def test_the_nearest_url_wins(project: Project) -> None:
+    general = {"DATABASE_URL": "sqlite:///general.db"}
+    assert users_database(project) == "sqlite:///my_project.db"
+    assert users_database(project, **general) == "sqlite:///general.db"
+    project.set_ini("users", "sqlalchemy.url", "sqlite:///%(here)s/own.db")
+    assert users_database(project, **general) == "sqlite:///own.db"
+    env = {**general, "USERS_DATABASE_URL": "sqlite:///users.db"}
+    assert users_database(project, **env) == "sqlite:///users.db"
+
+
+@pytest.fixture
+def guarded(mysql: Database) -> Iterator[Database]:
+    """A MariaDB database, as a user whose password has what URLs and ini files make hard."""
+    name = str(mysql.url.database)
+    mysql.query(f"CREATE USER '{name}'@'%' IDENTIFIED BY '{PASSWORD}'")
+    mysql.query(f"GRANT ALL ON {name}.* TO '{name}'@'%'")
+    yield Database(mysql.url.set(username=name, password=PASSWORD))
+    mysql.query(f"DROP USER '{name}'@'%'")
+
+
+def test_a_hard_password_works_and_is_never_shown(project: Project, guarded: Database) -> None:
+    encoded = guarded.text.split(":")[2].split("@")[0]
+
+    def shown(*command: str, status: int = 0, **env: str) -> str:
+        done = project.run(*command, status=status, env=env)
+        output = done.stdout + done.stderr
+        assert not [secret for secret in (PASSWORD, encoded, encoded[:6]) if secret in output]
+        return output
+
+    env = {"DATABASE_URL": guarded.text}
+    shown("./generate.sh", **env)
+    assert "applied" in shown("./migrate.sh", **env)
+    assert "***" in shown("python", "-m", "migrations", "status", **env)
+    shown("alembic", "--name", "users", "--raiseerr", "current", "--verbose", **env)
+
+    project.set_ini("DEFAULT", "sqlalchemy.url", guarded.text.replace("%", "%%"))
+    assert shown("./migrate.sh") == "users  up to date\nbooks  up to date\n"
+    project.set_ini("DEFAULT", "sqlalchemy.url", guarded.text)
+    assert "write a percent sign as %%" in shown("./migrate.sh", status=1)
+    plain = ("alembic", "--name", "users", "current")
+    assert "write a percent sign as %%" in shown(*plain, status=255)
+    wrong = guarded.text.replace(encoded, "wrong-password")
+    assert "Access denied" in shown("./migrate.sh", status=1, DATABASE_URL=wrong)
+
+
+def test_each_app_on_its_own_kind_of_server(
+    project: Project, postgresql: Database, mysql: Database
+) -> None:
+    project.environment = {
+        "USERS_DATABASE_URL": postgresql.text,
+        "BOOKS_DATABASE_URL": mysql.text,
+    }
+    project.generate()
+    project.migrate()
+    assert project.migrate() == "users  up to date\nbooks  up to date\n"
+    assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+    assert postgresql.tables() == {"users", "alembic_version_users"}
+    assert mysql.tables() == {"books", "alembic_version_books"}
+
+
+@pytest.mark.parametrize("driver", ["postgresql+asyncpg", "mysql+aiomysql", "sqlite+aiosqlite"])
+def test_async_drivers(driver: str, project: Project, request: pytest.FixtureRequest) -> None:
+    if driver.startswith("sqlite"):
+        project.environment = {"DATABASE_URL": f"{driver}:///{project.path}/my_project.db"}
+    else:
+        database: Database = request.getfixturevalue(driver.partition("+")[0])
+        project.environment = {"DATABASE_URL": database.with_driver(driver).text}
+    project.generate()
+    project.migrate()
+    project.add_column("books", "title")
+    assert "add_books_title" in project.generate()
+    assert "users  up to date" in project.migrate()
+    assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+    project.migrations("downgrade", "base")
+    assert project.migrations("current") == "users:\nbooks:\n"
+
+
+@pytest.mark.parametrize("driver", ["sqlite", "sqlite+aiosqlite"])
+def test_called_from_python(driver: str, project: Project) -> None:
+    project.environment = {"DATABASE_URL": f"{driver}:///{project.path}/my_project.db"}
+    project.generate()
+    (project.path / "script.py").write_text(IN_PYTHON)
+    done = project.run("python", "script.py")
+    assert done.stderr == ""
+    assert done.stdout == "alembic_version_books alembic_version_users books users\n"
+    assert project.tables() == {"users", "alembic_version_users"}
