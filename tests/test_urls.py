@@ -69,11 +69,11 @@ def test_a_hard_password_works_and_is_never_shown(project: Project, guarded: Dat
         assert not [secret for secret in (PASSWORD, encoded, encoded[:6]) if secret in output]
         return output
 
-    env = {"DATABASE_URL": guarded.text}
-    shown("./generate.sh", **env)
-    assert "applied" in shown("./migrate.sh", **env)
-    assert "***" in shown("python", "-m", "migrations", "status", **env)
-    shown("alembic", "--name", "users", "--raiseerr", "current", "--verbose", **env)
+    url = guarded.text
+    shown("./generate.sh", DATABASE_URL=url)
+    assert "applied" in shown("./migrate.sh", DATABASE_URL=url)
+    assert "***" in shown("python", "-m", "migrations", "status", DATABASE_URL=url)
+    shown("alembic", "--name", "users", "--raiseerr", "current", "--verbose", DATABASE_URL=url)
 
     project.set_ini("DEFAULT", "sqlalchemy.url", guarded.text.replace("%", "%%"))
     assert shown("./migrate.sh") == "users  up to date\nbooks  up to date\n"
