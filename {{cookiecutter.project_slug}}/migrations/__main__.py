@@ -1,6 +1,6 @@
 """Alembic for every app of alembic.ini, or for those named, in one process.
 
-All of Alembic's commands and options work here; migrate, generate and status are added.
+All of Alembic's commands and options work here; migrate, generate, status and graph are added.
 """
 
 import logging
@@ -72,6 +72,8 @@ def command_line() -> CommandLine:
         parser.set_defaults(cmd=command)
         if command is commands.migrate:
             parser.add_argument("--sql", action="store_true", help="print the SQL, run nothing")
+        if command is commands.status:
+            parser.add_argument("--json", action="store_true", help="print JSON, for programs")
         if command is commands.generate:
             parser.add_argument("-m", "--message", help="default: made from the changes")
     return line

@@ -1,6 +1,7 @@
 """The commands that work on several apps: what each does, and what it prints."""
 
 import io
+import json
 import logging
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from .apps import App
 from .changes import describe, summarise
 from .databases import Databases
 from .errors import naming
+from .graph import draw
 from .ownership import check_references
 from .risks import risks
 
@@ -195,18 +197,46 @@ def check(run: Run) -> None:
 def status(run: Run) -> None:
     """Show every app's database, current revision, head, and how many revisions are pending."""
     current = read_current(run)
-    rows = [("app", "current", "head", "pending", "database")]
+    found = []
     for app in run.selected:
         script = run.script(app)
         with naming(app):
             heads = script.get_heads()
-            pending = len(list(script.iterate_revisions(tuple(heads), current[app.name] or "base")))
-        now = ", ".join(current[app.name]) or "-"
-        rows.append((app.name, now, ", ".join(heads) or "-", str(pending), shown(app.url)))
+            steps = list(script.iterate_revisions(tuple(heads), current[app.name] or "base"))
+        found.append(
+            {
+                "app": app.name,
+                "current": list(current[app.name]),
+                "heads": heads,
+                "pending": [step.revision for step in reversed(steps)],
+                "database": shown(app.url),
+            }
+        )
+    if run.options.json:
+        print(json.dumps(found, indent=2))
+    else:
+        print_table(found, brief=len(found) > MANY and not run.options.apps)
+
+
+def print_table(found: list[dict[str, Any]], brief: bool) -> None:
+    """Print a row for each app; in brief, only for those that have revisions pending."""
+    rows = [("app", "current", "head", "pending", "database")]
+    for row in found:
+        if row["pending"] or not brief:
+            now, head = (", ".join(row[key]) or "-" for key in ("current", "heads"))
+            rows.append((row["app"], now, head, str(len(row["pending"])), row["database"]))
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    for cells in rows if len(rows) > 1 else ():
+        print("  ".join(f"{c:<{width}}" for c, width in zip(cells, widths, strict=True)).rstrip())
+    if brief:
+        print(f"{len(found) - len(rows) + 1} of {len(found)} apps are up to date")
+
+
+def graph(run: Run) -> None:
+    """Print a picture of every app's revisions and references, as text for Mermaid."""
+    current = read_current(run)
+    scripts = {app.name: run.script(app) for app in run.selected}
+    print("\n".join(draw(run.selected, scripts, current)))
 
 
 def alembic(run: Run) -> None:
@@ -227,10 +257,13 @@ def alembic(run: Run) -> None:
         run.each(call, run.selected[::-1] if name == "downgrade" else run.selected)
 
 
+MANY = 20
+"""With more apps than this, `status` shows only those that have something to do."""
+
 LOOKING = ("branches", "current", "heads", "history", "show")
 """Alembic's commands that change nothing."""
 
-ADDED = (migrate, generate, status)
+ADDED = (migrate, generate, status, graph)
 """The commands that Alembic does not have."""
 
 
