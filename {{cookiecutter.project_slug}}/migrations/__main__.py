@@ -16,7 +16,7 @@ from alembic.util import CommandError
 from migrations import commands
 from migrations.apps import read_apps, select_apps
 from migrations.databases import Databases
-from migrations.errors import explain, one_line
+from migrations.errors import explain
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line = command_line()
     options = line.parser.parse_args(rest, options)
     if not hasattr(options, "cmd"):
-        line.parser.error("which command?")
+        print("which command? See: python -m migrations --help", file=sys.stderr)
+        return 2
     work = commands.find(options.cmd)
     options.quiet |= work is not commands.alembic  # the others print what they did themselves
     databases = Databases()
@@ -45,14 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 logging.getLogger(logger).setLevel(logging.WARNING)
         run = commands.Run(config, options, line, apps, selected, databases)
         work(run)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        if options.raiseerr:
+            raise
+        print(str(error) or "interrupted", file=sys.stderr)
         return 130
     except Exception as error:
         if options.raiseerr:
             raise
-        text = str(error) if isinstance(error, CommandError) else explain(error)
-        print(one_line(text), file=sys.stderr)
+        print(str(error) if isinstance(error, CommandError) else explain(error), file=sys.stderr)
         return 1
     finally:
         databases.close()

@@ -5,6 +5,7 @@ import importlib
 import os
 import pkgutil
 import re
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -15,11 +16,12 @@ from types import ModuleType
 from typing import cast
 
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError, coerce_resource_to_filename
 from sqlalchemy import URL, MetaData, Table, make_url
 from sqlalchemy.exc import ArgumentError
 
-from .errors import explain_ini, one_line
+from .errors import explain, explain_ini, relative
 
 TableKey = tuple[str | None, str]
 """A table's schema (None: the database's default) and name."""
@@ -83,23 +85,32 @@ class App:
         """The folders of the app's revisions; Alembic itself would ignore one that is missing."""
         correct = f"correct version_locations in [{self.name}] of alembic.ini"
         if not self.version_locations:
-            raise CommandError(f"{self.name}: version_locations is not set; {correct}")
+            raise CommandError(
+                f"{self.name}: version_locations is not set; set it in [{self.name}] of alembic.ini"
+            )
         found = []
         for location in self.version_locations:
             try:
                 folder = coerce_resource_to_filename(location)
             except ModuleNotFoundError as error:
                 raise CommandError(
-                    f"{self.name}: {location}: the package {error.name!r} is not installed"
+                    f"{self.name}: the package {error.name!r} is not installed; install it, or"
+                    f" {correct}"
                 ) from None
             if not folder.is_dir():
-                raise CommandError(f"{self.name}: {folder} is not a folder; {correct}")
+                raise CommandError(
+                    f"{self.name}: {relative(str(folder))} is not a folder; {correct}"
+                )
             found.append(folder.resolve())
         return tuple(found)
 
-    def check_folders(self) -> None:
-        """Raise what is wrong with the folders of the app's revisions."""
+    def check_revisions(self, script: ScriptDirectory) -> None:
+        """Load the app's revision files, and raise what is wrong with them or their folders."""
         _ = self.folders
+        with warnings.catch_warnings():
+            # Alembic only warns of an id that two files have, and of one that none has.
+            warnings.filterwarnings("error", "Revision .* is (not present|present more than once)")
+            script.get_heads()
 
     @cached_property
     def metadata(self) -> MetaData:
@@ -110,10 +121,6 @@ class App:
         """
         correct = f"correct metadata in [{self.name}] of alembic.ini"
         module_name, _, attribute = self.models.partition(":")
-        if not module_name or not attribute:
-            raise CommandError(
-                f"{self.name}: metadata is {self.models!r}, not module:attribute; {correct}"
-            )
         module = self._import(module_name)
         self._import_submodules(module)
         try:
@@ -147,8 +154,11 @@ class App:
         try:
             return importlib.import_module(name)
         except (Exception, SystemExit) as error:
-            said = f"{type(error).__name__}: {one_line(str(error))}"
-            raise CommandError(f"{self.name}: cannot import {name}: {said}") from error
+            line = f"{self.name}: cannot import {name}"
+            if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+                line += f": there is no module {error.name}; correct metadata in [{self.name}]"
+                raise CommandError(f"{line} of alembic.ini") from None
+            raise CommandError(f"{line}: {explain(error)}") from error
 
     def _import_submodules(self, module: ModuleType) -> None:
         for parent in getattr(module, "__path__", ()):
@@ -166,20 +176,30 @@ def read_apps(config: Config) -> dict[str, App]:
     """
     try:
         sections = own_keys(config.file_config)
-    except configparser.Error as error:
+    except (configparser.Error, UnicodeError) as error:
         raise CommandError(explain_ini(error)) from None
     called_for = config.config_ini_section
     apps = {
-        name: _read_app(config, name, keys) for name, keys in sections.items() if "metadata" in keys
+        name: _read_app(config, name, keys)
+        for name, keys in sections.items()
+        if _is_app(name, keys)
     }
     config.config_ini_section = called_for
     if not apps:
-        raise CommandError(
-            f"no apps: {config.config_file_name} has no section that sets metadata;"
-            " ./add_app.sh NAME adds one"
-        )
+        ini = Path(config.config_file_name or "alembic.ini")
+        with ini.open("rb"):  # ConfigParser takes a file that it cannot read for an empty one
+            raise CommandError(
+                f"no apps: {ini} has no section that sets metadata; ./add_app.sh NAME adds one"
+            )
     _check_version_tables(apps.values())
     return apps
+
+
+def _is_app(section: str, own: set[str]) -> bool:
+    # A section that has revisions and the shared env.py is an app whose metadata is missing;
+    # [alembic] is what Alembic itself reads when it is called without a name.
+    forgotten = "version_locations" in own and "script_location" not in own
+    return "metadata" in own or (forgotten and section != "alembic")
 
 
 def own_keys(parser: configparser.ConfigParser) -> dict[str, set[str]]:
@@ -234,7 +254,7 @@ def _read_app(config: Config, name: str, own: set[str]) -> App:
         timeout = get("lock_timeout", "60")
         app = App(
             name=name,
-            models=get("metadata"),
+            models=get("metadata") if "metadata" in own else "",
             version_locations=tuple(config.get_version_locations_list() or ()),
             version_table=get("version_table", f"alembic_version_{name}"),
             version_table_schema=get("version_table_schema") or None,
@@ -248,9 +268,15 @@ def _read_app(config: Config, name: str, own: set[str]) -> App:
         raise CommandError(f"{name}: {explain_ini(error)}") from None
     except ValueError as error:
         raise CommandError(f"{name}: {error}") from None
-    if app.lock_timeout < 0:
-        raise CommandError(f"{name}: lock_timeout is {timeout!r}, not a number of seconds")
-    return app
+    if not re.fullmatch(r"[^:\s]+:[^:\s]+", app.models):
+        problem = f"metadata is {app.models or 'not set'}; write metadata = module:attribute"
+    elif app.lock_timeout < 0:
+        problem = f"lock_timeout is {timeout}; write a number of seconds"
+    elif len(app.version_table.encode()) > 59:  # PostgreSQL's 63 bytes less the "_pkc" of its key
+        problem = f"{app.version_table} is too long; write a version_table of 59 bytes at most"
+    else:
+        return app
+    raise CommandError(f"{name}: {problem} in [{name}] of alembic.ini")
 
 
 def _check_version_tables(apps: Iterable[App]) -> None:

@@ -24,6 +24,9 @@ class Databases:
 
     def run(self, url: URL, work: Callable[[Connection], T]) -> T:
         """Call `work` with a connection to the database, and return what it returns."""
+        if url.drivername == "sqlite+aiosqlite":
+            # The same file without a thread: one that cannot open it prints a traceback.
+            url = url.set(drivername="sqlite")
         if url.get_dialect().is_async:
             return run_async(url, work)
         if url not in self._engines:

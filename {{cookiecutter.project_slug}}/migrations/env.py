@@ -109,10 +109,10 @@ def main() -> None:
     if app is None:
         raise CommandError(choose_an_app(apps))
     with naming(app) if from_command_line else nullcontext():
+        if from_command_line and not in_a_loop and config.file_config.has_section("loggers"):
+            fileConfig(config.file_config, disable_existing_loggers=False)
+        app.check_revisions(context.script)
         run(app, apps)
 
-
-if from_command_line and not in_a_loop and config.file_config.has_section("loggers"):
-    fileConfig(config.file_config, disable_existing_loggers=False)
 
 main()

@@ -1,0 +1,587 @@
+"""The catalogue of bad input: one line that names the app and what to do, and nothing written.
+
+In each project the app users has work to do, a revision or a changed model, and comes first;
+books, or what both use, is broken. So whatever can be known beforehand has to stop users too.
+"""
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from project import Project, bake
+
+PASSWORD = "Pa55/w%rd"
+QUOTED = "Pa55%2Fw%25rd"
+SECRET = "Pa55"
+
+COMMANDS = {
+    "migrate": ("./migrate.sh",),
+    "generate": ("./generate.sh",),
+    "status": ("python", "-m", "migrations", "status"),
+    "check": ("python", "-m", "migrations", "-n", "books", "check"),
+    "alembic": ("alembic", "--name", "books", "upgrade", "head"),
+    "alembic check": ("alembic", "--name", "books", "check"),
+}
+
+Break = Callable[[Project], object]
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project without a fault: both apps migrated, and one more revision of users pending."""
+    project = bake(tmp_path_factory.mktemp("whole"))
+    project.generate()
+    project.migrate()
+    project.add_column("users", "email")
+    project.generate()
+    return project
+
+
+@pytest.fixture
+def pending(whole: Project, tmp_path: Path) -> Project:
+    """A copy to break, for commands that migrate."""
+    return Project(shutil.copytree(whole.path, tmp_path / "pending" / "my_project"))
+
+
+@pytest.fixture
+def changed(whole: Project, tmp_path: Path) -> Project:
+    """A copy to break, for commands that generate: the column has no revision yet."""
+    project = Project(shutil.copytree(whole.path, tmp_path / "changed" / "my_project"))
+    [second] = project.package.glob("users/migrations/*_email.py")
+    second.unlink()
+    return project
+
+
+def files(project: Project) -> dict[str, bytes]:
+    """Every file of a project, its SQLite databases included."""
+    return {
+        str(path): path.read_bytes()
+        for path in project.path.rglob("*")
+        if path.is_file() and ".ruff_cache" not in path.parts
+    }
+
+
+def assert_line(line: str, expected: str) -> None:
+    """Compare a line with one in which … stands for anything."""
+    pattern = ".*".join(map(re.escape, expected.split("…")))
+    assert re.fullmatch(pattern, line), f"\n{line}\nis not\n{expected}"
+
+
+def failure(project: Project, *command: str, status: int | None = None) -> str:
+    """The line that a command fails with, once it is sure that it gave nothing away."""
+    done = project.run(*command, status=status)
+    assert done.returncode not in (0, None), done.stdout
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said, said
+    assert "Warning" not in said, said
+    assert SECRET not in said, said
+    if command[0] == "alembic":  # it prints to stdout, and logs to stderr
+        [line] = done.stdout.splitlines()
+        assert line.startswith("FAILED: "), line
+        return line.removeprefix("FAILED: ")
+    [line] = done.stderr.splitlines()
+    return line
+
+
+def refused(project: Project, *command: str) -> str:
+    """The line that a command fails with, once it is sure that it wrote nothing."""
+    before = files(project)
+    line = failure(project, *command)
+    assert files(project) == before
+    return line
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way to break a project, and what each of the commands must say then."""
+
+    breaks: Break
+    line: str
+    commands: tuple[str, ...] = ("migrate", "alembic")
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    """Replace a text that stands in a file."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def ini(key: str, value: str, section: str = "books") -> Break:
+    """Set a key of alembic.ini."""
+    return lambda project: project.set_ini(section, key, value)
+
+
+def no_ini(key: str) -> Break:
+    """Take a key of books out of alembic.ini."""
+
+    def breaks(project: Project) -> None:
+        project.set_ini("books", key, "to be removed")
+        project.remove_line(project.path / "alembic.ini", "to be removed")
+
+    return breaks
+
+
+def ini_lines(*lines: str, before: str = "[alembic]") -> Break:
+    """Put lines into alembic.ini, behind the last app or elsewhere."""
+    return lambda project: replace(
+        project.path / "alembic.ini", f"\n{before}\n", "\n".join(["", *lines, before, ""])
+    )
+
+
+def no_apps(project: Project) -> None:
+    """Take the sections of all apps out of alembic.ini."""
+    path = project.path / "alembic.ini"
+    head, _, rest = path.read_text().partition("[users]")
+    path.write_text(head + rest[rest.index("[alembic]") :])
+
+
+def not_utf8(project: Project) -> None:
+    """Add a comment to alembic.ini, in Latin-1."""
+    with (project.path / "alembic.ini").open("ab") as file:
+        file.write("# für alle".encode("latin-1"))
+
+
+def url(text: str) -> Break:
+    """Let books have another database."""
+    return lambda project: project.environment.update(BOOKS_DATABASE_URL=text)
+
+
+def models(text: str, file: str = "models.py") -> Break:
+    """Write a module of books."""
+    return lambda project: (project.package / "books" / file).write_text(text)
+
+
+def both(*steps: Break) -> Break:
+    """Break a project in several ways."""
+    return lambda project: [step(project) for step in steps]
+
+
+def revision(old: str, new: str) -> Break:
+    """Change the revision of books."""
+    return lambda project: replace(project.revisions("books")[0], old, new)
+
+
+def another_revision(name: str, **changes: str) -> Break:
+    """Copy the revision of books, with other ids."""
+
+    def breaks(project: Project) -> None:
+        first = project.revisions("books")[0]
+        lines = first.read_text().splitlines()
+        for key, value in changes.items():
+            lines = [f"{key} = {value}" if line.startswith(f"{key}:") else line for line in lines]
+        first.with_name(f"9_{name}.py").write_text("\n".join(lines))
+
+    return breaks
+
+
+def first_id(project: Project) -> str:
+    """The id of the revision of books."""
+    [[revision]] = project.sqlite("SELECT version_num FROM alembic_version_books")
+    return str(revision)
+
+
+def two_heads(project: Project) -> None:
+    """Let two revisions of books follow its first."""
+    first = f"'{first_id(project)}'"
+    for name in ("aaa", "bbb"):
+        another_revision(name, revision=f"'{name}'", down_revision=first)(project)
+
+
+def sql(statement: str) -> Break:
+    """Change the database."""
+    return lambda project: project.sqlite(statement)
+
+
+def file(name: str, text: str | None) -> Break:
+    """Write a file of the project, or remove it."""
+
+    def breaks(project: Project) -> None:
+        path = project.path / name
+        path.unlink() if text is None else path.write_text(text)
+
+    return breaks
+
+
+PYTHON = ("generate", "check")
+"""The commands that import models."""
+READ = ("migrate", "generate", "status")
+"""Commands that go the same way as far as alembic.ini and the databases are concerned."""
+
+INI = {
+    "no apps": Case(
+        no_apps,
+        "no apps: alembic.ini has no section that sets metadata; ./add_app.sh NAME adds one",
+        READ,
+    ),
+    "metadata missing": Case(
+        no_ini("metadata"),
+        "books: metadata is not set; write metadata = module:attribute in [books] of alembic.ini",
+        (*READ, "check", "alembic"),
+    ),
+    "metadata empty": Case(
+        ini("metadata", ""),
+        "books: metadata is not set; write metadata = module:attribute in [books] of alembic.ini",
+        ("migrate",),
+    ),
+    "metadata without a colon": Case(
+        ini("metadata", "my_project.books.models"),
+        "books: metadata is my_project.books.models;"
+        " write metadata = module:attribute in [books] of alembic.ini",
+        ("migrate",),
+    ),
+    "version_locations missing": Case(
+        no_ini("version_locations"),
+        "books: version_locations is not set; set it in [books] of alembic.ini",
+        (*READ, "check", "alembic"),
+    ),
+    "version_locations empty": Case(
+        ini("version_locations", ""),
+        "books: version_locations is not set; set it in [books] of alembic.ini",
+    ),
+    "version_locations not a folder": Case(
+        ini("version_locations", "%(here)s/nosuch"),
+        "books: nosuch is not a folder; correct version_locations in [books] of alembic.ini",
+        ("migrate", "generate", "alembic"),
+    ),
+    "version_locations of a package": Case(
+        ini("version_locations", "nosuch:migrations"),
+        "books: the package 'nosuch' is not installed; install it, or correct version_locations"
+        " in [books] of alembic.ini",
+    ),
+    "duplicate section": Case(
+        ini_lines("[books]", f"sqlalchemy.url = mysql://me:{PASSWORD}@host/books"),
+        "alembic.ini, line 25: the section [books] stands twice; delete one",
+        READ,
+    ),
+    "duplicate key": Case(
+        ini_lines("sqlalchemy.url = a", f"sqlalchemy.url = mysql://me:{PASSWORD}@host/books"),
+        "alembic.ini, line 26: 'sqlalchemy.url' stands twice in [books]; delete one",
+        ("migrate",),
+    ),
+    "line that is none": Case(
+        ini_lines(f"mysql//me;{PASSWORD}@host/books"),
+        "alembic.ini, line 25: neither [section] nor key = value",
+        ("migrate",),
+    ),
+    "line before the first section": Case(
+        ini_lines(f"sqlalchemy.url = mysql://me:{PASSWORD}@host/books", before="[DEFAULT]"),
+        "alembic.ini, line 4: there is no [section] above this line",
+        ("migrate",),
+    ),
+    "not UTF-8": Case(
+        not_utf8,
+        "alembic.ini is not utf-8 text: see byte …; save it as such",
+        ("migrate",),
+    ),
+    "alembic.ini missing": Case(
+        file("alembic.ini", None),
+        "alembic.ini: No such file or directory; run this in its folder, or name the file with -c",
+        READ,
+    ),
+    "alembic.ini unreadable": Case(
+        both(file("alembic.ini", None), lambda project: (project.path / "alembic.ini").mkdir()),
+        "alembic.ini: Is a directory",
+        ("migrate",),
+    ),
+    "undoubled percent sign": Case(
+        ini("sqlalchemy.url", f"postgresql://me:{PASSWORD}@127.0.0.1/books"),
+        "books: cannot read 'sqlalchemy.url' in [books] or [DEFAULT] of alembic.ini; write a"
+        " percent sign as %%, and %(name)s only with the name of another key",
+        ("migrate", "generate", "alembic"),
+    ),
+    "undoubled percent sign and brackets": Case(
+        ini("sqlalchemy.url", f"postgresql://me:%({SECRET})s@127.0.0.1/books"),
+        "books: cannot read 'sqlalchemy.url' in [books] or [DEFAULT] of alembic.ini; write a"
+        " percent sign as %%, and %(name)s only with the name of another key",
+        ("migrate",),
+    ),
+    "one version table for two": Case(
+        ini("version_table", "alembic_version_users"),
+        "books: has the version table 'alembic_version_users' of users in the same database;"
+        " give each its own version_table in alembic.ini",
+        (*READ, "alembic"),
+    ),
+    "version table too long": Case(
+        ini("version_table", "v" * 60),
+        f"books: {'v' * 60} is too long;"
+        " write a version_table of 59 bytes at most in [books] of alembic.ini",
+    ),
+    "version table of another kind": Case(
+        ini("version_table", "books"),
+        "books: sqlite:///my_project.db: no such column: books.version_num;"
+        " version_table must name a version table",
+        ("migrate", "generate"),
+    ),
+    "version table's schema": Case(
+        ini("version_table_schema", "nosuch"),
+        "books: sqlite:///my_project.db: no such table: nosuch.sqlite_master;"
+        " create it first, or correct its name",
+        ("migrate",),
+    ),
+    "lock_timeout": Case(
+        ini("lock_timeout", "soon"),
+        "books: lock_timeout is soon; write a number of seconds in [books] of alembic.ini",
+    ),
+    "path_separator": Case(
+        ini("path_separator", "comma"),
+        "books: 'comma' is not a valid value for path_separator;"
+        " expected 'space', 'newline', 'os', ':', ';'",
+        ("migrate",),
+    ),
+    "logging": Case(
+        lambda project: replace(project.path / "alembic.ini", "keys = console", "keys = nosuch"),
+        "…KeyError: 'handler_nosuch'; correct the logging sections of alembic.ini",
+    ),
+}
+
+MODELS = {
+    "module missing": Case(
+        ini("metadata", "my_project.nosuch:Base.metadata"),
+        "books: cannot import my_project.nosuch: there is no module my_project.nosuch;"
+        " correct metadata in [books] of alembic.ini",
+        (*PYTHON, "alembic check"),
+    ),
+    "attribute missing": Case(
+        ini("metadata", "my_project.books.models:Nosuch.metadata"),
+        "books: my_project.books.models has no 'Nosuch.metadata';"
+        " correct metadata in [books] of alembic.ini",
+        ("generate",),
+    ),
+    "not a MetaData": Case(
+        ini("metadata", "my_project.books.models:Base"),
+        "books: my_project.books.models:Base is of type …, not MetaData;"
+        " correct metadata in [books] of alembic.ini",
+        PYTHON,
+    ),
+    "import raises": Case(
+        models(f"raise RuntimeError('broken\\n in two lines')\n# {PASSWORD}"),
+        "books: cannot import my_project.books.models: RuntimeError: broken in two lines,"
+        " at src/my_project/books/models.py, line 1",
+        (*PYTHON, "alembic check"),
+    ),
+    "import exits": Case(
+        models("import sys\n\nsys.exit('bye')"),
+        "books: cannot import my_project.books.models: SystemExit: bye,"
+        " at src/my_project/books/models.py, line 3",
+        ("generate",),
+    ),
+    "module not installed": Case(
+        models("import nosuch.inner"),
+        "books: cannot import my_project.books.models: the module 'nosuch' is not installed,"
+        " at src/my_project/books/models.py, line 1",
+        ("generate",),
+    ),
+    "syntax error": Case(
+        models("\nx = ("),
+        "books: cannot import my_project.books.models:"
+        " syntax error in src/my_project/books/models.py, line 2: '(' was never closed",
+        ("generate",),
+    ),
+    "a module of the package fails": Case(
+        both(ini("metadata", "my_project.books:models.Base.metadata"), models("1 / 0", "b.py")),
+        "books: cannot import my_project.books.b: ZeroDivisionError: division by zero,"
+        " at src/my_project/books/b.py, line 1",
+        PYTHON,
+    ),
+}
+
+HOSTS = {
+    "psycopg": "postgresql+psycopg",
+    "asyncpg": "postgresql+asyncpg",
+    "pymysql": "mysql+pymysql",
+    "aiomysql": "mysql+aiomysql",
+}
+
+URLS = {
+    "missing": Case(
+        ini("sqlalchemy.url", ""),
+        "books: no database URL: set DATABASE_URL or BOOKS_DATABASE_URL in the environment,"
+        " or sqlalchemy.url in [books] of alembic.ini",
+        (*READ, "check", "alembic"),
+    ),
+    "malformed": Case(
+        url(f"postgresql//me:{PASSWORD}@host/books"),
+        "books: BOOKS_DATABASE_URL is not a database URL like"
+        " postgresql+psycopg://user:password@host/name"
+        " (in a password, write @ : / % as %40 %3A %2F %25)",
+        ("migrate", "generate", "alembic"),
+    ),
+    "port not a number": Case(
+        url(f"postgresql://me:{QUOTED}@host:port/books"),
+        "books: BOOKS_DATABASE_URL is not a database URL like…",
+        ("migrate",),
+    ),
+    "unknown dialect": Case(
+        url(f"postgres://me:{QUOTED}@host/books"),
+        "books: postgres://me:***@host/books: SQLAlchemy has no dialect and driver 'postgres';"
+        " URLs begin like postgresql+psycopg://, mysql+pymysql:// or sqlite:///",
+        ("migrate", "generate", "alembic"),
+    ),
+    "unknown driver": Case(
+        url(f"postgresql+nosuch://me:{QUOTED}@host/books?password={SECRET}"),
+        "books: postgresql+nosuch://me:***@host/books: SQLAlchemy has no dialect and driver"
+        " 'postgresql+nosuch'; URLs begin like…",
+        ("migrate",),
+    ),
+    "driver not installed": Case(
+        url(f"mysql+mysqldb://me:{QUOTED}@host/books"),
+        "books: mysql+mysqldb://me:***@host/books: the driver 'MySQLdb' is not installed;"
+        " install it, or name another",
+        (*READ, "alembic"),
+    ),
+    "SQLite with two slashes": Case(
+        url("sqlite://books.db"),
+        "books: ArgumentError: Invalid SQLite URL: sqlite://books.db Valid SQLite URL forms are…",
+        ("migrate",),
+    ),
+    **{
+        f"unknown host, {name}": Case(
+            url(f"{driver}://me:{QUOTED}@host.invalid/books"),
+            f"books: {driver}://me:***@host.invalid/books: …; "
+            + ("is the database server running…" if name == "aiomysql" else "check the host"),
+            ("migrate", "alembic") if name == "psycopg" else ("migrate",),
+        )
+        for name, driver in HOSTS.items()
+    },
+    **{
+        f"connection refused, {name}": Case(
+            url(f"{driver}://me:{QUOTED}@localhost:1/books"),
+            f"books: {driver}://me:***@localhost:1/books: …;"
+            " is the database server running, and are host and port right?",
+            (*READ, "check", "alembic") if name == "psycopg" else ("migrate",),
+        )
+        for name, driver in HOSTS.items()
+    },
+    "SQLite folder missing": Case(
+        url("sqlite:////nosuch/books.db"),
+        "books: sqlite:////nosuch/books.db: unable to open database file;"
+        " does its folder exist, and may this user write there?",
+        (*READ, "alembic"),
+    ),
+    "SQLite folder missing, aiosqlite": Case(
+        url("sqlite+aiosqlite:////nosuch/books.db"),
+        "books: sqlite+aiosqlite:////nosuch/books.db: unable to open database file;"
+        " does its folder exist, and may this user write there?",
+    ),
+    "SQLite file not a database": Case(
+        lambda project: url(f"sqlite:///{project.path}/README.md")(project),
+        "books: sqlite:///README.md: file is not a database;"
+        " name a file of SQLite, or one that does not exist yet",
+        (*READ, "check", "alembic"),
+    ),
+}
+
+REVISIONS = {
+    "several heads": Case(
+        two_heads,
+        "books: has 2 heads (aaa, bbb);"
+        " merge them with: python -m migrations -n books merge heads -m merge",
+        ("migrate", "generate", "check"),
+    ),
+    "several heads, plain Alembic": Case(
+        two_heads,
+        "books: Multiple head revisions are present for given argument 'head';"
+        " merge them with: python -m migrations -n APP merge heads -m merge",
+        ("alembic",),
+    ),
+    "database at another revision": Case(
+        sql("UPDATE alembic_version_books SET version_num = 'nosuch'"),
+        "books: its database is at revision nosuch, which is not among the revision files:"
+        " is this an older version of the code?",
+        (*READ, "check"),
+    ),
+    "database at another revision, plain Alembic": Case(
+        sql("UPDATE alembic_version_books SET version_num = 'nosuch'"),
+        "books: Can't locate revision identified by 'nosuch'; is the code older than the"
+        " database, or the id another app's (name that with -n APP)?",
+        ("alembic",),
+    ),
+    "syntax error": Case(
+        revision("def upgrade", "def def upgrade"),
+        "books: syntax error in src/my_project/books/migrations/…_initial.py, line 19:"
+        " invalid syntax",
+        (*READ, "check", "alembic"),
+    ),
+    "error when loaded": Case(
+        revision("def upgrade", "nosuch\n\ndef upgrade"),
+        "books: NameError: name 'nosuch' is not defined,"
+        " at src/my_project/books/migrations/…_initial.py, line 19",
+    ),
+    "module not installed": Case(
+        revision("import sqlalchemy", "import nosuch\nimport sqlalchemy"),
+        "books: the module 'nosuch' is not installed,"
+        " at src/my_project/books/migrations/…_initial.py, line 10",
+        ("migrate",),
+    ),
+    "no id": Case(
+        revision("revision: str =", "id ="),
+        "books: Could not determine revision id from filename …_initial.py;"
+        " write its revision = ..., or move the file elsewhere",
+        ("migrate",),
+    ),
+    "two files of one id": Case(
+        another_revision("copy"),
+        "books: Revision … is present more than once;"
+        " delete one of the two files, or give it an id of its own",
+        (*READ, "check", "alembic"),
+    ),
+    "down_revision that does not exist": Case(
+        another_revision("next", revision="'aaa'", down_revision="'nosuch'"),
+        "books: Revision nosuch referenced from nosuch -> aaa (head), initial is not present;"
+        " restore its file, or correct down_revision",
+        (*READ, "check", "alembic"),
+    ),
+    "circle": Case(
+        revision("Sequence[str] | None = None\nbranch", "Sequence[str] | None = revision\nbranch"),
+        "books: Self-loop is detected in revisions (…); correct down_revision in one of them",
+        ("migrate",),
+    ),
+    "pending while generating": Case(
+        sql("DELETE FROM alembic_version_books"),
+        "books: the database is behind the newest revision;"
+        " run ./migrate.sh books before generating another",
+        ("generate",),
+    ),
+    "script.py.mako with a syntax error": Case(
+        file("migrations/script.py.mako", "${"),
+        "users: SyntaxException: …/migrations/script.py.mako…; correct migrations/script.py.mako",
+        ("generate",),
+    ),
+    "script.py.mako that raises": Case(
+        file("migrations/script.py.mako", "${nosuch.x}"),
+        "users: Template rendering failed; see … for a template-oriented traceback;"
+        " correct migrations/script.py.mako",
+        ("generate",),
+    ),
+    "script.py.mako missing": Case(
+        file("migrations/script.py.mako", None),
+        "users: migrations/script.py.mako: No such file or directory;"
+        " correct migrations/script.py.mako",
+        ("generate",),
+    ),
+}
+
+
+def parameters(**tables: dict[str, Case]) -> list[object]:
+    """The cases of several tables, as parameters of a test."""
+    return [
+        pytest.param(case, id=f"{table}: {name}".replace("_", " "))
+        for table, cases in tables.items()
+        for name, case in cases.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    "case", parameters(alembic_ini=INI, models=MODELS, URL=URLS, revisions=REVISIONS)
+)
+def test_refused(case: Case, pending: Project, changed: Project) -> None:
+    for project in (pending, changed):
+        case.breaks(project)
+    for command in case.commands:
+        project = changed if command == "generate" else pending
+        assert_line(refused(project, *COMMANDS[command]), case.line)
