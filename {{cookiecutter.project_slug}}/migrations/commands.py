@@ -252,6 +252,8 @@ def print_table(found: list[dict[str, Any]], brief: bool) -> None:
 def graph(run: Run) -> None:
     """Print a picture of every app's revisions and references, as text for Mermaid."""
     current = read_current(run)
+    for app in run.selected:
+        check_current(run, app, current[app.name])
     scripts = {app.name: run.script(app) for app in run.selected}
     print("\n".join(draw(run.selected, scripts, current)))
 

@@ -173,10 +173,10 @@ def explain_ini(error: configparser.Error | UnicodeError) -> str:
 
 def place(error: BaseException) -> str:
     """The innermost line of a revision, or of a module's own code, that an error came through."""
-    alembic_itself = str(Path(alembic.__file__).parent)
+    machinery = {Path(__file__).parent, Path(alembic.__file__).parent}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        ours = not frame.filename.startswith(alembic_itself)
-        if ours and frame.name in ("upgrade", "downgrade", "<module>"):
+        path = Path(frame.filename)
+        if frame.name in ("upgrade", "downgrade", "<module>") and path.parent not in machinery:
             return f"{relative(frame.filename)}, line {frame.lineno}"
     return ""
 
