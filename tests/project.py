@@ -71,6 +71,12 @@ class Project:
         """Run ./generate.sh and return what it printed."""
         return self.run("./generate.sh", *arguments).stdout
 
+    def revise(self, app: str, *arguments: str) -> Path:
+        """Run ./generate.sh for one app whose models changed, and return the new file."""
+        said = self.generate(*arguments, app)
+        assert said.startswith(f"{app}  wrote "), said
+        return self.path / said.split()[-1]
+
     def migrate(self, *arguments: str) -> str:
         """Run ./migrate.sh and return what it printed."""
         return self.run("./migrate.sh", *arguments).stdout

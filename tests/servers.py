@@ -13,6 +13,7 @@ from functools import cache
 
 import pytest
 from sqlalchemy import URL, Engine, create_engine, inspect, make_url, pool, text
+from sqlalchemy.dialects.postgresql.base import PGInspector
 from sqlalchemy.exc import DBAPIError
 
 SERVERS = {
@@ -55,6 +56,22 @@ class Database:
         """The names of the tables."""
         with self.engine() as engine:
             return set(inspect(engine).get_table_names(schema))
+
+    def schema(self, schema: str | None = None) -> dict[str, list[str]]:
+        """What its tables consist of, to be compared; the order of columns does not count."""
+        found: dict[str, list[str]] = {}
+        with self.engine() as engine:
+            inspector = inspect(engine)
+            parts = ["columns", "pk_constraint", "foreign_keys", "indexes"]
+            parts += ["unique_constraints", "check_constraints"]
+            if engine.dialect.supports_comments:
+                parts.append("table_comment")
+            for part in parts:
+                for (_, table), items in getattr(inspector, f"get_multi_{part}")(schema).items():
+                    found[f"{table} {part}"] = sorted(map(repr, items if isinstance(items, list) else [items]))
+            if isinstance(inspector, PGInspector):
+                found["enums"] = sorted(map(str, inspector.get_enums(schema)))
+        return found
 
 
 @cache

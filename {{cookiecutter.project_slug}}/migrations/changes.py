@@ -4,10 +4,13 @@ from collections.abc import Iterator
 
 from alembic.operations import ops
 
+from .enum_types import EnumTypeOp
+
 
 def describe(operations: ops.OpContainer) -> list[str]:
     """What a revision does, a few words for each change: `add TABLE COLUMN`, `drop TABLE`."""
-    return list(dict.fromkeys(_describe(operations, told=set())))
+    told = {op.table_name for op in operations.ops if isinstance(op, ops.DropTableOp)}
+    return list(dict.fromkeys(_describe(operations, told)))
 
 
 def summarise(changes: list[str], width: int = 72) -> str:
@@ -30,7 +33,6 @@ def _describe(container: ops.OpContainer, told: set[str]) -> Iterator[str]:
                 told.add(table)
                 yield f"create {table}"
             case ops.DropTableOp(table_name=table):
-                told.add(table)
                 yield f"drop {table}"
             case ops.AddColumnOp(table_name=table, column=column):
                 told.add(f"{table} {column.name}")
@@ -51,5 +53,13 @@ def _describe(container: ops.OpContainer, told: set[str]) -> Iterator[str]:
                 yield f"add {constraint.table.name} constraint {constraint.name}"
             case ops.DropConstraintOp(table_name=table, constraint_name=constraint):
                 yield f"drop {table} constraint {constraint}"
+            case (
+                ops.CreateTableCommentOp(table_name=table)
+                | ops.DropTableCommentOp(table_name=table)
+            ):
+                yield f"comment {table}"
+            case EnumTypeOp(name=name, before=before, after=after):
+                verb = "create" if before is None else "drop" if after is None else "alter"
+                yield f"{verb} type {name}"
             case _:
                 yield type(operation).__name__.removesuffix("Op").lower()

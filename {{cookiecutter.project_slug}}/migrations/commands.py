@@ -188,7 +188,8 @@ def tidy(files: list[str]) -> None:
     """Sort the imports of new revisions and format them, where ruff is installed."""
     if files and find_spec("ruff"):
         for command in (["check", "--fix"], ["format"]):
-            subprocess.run([sys.executable, "-m", "ruff", *command, "--quiet", *files], check=False)
+            ruff = [sys.executable, "-m", "ruff", *command, "--silent"]
+            subprocess.run([*ruff, *files], check=False)
 
 
 def check(run: Run) -> None:

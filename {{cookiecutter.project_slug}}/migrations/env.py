@@ -13,6 +13,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 
 from migrations.apps import App, choose_an_app, read_apps
+from migrations.comparison import arrange, compare_server_default, plugin, render_item
 from migrations.databases import Databases, one_migrator
 from migrations.errors import naming
 from migrations.ownership import Ownership
@@ -47,7 +48,10 @@ def settings(app: App, apps: dict[str, App], dialect: str) -> dict[str, Any]:
         "include_object": ownership.include_object,
         "include_schemas": True,
         "compare_type": True,
-        "compare_server_default": True,
+        "compare_server_default": compare_server_default,
+        "autogenerate_plugins": ["alembic.autogenerate.*", plugin.name],
+        "process_revision_directives": arrange,
+        "render_item": render_item,
         # SQLite alters most things by copying the table; elsewhere this changes nothing.
         "render_as_batch": True,
         # True as far as it goes: see lock_sqlite in databases.py.

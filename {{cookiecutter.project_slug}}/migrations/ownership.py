@@ -25,8 +25,8 @@ class Ownership(Sequence[MetaData]):
     """
 
     def __init__(self, app: App, apps: Iterable[App], script: ScriptDirectory) -> None:
-        self._app = app
-        self._apps = apps
+        self.app = app
+        self.apps = [other for other in apps if other.database == app.database]
         self._script = script
 
     @overload
@@ -34,7 +34,7 @@ class Ownership(Sequence[MetaData]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[MetaData]: ...
     def __getitem__(self, index: int | slice) -> MetaData | Sequence[MetaData]:
-        return [self._app.metadata][index]
+        return [self.app.metadata][index]
 
     def __len__(self) -> int:
         return 1
@@ -54,34 +54,34 @@ class Ownership(Sequence[MetaData]):
     def owns(self, schema: str | None, name: str) -> bool:
         """Whether a table is the app's own."""
         key = (schema, name)
-        if key in self._app.own_models:
+        if key in self.app.own_models:
             return True
         if key in self._of_others:
             return False
-        return self._app.claims(schema, name) or key in self._created
+        return self.app.claims(schema, name) or key in self._created
 
     @cached_property
     def _of_others(self) -> set[TableKey]:
         """The tables of the other apps' models, and every version table."""
         taken: set[TableKey] = {(None, "alembic_version")}
-        for other in self._apps:
-            if other.database == self._app.database:
-                taken.add((other.version_table_schema, other.version_table))
-                if other.name != self._app.name:
-                    taken.update(other.own_models)
+        for other in self.apps:
+            taken.add((other.version_table_schema, other.version_table))
+            if other.name != self.app.name:
+                taken.update(other.own_models)
         return taken
 
     @cached_property
     def _created(self) -> set[TableKey]:
-        return tables_of_revisions(Path(revision.path) for revision in self._oldest_first())
+        return tables_of_revisions(self.revision_files())
 
-    def _oldest_first(self) -> list[Any]:
-        return list(self._script.walk_revisions())[::-1]
+    def revision_files(self) -> list[Path]:
+        """The app's revision files, oldest first."""
+        return [Path(revision.path) for revision in self._script.walk_revisions()][::-1]
 
     @cached_property
     def _schemas(self) -> set[str | None]:
-        tables = [*self._app.own_models, *self._created]
-        return {schema for schema, _ in tables} | {self._app.version_table_schema}
+        tables = [*self.app.own_models, *self._created]
+        return {schema for schema, _ in tables} | {self.app.version_table_schema}
 
 
 def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:
@@ -92,7 +92,7 @@ def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:
     """
     tables: set[TableKey] = set()
     for file in files:
-        for operation, names, schema in _table_calls(ast.parse(file.read_bytes())):
+        for operation, names, schema in _table_calls(file):
             if operation == "create_table":
                 tables.add((schema, names[0]))
             elif operation == "drop_table":
@@ -103,15 +103,25 @@ def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:
     return tables
 
 
-def _table_calls(module: ast.Module) -> Iterator[tuple[str, list[str], str | None]]:
-    """The operations on whole tables in a revision file, but for its `downgrade`."""
+def upgrade_calls(file: Path) -> list[ast.Call]:
+    """The calls in a revision file in their order, but for those of its `downgrade`."""
     parts = [
         part
-        for part in module.body
+        for part in ast.parse(file.read_bytes()).body
         if not (isinstance(part, ast.FunctionDef) and part.name.startswith("downgrade"))
     ]
     calls = [node for part in parts for node in ast.walk(part) if isinstance(node, ast.Call)]
-    for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
+    return sorted(calls, key=lambda call: (call.lineno, call.col_offset))
+
+
+def literal(node: ast.expr | None) -> str | None:
+    """The text that stands in a file as such, or None for whatever else there is."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
+    """The operations on whole tables of a revision file."""
+    for call in upgrade_calls(file):
         function = call.func
         if not isinstance(function, ast.Attribute):
             continue
@@ -121,14 +131,9 @@ def _table_calls(module: ast.Module) -> Iterator[tuple[str, list[str], str | Non
         first = [given[word] for word in ("table_name", "old_table_name") if word in given]
         second = [given[word] for word in ("new_table_name",) if word in given]
         wanted = 2 if function.attr == "rename_table" else 1
-        names = [_literal(node) for node in [*call.args[:wanted], *first, *second]]
-        schema = _literal(given["schema"]) if "schema" in given else None
+        names = [literal(node) for node in [*call.args[:wanted], *first, *second]]
         if names and all(names):
-            yield function.attr, [str(name) for name in names], schema
-
-
-def _literal(node: ast.expr) -> str | None:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+            yield function.attr, [str(name) for name in names], literal(given.get("schema"))
 
 
 def check_references(app: App, apps: Sequence[App]) -> None:

@@ -1,0 +1,173 @@
+"""Every kind of change to models: generated, applied, taken back; on every database."""
+
+import re
+from pathlib import Path
+
+from project import bake
+from servers import Database
+
+MODELS = '''
+"""The models of shop."""
+
+import enum
+
+from sqlalchemy import *
+from sqlalchemy.orm import DeclarativeBase
+
+from my_project.naming import NAMING_CONVENTION
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+
+class Author(Base):
+    __tablename__ = "author"
+
+    id = Column(Integer, primary_key=True)
+
+
+{}
+
+
+class Book(Base):
+    """A table and its columns."""
+
+    __tablename__ = "book"
+    __table_args__ = ({})
+
+    id = Column(Integer, primary_key=True)
+    {}
+'''
+
+CLASSES = (
+    '''
+class Color(enum.Enum):
+    red = 1
+    green = 2
+
+
+class Shelf(Base):
+    __tablename__ = "shelf"
+
+    id = Column(Integer, primary_key=True)
+    author_id = Column(ForeignKey(Author.id), index=True)
+    color = Column(Enum(Color))
+
+
+class Place(Base):
+    __tablename__ = "a place"
+
+    id = Column(Integer, primary_key=True)
+    shelf_id = Column(ForeignKey(Shelf.id))
+''',
+    '''
+class Color(enum.Enum):
+    red = 1
+    blue = 3
+    green = 2
+
+
+class Size(enum.Enum):
+    big = 1
+
+
+class Box(Base):
+    __tablename__ = "box"
+
+    id = Column(Integer, primary_key=True)
+    author_id = Column(ForeignKey(Author.id), index=True)
+    size = Column(Enum(Size))
+''',
+)
+
+# Each line is a kind of change: before and after.
+CONSTRAINTS = [
+    ('CheckConstraint("number > 0", name="dropped")', ""),
+    ("", 'CheckConstraint("number < 100", name="added")'),
+    ('CheckConstraint("number > 1", name="changed")', 'CheckConstraint("number > 2", name="changed")'),
+    ('UniqueConstraint("number", "text")', 'UniqueConstraint("text", "number")'),
+    ('{"comment": "书 1"}', '{"comment": "书 2"}'),
+]
+COLUMNS = [
+    ("", 'added = Column(String(9), nullable=False, server_default="x")'),
+    ("dropped = Column(String(9), index=True)", ""),
+    ("old_name = Column(String(9), nullable=False)", "new_name = Column(String(9), nullable=False)"),
+    ("longer = Column(String(50))", "longer = Column(String(200))"),
+    ("precise = Column(Numeric(8, 2))", "precise = Column(Numeric(10, 3))"),
+    ("needed = Column(Integer)", "needed = Column(Integer, nullable=False)"),
+    ("optional = Column(Integer, nullable=False)", "optional = Column(Integer)"),
+    ("flag = Column(Boolean, server_default=false())", "flag = Column(Boolean, server_default=true())"),
+    ('number = Column(Integer, server_default="7")', 'number = Column(Integer, server_default="8")'),
+    (
+        """text = Column(String(99), server_default="it's 5% 中:x", comment="it's")""",
+        """text = Column(String(99), server_default="it's 6% 书:x", comment="it's 6%")""",
+    ),
+    (
+        """json = Column(JSON, server_default='{"a": 1}')""",
+        """json = Column(JSON, server_default='{"a": 2}')""",
+    ),
+    ("made = Column(DateTime, server_default=func.now())", "made = Column(DateTime)"),
+    ("seen = Column(DateTime)", "seen = Column(DateTime, server_default=func.now())"),
+    ("indexed = Column(Integer)", "indexed = Column(Integer, index=True)"),
+    ("bare = Column(Integer, index=True)", "bare = Column(Integer)"),
+    ("single = Column(Integer)", "single = Column(Integer, unique=True)"),
+    ("several = Column(Integer, unique=True)", "several = Column(Integer)"),
+    ("friend = Column(Integer)", "friend = Column(ForeignKey(Author.id, ondelete='CASCADE'))"),
+    ("stranger = Column(ForeignKey(Author.id))", "stranger = Column(Integer)"),
+    ("left = Column(ForeignKey(Author.id), index=True)", ""),
+    ('color = Column(Enum(Color), server_default="red")', 'color = Column(Enum(Color), server_default="blue")'),
+    ('kept = Column(Boolean(create_constraint=True, name="kept"))',) * 2,
+    ("same = Column(Float, server_default='1.5', nullable=False)",) * 2,
+]
+
+
+def models(after: bool) -> str:
+    """The models before or after all the changes."""
+    constraints = ", ".join(filter(None, (pair[after] for pair in CONSTRAINTS)))
+    columns = "\n    ".join(pair[after] for pair in COLUMNS)
+    return MODELS.format(CLASSES[after], constraints, columns)
+
+
+def rename_by_hand(revision: Path, old: str, new: str) -> None:
+    """Make one renaming of what was generated as a column more and a column less."""
+    text = revision.read_text()
+    for before, after in ((old, new), (new, old)):
+        rename = (
+            f'batch_op.alter_column("{before}", new_column_name="{after}",'
+            " existing_type=sa.String(9), existing_nullable=False)\n"
+        )
+        column = rf'batch_op\.add_column\(\s*sa\.Column\("{after}".*\)\s*\)\n'
+        text, added = re.subn(column, rename, text)
+        text, dropped = re.subn(rf'batch_op\.drop_column\("{before}"\)\n', "\n", text)
+        assert added == dropped == 1
+    revision.write_text(text)
+
+
+def test_every_kind_of_change(tmp_path: Path, database: Database) -> None:
+    project = bake(tmp_path, apps="shop", database=database.url.get_backend_name())
+    project.environment["DATABASE_URL"] = database.text
+    project.models("shop").write_text(models(after=False))
+    project.revise("shop")
+    project.migrate()
+    assert project.migrations("check") == "shop  no changes\n"
+    before = database.schema()
+    assert "ck_book_changed" in str(before)
+    database.query("INSERT INTO author (id) VALUES (1)")
+    database.query("INSERT INTO book (id, old_name, optional, needed) VALUES (1, 'Ulysses', 1, 1)")
+
+    project.models("shop").write_text(models(after=True))
+    revision = project.revise("shop")
+    rename_by_hand(revision, "old_name", "new_name")
+    project.migrate()
+    assert project.migrations("check") == "shop  no changes\n"
+    assert database.query("SELECT new_name, added FROM book") == [("Ulysses", "x")]
+
+    project.migrations("downgrade", "-1")
+    assert database.schema() == before
+    assert database.query("SELECT old_name FROM book") == [("Ulysses",)]
+
+    project.migrations("downgrade", "base")
+    assert database.tables() == {"alembic_version_shop"}
+    project.migrate()
+    assert project.migrations("check") == "shop  no changes\n"
