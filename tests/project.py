@@ -74,8 +74,9 @@ class Project:
     def revise(self, app: str, *arguments: str) -> Path:
         """Run ./generate.sh for one app whose models changed, and return the new file."""
         said = self.generate(*arguments, app)
-        assert said.startswith(f"{app}  wrote "), said
-        return self.path / said.split()[-1]
+        wrote = re.search(rf"(?m)^{app} +wrote (.+)$", said)
+        assert wrote, said
+        return self.path / wrote[1]
 
     def migrate(self, *arguments: str) -> str:
         """Run ./migrate.sh and return what it printed."""

@@ -68,7 +68,9 @@ class Database:
                 parts.append("table_comment")
             for part in parts:
                 for (_, table), items in getattr(inspector, f"get_multi_{part}")(schema).items():
-                    found[f"{table} {part}"] = sorted(map(repr, items if isinstance(items, list) else [items]))
+                    found[f"{table} {part}"] = sorted(
+                        map(repr, items if isinstance(items, list) else [items])
+                    )
             if isinstance(inspector, PGInspector):
                 found["enums"] = sorted(map(str, inspector.get_enums(schema)))
         return found

@@ -48,6 +48,7 @@ NAMING = '''\
 """Names for indexes and constraints: a revision can only drop what has a name."""
 
 import hashlib
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -61,7 +62,7 @@ def condition(check: sa.CheckConstraint, _: sa.Table) -> str:
     return hashlib.sha256(f"{sql} {sql.params}".encode()).hexdigest()[:4]
 
 
-NAMING_CONVENTION = {
+NAMING_CONVENTION: dict[str, Any] = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s_%(condition)s",
