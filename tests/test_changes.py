@@ -58,7 +58,7 @@ class Shelf(Base):
 
 
 class Place(Base):
-    __tablename__ = "Place"
+    __tablename__ = "place"
 
     id = Column(Integer, primary_key=True)
     shelf_id = Column(ForeignKey(Shelf.id))
