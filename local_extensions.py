@@ -13,12 +13,16 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-from cookiecutter.exceptions import FailedHookException
+from cookiecutter.exceptions import FailedHookException, OutputDirExistsException
 from jinja2 import Environment
 from jinja2.ext import Extension
 
-# What the project imports under these names, its own package may not hide.
-IMPORTED = {"alembic", "mako", "markupsafe", "migrations", "pytest", "sqlalchemy", "src", "tests"}
+# What the project itself needs under these names, its package would hide.
+NEEDED = """
+    aiomysql aiosqlite alembic asyncpg cryptography greenlet hatchling iniconfig mako markupsafe
+    migrations mypy packaging pip pluggy psycopg psycopg_binary py pygments pymysql pytest
+    pytest_alembic ruff sqlalchemy src tests typing_extensions
+"""
 
 ADD_APP = Path(__file__).parent / "{{cookiecutter.project_slug}}" / "migrations" / "add_app.py"
 
@@ -30,11 +34,12 @@ DRIVERS = {
 
 
 class Answers(Extension):
-    """The filters `slug`, `checked_apps`, `url` and `toml`."""
+    """The filters below."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        environment.filters.update(slug=slug, checked_apps=checked_apps, url=url, toml=toml)
+        for function in (slug, checked_apps, check_folder, url, toml):
+            environment.filters[function.__name__] = function
 
 
 def slug(name: str) -> str:
@@ -60,14 +65,24 @@ def checked_apps(answers: dict[str, Any]) -> str:
     return " ".join(names)
 
 
+def check_folder(answers: dict[str, Any]) -> str:
+    """Refuse to write over an alembic.ini or a package that exists (`cookiecutter -f`)."""
+    name = answers["project_slug"]
+    for path in ("alembic.ini", f"src/{name}"):
+        there = Path(answers.get("_output_dir", "."), name, path)
+        if there.exists():
+            raise OutputDirExistsException(f"{there} exists already: move it away first")
+    return ""
+
+
 def problem_with_slug(name: str) -> str | None:
     """What is wrong with a name for the folder and the package, or None."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         return "use a to z, 0 to 9 and _, and begin with a letter"
     if keyword.iskeyword(name):
         return "it is a keyword of Python"
-    if name in sys.stdlib_module_names or name in IMPORTED:
-        return "the project imports another module of that name"
+    if name in sys.stdlib_module_names or name in NEEDED.split():
+        return "the project needs something else of that name"
     if len(name) > 63:
         return "it is longer than 63 characters"
     return None
@@ -87,5 +102,5 @@ def url(answers: dict[str, Any]) -> str:
 
 def toml(text: str) -> str:
     """A text as the inside of a TOML string; a description is one line there."""
-    quoted = json.dumps(" ".join(text.split()), ensure_ascii=False)
+    quoted = json.dumps(" ".join(text.splitlines()), ensure_ascii=False)
     return quoted[1:-1].replace("\x7f", "\\u007f")

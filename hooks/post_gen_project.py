@@ -1,6 +1,5 @@
 """Adds the apps that were asked for, by the code of ./add_app.sh; removes the other CI files."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,9 @@ subprocess.run(
     [sys.executable, "migrations/add_app.py", *APPS.split()], check=True, stdout=subprocess.DEVNULL
 )
 if CI != "github":
-    shutil.rmtree(".github")
+    Path(".github/workflows/ci.yml").unlink()
+    for folder in (Path(".github/workflows"), Path(".github")):
+        if not any(folder.iterdir()):
+            folder.rmdir()
 if CI != "gitlab":
     Path(".gitlab-ci.yml").unlink()

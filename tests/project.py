@@ -86,9 +86,11 @@ class Project:
         """Run `python -m migrations` and return what it printed."""
         return self.run("python", "-m", "migrations", *arguments).stdout
 
-    def refused(self, *command: str, env: Mapping[str, str] | None = None) -> str:
+    def refused(
+        self, *command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> str:
         """Run a command that must fail with one line on stderr, and return that line."""
-        done = self.run(*command, status=None, env=env)
+        done = self.run(*command, status=None, cwd=cwd, env=env)
         assert done.returncode not in (0, None), done.stdout
         lines = done.stderr.splitlines()
         assert len(lines) == 1, done.stderr
@@ -163,14 +165,19 @@ def bake(folder: Path, **answers: object) -> Project:
 def _bake_once(answers: tuple[tuple[str, object], ...]) -> Path:
     folder = mkdtemp(prefix="bake-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return bake_anew(Path(folder), **dict(answers)).path
+
+
+def bake_anew(folder: Path, **answers: object) -> Project:
+    """Generate a project below a folder by cookiecutter, for answers that come only once."""
     path = cookiecutter(
         str(TEMPLATE),
         no_input=True,
-        extra_context=dict(answers),
-        output_dir=folder,
+        extra_context=answers,
+        output_dir=str(folder),
         default_config=True,
     )
-    return Path(path)
+    return Project(Path(path))
 
 
 def tree(folder: Path) -> dict[str, bytes]:
