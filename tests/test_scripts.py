@@ -1,0 +1,119 @@
+"""The scripts, started in every way that people start scripts."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from project import NEWEST, TEMPLATE, Project, bake
+
+WITHOUT_VENV = {"VIRTUAL_ENV": "", "PATH": "/usr/bin:/bin"}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Project:
+    """A project with one app, in a folder whose name is no easy one."""
+    return bake(tmp_path / "a folder/naïve 中文 'quoted' $HOME", apps="shop")
+
+
+def test_everything_in_the_c_locale(shop: Project) -> None:
+    shop.environment["LC_ALL"] = "C"
+    assert shop.generate().startswith("shop  wrote src/my_project/shop/migrations/")
+    assert shop.migrate().startswith("shop  applied ")
+    shop.run("./add_app.sh", "till")
+    assert shop.migrate() == "shop  up to date\ntill  no revisions yet\n"
+    assert shop.migrate("--sql").startswith("-- shop: up to date\n")
+
+
+def link(path: Path, target: Path | str) -> Path:
+    """Make a symbolic link, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+    return path
+
+
+def test_from_anywhere(shop: Project, tmp_path: Path) -> None:
+    script = shop.path / "migrate.sh"
+    there = link(tmp_path / "project", shop.path)
+    absolute = link(tmp_path / "bin" / "absolute", script)
+    relative = link(tmp_path / "bin" / "re lative", Path("..", script.relative_to(tmp_path)))
+    chain = link(tmp_path / "else where" / "chain", Path("..", "bin", "chain"))
+    link(tmp_path / "bin" / "chain", relative)
+    # What CDPATH would lead to instead.
+    (tmp_path / "decoy" / "my_project" / "migrations").mkdir(parents=True)
+    environment = {
+        "CDPATH": f"{tmp_path / 'decoy'}:.",
+        "PATH": f"{tmp_path / 'bin'}:{NEWEST / 'bin'}:/usr/bin:/bin",
+    }
+    for command, folder in (
+        ([str(script)], tmp_path),
+        (["my_project/migrate.sh"], shop.path.parent),
+        (["bash", "migrate.sh"], shop.path),
+        (["bash", "my_project/migrate.sh"], shop.path.parent),
+        (["../migrate.sh"], shop.path / "migrations"),
+        ([str(there / "migrate.sh")], tmp_path),
+        (["./migrate.sh"], there),
+        ([str(absolute)], tmp_path),
+        (["bin/re lative"], tmp_path),
+        (["./re lative"], tmp_path / "bin"),
+        ([str(chain)], shop.path),
+        (["absolute"], tmp_path),
+    ):
+        done = shop.run(*command, cwd=folder, env=environment)
+        assert done.stdout == "shop  no revisions yet\n"
+
+
+def test_environment_that_is_not_active_is_found(shop: Project) -> None:
+    link(shop.path / ".venv", NEWEST)
+    assert shop.run("./migrate.sh", env=WITHOUT_VENV).stdout == "shop  no revisions yet\n"
+
+
+def test_without_alembic(shop: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "my venv"
+    venv.create(folder, symlinks=True)
+    shop.environment["VIRTUAL_ENV"] = str(folder)
+    said = shop.refused(str(shop.path / "migrate.sh"), cwd=tmp_path)
+    problem, _, command = said.partition(": run  ")
+    assert problem == "Alembic is not installed"
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-e", str(shop.path)]
+    assert shlex.split(command) == pip
+    shop.run("./add_app.sh", "till")
+
+
+def test_without_alembic_or_virtual_environment(shop: Project) -> None:
+    base = Path(sys.base_prefix, "bin")
+    has_alembic = subprocess.run([base / "python3", "-c", "import alembic"], capture_output=True)
+    if has_alembic.returncode == 0:
+        pytest.skip("the Python outside of virtual environments has Alembic")
+    said = shop.refused("./migrate.sh", env=WITHOUT_VENV | {"PATH": f"{base}:/usr/bin:/bin"})
+    make, install = said.partition(": run  ")[2].split(" && ")
+    inner = f"{shop.path}/.venv"
+    assert shlex.split(make)[1:] == ["-m", "venv", inner]
+    pip = [f"{inner}/bin/python", "-m", "pip", "install", "-e", str(shop.path)]
+    assert shlex.split(install) == pip
+
+
+def test_without_python(shop: Project, tmp_path: Path) -> None:
+    for tool in ("bash", "dirname", "readlink"):
+        link(tmp_path / "bin" / tool, str(shutil.which(tool)))
+    environment = {"VIRTUAL_ENV": "", "PATH": str(tmp_path / "bin")}
+    assert shop.refused("./migrate.sh", env=environment).startswith("Python is not installed")
+
+
+# macOS has bash 3.2. An empty array, expanded under `set -u`, is an error there.
+NEWER = re.compile(
+    r"(declare|local|typeset) -\w*[Agn]|mapfile|readarray|coproc|&>>|\|&|;&|;;&|\$\{\w+[\^,@]"
+    r"|\$\{\w+\[[@*]\]\}|\[-\d|globstar|lastpipe|%\(|(\[|test) -v|wait -n|EPOCH|BASHPID"
+)
+
+
+@pytest.mark.parametrize("script", [*TEMPLATE.glob("*.sh"), *TEMPLATE.glob("{{*/**/*.sh")], ids=str)
+def test_nothing_newer_than_bash_3_2(script: Path) -> None:
+    subprocess.run(["bash", "-n", script], check=True)
+    code = re.sub(r"(?m)^\s*#.*", "", script.read_text())
+    assert NEWER.findall(code) == []
