@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
+from importlib.util import find_spec
 from typing import Any, Literal, TypeGuard, TypeVar
 
 from alembic.autogenerate.api import AutogenContext
@@ -24,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import conv
 from sqlalchemy.types import SchemaType
 
-from .enum_types import EnumTypeOp, compare_enum_types, enum_reference
+from .ownership import Ownership
 
 TableOp = TypeVar("TableOp", ops.CreateTableOp, ops.DropTableOp)
 
@@ -136,6 +137,17 @@ def has_index(table: Table, columns: list[str]) -> bool:
     return any(names[: len(columns)] == columns for names in found)
 
 
+def compare_enum_types(ownership: Ownership) -> None:
+    """Have PostgreSQL's enum types compared, where alembic-postgresql-enum is installed.
+
+    They are objects of their own there, which Alembic's autogenerate ignores.
+    """
+    if find_spec("alembic_postgresql_enum"):
+        from alembic_postgresql_enum import Config, set_configuration
+
+        set_configuration(Config(include_name=ownership.owns_enum))
+
+
 def arrange(_context: MigrationContext, _revision: Any, scripts: list[ops.MigrationScript]) -> None:
     """Put the operations of new revisions into an order that every database accepts."""
     for script in scripts:
@@ -161,10 +173,9 @@ def arranged(operations: Iterable[ops.MigrateOperation]) -> list[ops.MigrateOper
                 # MySQL keeps an index for as long as a foreign key needs it.
                 operation.ops.sort(key=lambda op: not drops_foreign_key(op))
                 changes.append(operation)
-            case EnumTypeOp(after=None):
-                unused.append(operation)
             case _:
-                types.append(operation)
+                drop = getattr(operation, "operation_name", "") == "drop_enum"
+                (unused if drop else types).append(operation)
     # A table takes its indexes with it.
     gone = {(drop.schema, drop.table_name) for drop in drops}
     changes = [change for change in changes if (change.schema, change.table_name) not in gone]
@@ -201,11 +212,8 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
         literal = re.fullmatch(r"'((?:[^']|'')*)'(::[\w ]+)?", str(item.arg))
         if literal and isinstance(item.arg, TextClause):
             return repr(literal[1].replace("''", "'"))
-    if kind == "type":
-        if context.dialect.name == "postgresql" and (code := enum_reference(item, context)):
-            return code
-        if not type(item).__module__.startswith("sqlalchemy."):
-            context.imports.add(f"import {type(item).__module__}")
+    if kind == "type" and not type(item).__module__.startswith("sqlalchemy."):
+        context.imports.add(f"import {type(item).__module__}")
     return False
 
 
@@ -215,6 +223,3 @@ for dialect in ("mysql", "mariadb"):
     plugin.add_autogenerate_comparator(
         compare_key_indexes, "table", qualifier=dialect, priority=DispatchPriority.LAST
     )
-plugin.add_autogenerate_comparator(
-    compare_enum_types, "schema", "enum types", qualifier="postgresql"
-)

@@ -13,7 +13,13 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 
 from migrations.apps import App, choose_an_app, read_apps
-from migrations.comparison import arrange, compare_server_default, plugin, render_item
+from migrations.comparison import (
+    arrange,
+    compare_enum_types,
+    compare_server_default,
+    plugin,
+    render_item,
+)
 from migrations.databases import Databases, one_migrator
 from migrations.errors import naming
 from migrations.ownership import Ownership
@@ -76,16 +82,14 @@ def run_offline(app: App, apps: dict[str, App]) -> None:
 def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
     """Run the command on a connection; hold the app's lock if it changes the database."""
     writes = changes_database()
-    context.configure(
-        connection=connection,
-        # Alembic would create the version table even for a command that only compares.
-        dont_mutate=not writes,
-        **settings(app, apps, connection.dialect.name),
-    )
+    options = settings(app, apps, connection.dialect.name)
+    # Alembic would create the version table even for a command that only compares.
+    context.configure(connection=connection, dont_mutate=not writes, **options)
     if writes:
         with one_migrator(connection, app), context.begin_transaction():
             context.run_migrations()
     else:
+        compare_enum_types(options["target_metadata"])
         with context.begin_transaction():
             context.run_migrations()
 

@@ -8,7 +8,7 @@ from typing import Any, overload
 
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import MetaData, Table
+from sqlalchemy import ARRAY, Enum, MetaData, Table
 
 from .apps import App, TableKey
 
@@ -60,6 +60,16 @@ class Ownership(Sequence[MetaData]):
             return False
         return self.app.claims(schema, name) or key in self._created
 
+    def owns_enum(self, name: str) -> bool:
+        """Whether an enum type is the app's own; of apps that share one, the first has it."""
+        having = [app.name for app in self.apps if name in enum_names(app.own_models.values())]
+        return having[0] == self.app.name if having else name in self._created_enums
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """The app's own tables, in the form in which alembic-postgresql-enum asks for them."""
+        return {table.key: table for table in self.app.own_models.values()}
+
     @cached_property
     def _of_others(self) -> set[TableKey]:
         """The tables of the other apps' models, and every version table."""
@@ -73,6 +83,10 @@ class Ownership(Sequence[MetaData]):
     @cached_property
     def _created(self) -> set[TableKey]:
         return tables_of_revisions(self.revision_files())
+
+    @cached_property
+    def _created_enums(self) -> set[str]:
+        return enums_of_revisions(self.revision_files())
 
     def revision_files(self) -> list[Path]:
         """The app's revision files, oldest first."""
@@ -101,6 +115,31 @@ def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:
                 tables.remove((schema, names[0]))
                 tables.add((schema, names[1]))
     return tables
+
+
+def enums_of_revisions(files: Iterable[Path]) -> set[str]:
+    """The enum types that revision files create and leave behind, as tables_of_revisions."""
+    enums: set[str] = set()
+    for file in files:
+        dropped: list[ast.expr] = []
+        for call in upgrade_calls(file):
+            if isinstance(call.func, ast.Attribute) and call.func.attr == "drop":
+                dropped.append(call.func.value)
+            given = {word.arg: word.value for word in call.keywords}
+            name = literal(given.get("name"))
+            if name and ast.unparse(call.func).split(".")[-1] in ("Enum", "ENUM"):
+                if call in dropped:
+                    enums.discard(name)
+                elif "create_type" not in given:
+                    enums.add(name)
+    return enums
+
+
+def enum_names(tables: Iterable[Table]) -> set[str]:
+    """The names of the enum types of tables, also of those in arrays."""
+    types = [column.type for table in tables for column in table.columns]
+    items = [kind.item_type if isinstance(kind, ARRAY) else kind for kind in types]
+    return {str(kind.name) for kind in items if isinstance(kind, Enum)}
 
 
 def upgrade_calls(file: Path) -> list[ast.Call]:
