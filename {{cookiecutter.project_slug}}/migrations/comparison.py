@@ -145,7 +145,8 @@ def compare_enum_types(ownership: Ownership) -> None:
     if find_spec("alembic_postgresql_enum"):
         from alembic_postgresql_enum import Config, set_configuration
 
-        set_configuration(Config(include_name=ownership.owns_enum))
+        # In its version 1.11.0, a new label in the middle comes behind its neighbour.
+        set_configuration(Config(include_name=ownership.owns_enum, ignore_enum_values_order=True))
 
 
 def arrange(_context: MigrationContext, _revision: Any, scripts: list[ops.MigrationScript]) -> None:
