@@ -1,6 +1,6 @@
 # Short names for what contributors do; each line can be typed by hand as well.
 
-.PHONY: try test check fix
+.PHONY: try test bench check fix
 
 try:
 	./try.sh
@@ -8,16 +8,19 @@ try:
 test:
 	./test.sh
 
+bench:
+	./benchmarks/run.sh
+
 # Reads only.
 check:
 	.venv/bin/ruff check --config pyproject.toml .
 	.venv/bin/ruff format --config pyproject.toml --check .
-	.venv/bin/shfmt -i 2 -d *.sh .ci/run '{{cookiecutter.project_slug}}'
-	.venv/bin/shellcheck -x *.sh .ci/run '{{cookiecutter.project_slug}}'/*.sh
-	.venv/bin/mypy tests local_extensions.py
+	.venv/bin/shfmt -i 2 -d *.sh benchmarks/*.sh .ci/run '{{cookiecutter.project_slug}}'
+	.venv/bin/shellcheck -x *.sh benchmarks/*.sh .ci/run '{{cookiecutter.project_slug}}'/*.sh
+	.venv/bin/mypy tests benchmarks local_extensions.py
 	.venv/bin/mypy -p migrations
 
 fix:
 	.venv/bin/ruff check --config pyproject.toml --fix .
 	.venv/bin/ruff format --config pyproject.toml .
-	.venv/bin/shfmt -i 2 -w *.sh .ci/run '{{cookiecutter.project_slug}}'
+	.venv/bin/shfmt -i 2 -w *.sh benchmarks/*.sh .ci/run '{{cookiecutter.project_slug}}'

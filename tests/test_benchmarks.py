@@ -1,0 +1,30 @@
+"""The benchmark measures everything; what its numbers are is for its readers."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from project import TEMPLATE
+
+PROJECTS = {"this project", "Django 5.2"}
+GROWTH = {"fresh migrate", "nothing to do", "status"}
+OPERATIONS = GROWTH | {"check", "generate, no changes", "generate from nothing"}
+FLOOR = {("imports alone", "imports alone"), ("DDL alone", "DDL alone")}
+
+
+def test_a_short_run_has_all_numbers(tmp_path: Path) -> None:
+    short = ["--apps", "2", "--revisions", "4", "--databases", "SQLite", "--rounds", "1"]
+    run = [str(TEMPLATE / "benchmarks/run.sh"), *short, "--output", str(tmp_path)]
+    subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
+    measured: dict[tuple[int, int], set[tuple[str, str]]] = {}
+    for one in json.loads((tmp_path / "results.json").read_text())["series"]:
+        numbers = [*one["seconds"], *one["cpu_seconds"], *one["peak_mb"]]
+        assert len([number for number in numbers if number > 0]) == 3
+        pairs = measured.setdefault((one["apps"], one["revisions"]), set())
+        pairs.add((one["operation"], one["contender"]))
+    assert measured == {
+        (2, 3): FLOOR | {(o, c) for o in OPERATIONS for c in (*PROJECTS, "shell loop")},
+        (10, 4): FLOOR | {(o, c) for o in GROWTH for c in PROJECTS},
+    }
+    assert "| fresh migrate | 10 | 4 |" in (tmp_path / "results.md").read_text()
+    assert "<svg" in (tmp_path / "results.svg").read_text()
