@@ -25,7 +25,7 @@ from .changes import describe, summarise
 from .databases import Databases
 from .errors import Interrupted, naming, relative, shown
 from .graph import draw
-from .ownership import check_references
+from .ownership import check_models
 from .risks import risks
 
 
@@ -134,7 +134,7 @@ def generate(run: Run) -> None:
                 f" run ./migrate.sh {app.name} before generating another"
             )
         with naming(app):
-            check_references(app, list(run.apps.values()))
+            check_models(app, list(run.apps.values()))
 
     written: list[str] = []
 

@@ -3,13 +3,14 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from hashlib import blake2b
 from typing import TypeVar
 
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, pool, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, pool, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateSchema
 
 from .apps import App
 
@@ -61,6 +62,13 @@ def run_async(url: URL, work: Callable[[Connection], T]) -> T:
         return asyncio.run(connect_and_work())
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, connect_and_work()).result()
+
+
+def create_schema(connection: Connection, schema: str | None) -> None:
+    """Create the schema for a version table: Alembic makes that table before any revision runs."""
+    if schema and not inspect(connection).has_schema(schema):
+        with nullcontext() if connection.in_transaction() else connection.begin():
+            connection.execute(CreateSchema(schema))
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Dialect, Engine
+from sqlalchemy.schema import CreateSchema
 
 from migrations.apps import App, choose_an_app, read_apps
 from migrations.comparison import (
@@ -20,7 +21,7 @@ from migrations.comparison import (
     plugin,
     render_item,
 )
-from migrations.databases import Databases, one_migrator
+from migrations.databases import Databases, create_schema, one_migrator
 from migrations.errors import naming
 from migrations.ownership import Ownership
 
@@ -43,9 +44,9 @@ def changes_database() -> bool:
     return True
 
 
-def settings(app: App, apps: dict[str, App], dialect: str) -> dict[str, Any]:
+def settings(app: App, apps: dict[str, App], dialect: Dialect) -> dict[str, Any]:
     """The arguments of `context.configure`, the same online and offline."""
-    ownership = Ownership(app, list(apps.values()), context.script)
+    ownership = Ownership(app, list(apps.values()), context.script, dialect.default_schema_name)
     return {
         "version_table": app.version_table,
         "version_table_schema": app.version_table_schema,
@@ -61,8 +62,8 @@ def settings(app: App, apps: dict[str, App], dialect: str) -> dict[str, Any]:
         # SQLite alters most things by copying the table; elsewhere this changes nothing.
         "render_as_batch": True,
         # True as far as it goes: see lock_sqlite in databases.py.
-        "transactional_ddl": True if dialect == "sqlite" else None,
-        "transaction_per_migration": app.transaction_per_migration and dialect != "sqlite",
+        "transactional_ddl": True if dialect.name == "sqlite" else None,
+        "transaction_per_migration": app.transaction_per_migration and dialect.name != "sqlite",
         "on_version_apply": config.attributes.get("on_version_apply", ()),
     }
 
@@ -73,20 +74,23 @@ def run_offline(app: App, apps: dict[str, App]) -> None:
         url=app.url,
         literal_binds=True,
         dialect_opts={"paramstyle": "named"},
-        **settings(app, apps, app.url.get_backend_name()),
+        **settings(app, apps, app.url.get_dialect()()),
     )
     with context.begin_transaction():
+        if app.version_table_schema and not context.get_starting_revision_argument():
+            context.execute(CreateSchema(app.version_table_schema, if_not_exists=True))
         context.run_migrations()
 
 
 def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
     """Run the command on a connection; hold the app's lock if it changes the database."""
     writes = changes_database()
-    options = settings(app, apps, connection.dialect.name)
+    options = settings(app, apps, connection.dialect)
     # Alembic would create the version table even for a command that only compares.
     context.configure(connection=connection, dont_mutate=not writes, **options)
     if writes:
         with one_migrator(connection, app), context.begin_transaction():
+            create_schema(connection, app.version_table_schema)
             context.run_migrations()
     else:
         compare_enum_types(options["target_metadata"])

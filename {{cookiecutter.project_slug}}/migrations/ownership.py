@@ -2,13 +2,14 @@
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, overload
 
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import ARRAY, Enum, MetaData, Table
+from sqlalchemy import ARRAY, Enum, ForeignKey, MetaData, Table
+from sqlalchemy.exc import NoReferencedTableError
 
 from .apps import App, TableKey
 
@@ -24,16 +25,25 @@ class Ownership(Sequence[MetaData]):
     when autogenerate first asks for it, because other commands need no models.
     """
 
-    def __init__(self, app: App, apps: Iterable[App], script: ScriptDirectory) -> None:
+    def __init__(
+        self,
+        app: App,
+        apps: Sequence[App],
+        script: ScriptDirectory,
+        default_schema: str | None,
+    ) -> None:
         self.app = app
-        self.apps = [other for other in apps if other.database == app.database]
+        self._all_apps = apps
+        self.apps = tuple(other for other in apps if other.database == app.database)
         self._script = script
+        self._default_schema = default_schema
 
     @overload
     def __getitem__(self, index: int) -> MetaData: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[MetaData]: ...
     def __getitem__(self, index: int | slice) -> MetaData | Sequence[MetaData]:
+        check_models(self.app, self._all_apps)
         return [self.app.metadata][index]
 
     def __len__(self) -> int:
@@ -53,12 +63,16 @@ class Ownership(Sequence[MetaData]):
 
     def owns(self, schema: str | None, name: str) -> bool:
         """Whether a table is the app's own."""
-        key = (schema, name)
-        if key in self.app.own_models:
-            return True
-        if key in self._of_others:
+        key = self.key(schema, name)
+        if owner := self._owners.get(key):
+            return owner == self.app.name
+        if key in self._version_tables or name.startswith("alembic_version"):
             return False
         return self.app.claims(schema, name) or key in self._created
+
+    def key(self, schema: str | None, name: str) -> TableKey:
+        """The key of a table; whoever names it may leave out the default schema."""
+        return (None if schema == self._default_schema else schema, name)
 
     def owns_enum(self, name: str) -> bool:
         """Whether an enum type is the app's own; of apps that share one, the first has it."""
@@ -71,18 +85,22 @@ class Ownership(Sequence[MetaData]):
         return {table.key: table for table in self.app.own_models.values()}
 
     @cached_property
-    def _of_others(self) -> set[TableKey]:
-        """The tables of the other apps' models, and every version table."""
-        taken: set[TableKey] = {(None, "alembic_version")}
-        for other in self.apps:
-            taken.add((other.version_table_schema, other.version_table))
-            if other.name != self.app.name:
-                taken.update(other.own_models)
-        return taken
+    def _owners(self) -> dict[TableKey, str]:
+        """The apps that have tables by their models."""
+        return {self.key(*key): app.name for key, app in owners(self.apps).items()}
+
+    @cached_property
+    def _version_tables(self) -> set[TableKey]:
+        return {self.key(app.version_table_schema, app.version_table) for app in self.apps}
 
     @cached_property
     def _created(self) -> set[TableKey]:
-        return tables_of_revisions(self.revision_files())
+        return {self.key(*key) for key in tables_of_revisions(self.revision_files())}
+
+    @cached_property
+    def _schemas(self) -> set[str | None]:
+        named = [pattern.rpartition(".")[0] for pattern in self.app.tables]
+        return {schema for schema, _ in [*self.app.own_models, *self._created]} | set(named)
 
     @cached_property
     def _created_enums(self) -> set[str]:
@@ -91,11 +109,6 @@ class Ownership(Sequence[MetaData]):
     def revision_files(self) -> list[Path]:
         """The app's revision files, oldest first."""
         return [Path(revision.path) for revision in self._script.walk_revisions()][::-1]
-
-    @cached_property
-    def _schemas(self) -> set[str | None]:
-        tables = [*self.app.own_models, *self._created]
-        return {schema for schema, _ in tables} | {self.app.version_table_schema}
 
 
 def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:
@@ -175,15 +188,42 @@ def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
             yield function.attr, [str(name) for name in names], literal(given.get("schema"))
 
 
-def check_references(app: App, apps: Sequence[App]) -> None:
-    """Refuse foreign keys that could not be created: upgrades go in the order of the sections."""
+@cache
+def owners(apps: tuple[App, ...]) -> dict[TableKey, App]:
+    """Which of the apps of a database has which table, by their models."""
+    for app in apps:
+        _ = app.metadata  # before the first own_models: apps may share a MetaData
+    found: dict[TableKey, App] = {}
+    for app in apps:
+        for key in app.own_models:
+            if key in found:
+                raise CommandError(
+                    f"both {found[key].name} and {app.name} have the table {key[1]}; set `tables`"
+                    " in their sections of alembic.ini, so that only one of them has it"
+                )
+            found[key] = app
+    return found
+
+
+def check_models(app: App, apps: Sequence[App]) -> None:
+    """Refuse models that could not be migrated; upgrades go in the order of the sections."""
+    neighbours = tuple(other for other in apps if other.database == app.database)
+    claimed = owners(neighbours)
+    for table in app.metadata.tables.values():
+        key = (table.schema, table.name)
+        if key not in claimed and not any(owner(table, [other]) for other in apps):
+            raise CommandError(
+                f"{app.name}: no section of alembic.ini has the table {table.name} of {app.models};"
+                " add its name to the `tables` of one of them"
+            )
     order = [other.name for other in apps]
     for table in app.own_models.values():
-        for constraint in table.foreign_key_constraints:
-            other = owner(constraint.referred_table, apps)
+        for foreign_key in table.foreign_keys:
+            referred = referred_table(app, foreign_key)
+            other = owner(referred, neighbours) or owner(referred, apps)
             if other is None or other.name == app.name:
                 continue
-            line = f"{app.name}: {table.name} refers to {constraint.referred_table.name}"
+            line = f"{app.name}: {table.name} refers to {referred.name}"
             if other.database != app.database:
                 raise CommandError(f"{line} of {other.name}, which is in another database")
             if order.index(other.name) > order.index(app.name):
@@ -191,6 +231,17 @@ def check_references(app: App, apps: Sequence[App]) -> None:
                     f"{line} of {other.name}, a later section;"
                     f" move [{other.name}] before [{app.name}] in alembic.ini"
                 )
+
+
+def referred_table(app: App, key: ForeignKey) -> Table:
+    """The table that a foreign key refers to."""
+    try:
+        return key.column.table
+    except NoReferencedTableError:
+        raise CommandError(
+            f"{app.name}: {key.parent} refers to {key.target_fullname}, and no model of {app.name}"
+            " has that table; for another app's, write the column itself: ForeignKey(Model.id)"
+        ) from None
 
 
 def owner(table: Table, apps: Iterable[App]) -> App | None:

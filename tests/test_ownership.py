@@ -1,0 +1,122 @@
+"""Every app sees its own tables and no others: not its neighbours', and not strangers'."""
+
+from pathlib import Path
+
+import pytest
+
+from project import bake
+from servers import Database
+
+# What nobody in the project knows; other programs' version tables among it.
+STRANGERS = [
+    "CREATE TABLE stranger (id INTEGER PRIMARY KEY, name VARCHAR(9) DEFAULT 'x')",
+    "CREATE INDEX stranger_name ON stranger (name)",
+    "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)",
+    "CREATE TABLE alembic_version_stranger (version_num VARCHAR(32) PRIMARY KEY)",
+    "CREATE TABLE django_migrations (id INTEGER PRIMARY KEY)",
+]
+STRANGERS_ON_POSTGRESQL = [
+    "CREATE TYPE mood AS ENUM ('good', 'bad')",
+    "ALTER TABLE stranger ADD COLUMN mood mood",
+    "CREATE SEQUENCE stranger_numbers",
+    "CREATE SCHEMA elsewhere",
+    "CREATE TABLE elsewhere.books (id INTEGER PRIMARY KEY)",
+    "CREATE TYPE elsewhere.genre AS ENUM ('good', 'bad')",
+]
+
+BOOK = '''
+
+class Book(Base):
+    """A row of the table books."""
+
+    __tablename__ = "books"
+
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    genre: orm.Mapped[str] = orm.mapped_column(sa.Enum("novel", "poem", name="genre"))
+    user_id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey(User.id), index=True)
+'''
+
+LINE = '''
+
+class Line(Base):
+    """A row of the table lines."""
+
+    __tablename__ = "lines"
+
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    order_id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey(Order.id))
+'''
+
+RENAME = """
+def upgrade() -> None:
+    op.rename_table("lines", "order_lines")
+
+
+def downgrade() -> None:
+    op.rename_table("order_lines", "lines")
+"""
+
+
+@pytest.fixture
+def crowded(database: Database) -> Database:
+    """A database that other programs use as well."""
+    on_postgresql = database.url.get_backend_name() == "postgresql"
+    for statement in STRANGERS + (STRANGERS_ON_POSTGRESQL if on_postgresql else []):
+        database.query(statement)
+    return database
+
+
+def test_own_tables_and_no_others(tmp_path: Path, crowded: Database) -> None:
+    project = bake(tmp_path, apps="users, books, orders")
+    project.environment["DATABASE_URL"] = crowded.text
+    users, books, orders = (project.models(app) for app in ("users", "books", "orders"))
+    without_book = books.read_text().partition("\n\nclass Book")[0]
+    books.write_text("from my_project.users.models import User\n" + without_book + BOOK)
+    orders.write_text(orders.read_text() + LINE)
+    without_lines, without_orders = (
+        orders.read_text().partition(f"\n\nclass {name}")[0] for name in ("Line", "Order")
+    )
+    strangers = crowded.schema()
+
+    project.generate()
+    project.migrate()
+    assert (
+        project.migrations("check")
+        == "users   no changes\nbooks   no changes\norders  no changes\n"
+    )
+
+    orders.write_text(orders.read_text().replace('"lines"', '"order_lines"'))
+    revision = project.revise("orders")
+    head = revision.read_text().partition("\ndef upgrade")[0]
+    revision.write_text(head + RENAME)
+    project.migrate()
+
+    # first a model, then the app's last model, after that table was renamed
+    for text, table in ((without_lines, "order_lines"), (without_orders, "orders")):
+        orders.write_text(text)
+        said = project.generate()
+        assert said.splitlines()[:2] == ["users   no changes", "books   no changes"]
+        upgrade = max(project.revisions("orders"), key=lambda path: path.stat().st_mtime_ns)
+        upgrade, downgrade = upgrade.read_text().split("def downgrade")
+        assert upgrade.count("op.") == 1
+        assert f'op.drop_table("{table}")' in upgrade
+        assert downgrade.count("op.create_table(") == 1
+        project.migrate()
+    assert crowded.tables() & {"orders", "lines", "order_lines"} == set()
+
+    # a model that moves from one app to another
+    books.write_text(without_book)
+    users.write_text(users.read_text() + BOOK)
+    assert project.generate() == "users   no changes\nbooks   no changes\norders  no changes\n"
+
+    for file in project.package.glob("*/migrations/2*.py"):
+        for name in ("stranger", "alembic_version", "django", "mood", "elsewhere"):
+            assert name not in file.read_text()
+    project.migrations("downgrade", "base")
+    left = crowded.schema()
+    assert {name: left[name] for name in strangers} == strangers
+    assert {name.split()[0] for name in left if name not in strangers} == {
+        "alembic_version_users",
+        "alembic_version_books",
+        "alembic_version_orders",
+    }
