@@ -96,8 +96,8 @@ def test_own_tables_and_no_others(tmp_path: Path, crowded: Database) -> None:
         orders.write_text(text)
         said = project.generate()
         assert said.splitlines()[:2] == ["users   no changes", "books   no changes"]
-        upgrade = max(project.revisions("orders"), key=lambda path: path.stat().st_mtime_ns)
-        upgrade, downgrade = upgrade.read_text().split("def downgrade")
+        newest = max(project.revisions("orders"), key=lambda path: path.stat().st_mtime_ns)
+        upgrade, downgrade = newest.read_text().split("def downgrade")
         assert upgrade.count("op.") == 1
         assert f'op.drop_table("{table}")' in upgrade
         assert downgrade.count("op.create_table(") == 1
