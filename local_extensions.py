@@ -8,6 +8,8 @@ import json
 import keyword
 import re
 import runpy
+import shutil
+import subprocess
 import sys
 import unicodedata
 from pathlib import Path
@@ -34,12 +36,13 @@ DRIVERS = {
 
 
 class Answers(Extension):
-    """The filters below."""
+    """The filters below, and the function `template_commit`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         for function in (slug, checked_apps, check_folder, url, toml):
             environment.filters[function.__name__] = function
+        environment.globals["template_commit"] = template_commit
 
 
 def slug(name: str) -> str:
@@ -104,3 +107,13 @@ def toml(text: str) -> str:
     """A text as the inside of a TOML string; a description is one line there."""
     quoted = json.dumps(" ".join(text.splitlines()), ensure_ascii=False)
     return quoted[1:-1].replace("\x7f", "\\u007f")
+
+
+def template_commit() -> str:
+    """The commit that the template is checked out at; empty where git cannot tell."""
+    template = Path(__file__).parent
+    if not (template / ".git").exists() or not shutil.which("git"):
+        return ""
+    command = ["git", "rev-parse", "HEAD"]
+    done = subprocess.run(command, cwd=template, capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,4 +1,4 @@
-"""Adds the apps that were asked for, by the code of ./add_app.sh; removes the other CI files."""
+"""Adds the apps that were asked for, by the code of ./add_app.sh; removes what was not asked for."""
 
 import subprocess
 import sys
@@ -6,6 +6,7 @@ from pathlib import Path
 
 APPS = """{{ cookiecutter.__apps }}"""
 CI = """{{ cookiecutter.ci }}"""
+DATABASE = """{{ cookiecutter.database }}"""
 
 subprocess.run(
     [sys.executable, "migrations/add_app.py", *APPS.split()], check=True, stdout=subprocess.DEVNULL
@@ -17,3 +18,6 @@ if CI != "github":
             folder.rmdir()
 if CI != "gitlab":
     Path(".gitlab-ci.yml").unlink()
+if DATABASE == "sqlite":
+    Path("compose.yaml").unlink()
+    Path("Dockerfile").unlink()

@@ -1,12 +1,14 @@
 """The migrations of every app: one head, up, down and up again, and models that match them.
 
-New apps are found in alembic.ini. Every test has a new SQLite database, unless DATABASE_URL
-names another: that one must be empty, and is emptied again after each test.
+New apps are found in alembic.ini. Every test has a new database: an SQLite file or, where
+DATABASE_URL is set, a database on that server.
 """
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from alembic import command
@@ -18,7 +20,7 @@ from pytest_alembic.tests import (  # noqa: F401
     test_up_down_consistency,
     test_upgrade,
 )
-from sqlalchemy import Engine, create_engine, inspect, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from migrations.apps import App, read_apps
@@ -26,7 +28,6 @@ from migrations.databases import Databases
 
 INI = Path(__file__).parents[1] / "alembic.ini"
 APPS = list(read_apps(Config(INI)).values())
-VERSION_TABLES = {app.version_table for app in APPS}
 
 
 @pytest.fixture(params=APPS, ids=[app.name for app in APPS])
@@ -47,18 +48,40 @@ def alembic_config(app: App) -> Config:
 
 @pytest.fixture
 def alembic_engine(app: App, tmp_path: Path) -> Iterator[Engine | AsyncEngine]:
-    """A database that has only the apps before this one: its tables may refer to theirs."""
-    url = make_url(os.environ.get("DATABASE_URL") or f"sqlite:///{tmp_path}/test.db")
-    engine = create_async_engine(url) if url.get_dialect().is_async else create_engine(url)
-    found = Databases().run(url, lambda connection: inspect(connection).get_table_names())
-    if tables := set(found) - VERSION_TABLES:
-        pytest.fail(f"the database of DATABASE_URL has tables: {sorted(tables)}", pytrace=False)
-    shared = [other for other in APPS if other.database == app.database]
-    for other in shared[: shared.index(app)]:
-        command.upgrade(on(engine, other), "head")
-    yield engine
-    for other in reversed(shared):
-        command.downgrade(on(engine, other), "base")
+    """A new database that has only the apps before this one: its tables may refer to theirs."""
+    with new_database(tmp_path) as url:
+        create = create_async_engine if url.get_dialect().is_async else create_engine
+        engine = create(url, poolclass=NullPool)
+        shared = [other for other in APPS if other.database == app.database]
+        for other in shared[: shared.index(app)]:
+            command.upgrade(on(engine, other), "head")
+        yield engine
+
+
+@contextmanager
+def new_database(folder: Path) -> Iterator[URL]:
+    """Create a database, and drop it afterwards."""
+    server = make_url(os.environ.get("DATABASE_URL") or "sqlite://")
+    if server.get_backend_name() == "sqlite":
+        yield server.set(database=str(folder / "test.db"))
+        return
+    name = f"test_{uuid4().hex}"
+    execute(server, f"CREATE DATABASE {name}")
+    try:
+        yield server.set(database=name)
+    finally:
+        execute(server, f"DROP DATABASE {name}")
+
+
+def execute(server: URL, statement: str) -> None:
+    """Run a statement outside of any transaction."""
+
+    def work(connection: Connection) -> None:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text(statement))
+
+    databases = Databases()
+    databases.run(server, work)
+    databases.close()
 
 
 def on(engine: Engine | AsyncEngine, app: App) -> Config:
