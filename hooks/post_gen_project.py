@@ -1,4 +1,4 @@
-"""Adds the apps that were asked for, by the code of ./add_app.sh; removes what was not asked for."""
+"""Adds the apps that were asked for, by the code of ./add_app.sh; removes the other files."""
 
 import subprocess
 import sys
