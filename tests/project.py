@@ -21,6 +21,13 @@ TEMPLATE = Path(__file__).resolve().parents[1]
 NEWEST = Path(sys.prefix)
 OLDEST = TEMPLATE / ".venv-oldest"
 
+# Who commits.
+GIT = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "A. Nyone"), ("EMAIL", "a@example.org"))
+}
+
 
 @dataclass
 class Project:
@@ -178,6 +185,16 @@ def bake_anew(folder: Path, **answers: object) -> Project:
         default_config=True,
     )
     return Project(Path(path))
+
+
+def template_copy(folder: Path) -> Path:
+    """Copy the template as someone who clones it would get it, with what is not committed yet."""
+    files = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    for name in subprocess.check_output(files, cwd=TEMPLATE, text=True).split("\0")[:-1]:
+        if (TEMPLATE / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(TEMPLATE / name, folder / name)
+    return folder
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from npm import run_node
-from project import NEWEST, TEMPLATE, Project, bake
+from project import GIT, NEWEST, TEMPLATE, Project, bake
 from servers import Database
 
 ANSWERS = [
@@ -40,7 +40,7 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def judge(program: str, *arguments: object) -> None:
     """Run a checker of the virtual environment; fail with what it says."""
-    command = [NEWEST / "bin" / program, *map(str, arguments)]
+    command = [str(NEWEST / "bin" / program), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -127,8 +127,7 @@ def test_pages_name_only_files_that_are_there(projects: list[Path]) -> None:
 
 def test_hook_refuses_a_model_without_its_revision(tmp_path: Path) -> None:
     project = bake(tmp_path)
-    project.environment |= {f"GIT_{who}_NAME": "A" for who in ("AUTHOR", "COMMITTER")}
-    project.environment |= {f"GIT_{who}_EMAIL": "a@example.org" for who in ("AUTHOR", "COMMITTER")}
+    project.environment.update(GIT)
     project.generate()
     project.migrate()
     project.run("git", "init", "--quiet")
