@@ -1,16 +1,14 @@
 """Adds the apps that were asked for, by the code of ./add_app.sh; removes the other files."""
 
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
 APPS = """{{ cookiecutter.__apps }}"""
 CI = """{{ cookiecutter.ci }}"""
 DATABASE = """{{ cookiecutter.database }}"""
 
-subprocess.run(
-    [sys.executable, "migrations/add_app.py", *APPS.split()], check=True, stdout=subprocess.DEVNULL
-)
+add_app = runpy.run_path("migrations/add_app.py")
+add_app["add_apps"](Path("alembic.ini").resolve(), APPS.split())
 if CI != "github":
     Path(".github/workflows/ci.yml").unlink()
     for folder in (Path(".github/workflows"), Path(".github")):

@@ -228,7 +228,7 @@ ANSWERS = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("layout", ["shared", "per_app"])
-@settings(max_examples=160, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(answers=ANSWERS)
 def test_random_answers(layout: str, answers: dict[str, Any]) -> None:
     with TemporaryDirectory() as folder:
@@ -244,8 +244,8 @@ def test_random_answers(layout: str, answers: dict[str, Any]) -> None:
             compile(path.read_bytes(), path, "exec")
         names = [name.strip() for name in answers["apps"].split(",")]
         assert list(read_apps(Config(project.path / "alembic.ini"))) == names
-        # The rest takes seconds: for one in five.
-        if answers["database"] == "sqlite" and zlib.crc32(answers["apps"].encode()) % 5 == 0:
+        # The rest takes seconds: for one in eight.
+        if answers["database"] == "sqlite" and zlib.crc32(answers["apps"].encode()) % 8 == 0:
             assert project.generate().count("  wrote ") == len(names)
             assert project.migrate().count("  applied ") == len(names)
             for name in names:

@@ -53,6 +53,7 @@ def test_from_anywhere(shop: Project, tmp_path: Path) -> None:
     for command, folder in (
         ([str(script)], tmp_path),
         (["my_project/migrate.sh"], shop.path.parent),
+        (["my_project/migrations/run.sh", "-m", "migrations", "migrate"], shop.path.parent),
         (["bash", "migrate.sh"], shop.path),
         (["bash", "my_project/migrate.sh"], shop.path.parent),
         (["../migrate.sh"], shop.path / "migrations"),
