@@ -28,6 +28,9 @@ GIT = {
     for what, value in (("NAME", "A. Nyone"), ("EMAIL", "a@example.org"))
 }
 
+SECRET = "Pa55"
+"""What begins every password in a test of errors: no command may print it."""
+
 
 @dataclass
 class Project:
@@ -75,8 +78,10 @@ class Project:
         return done
 
     def generate(self, *arguments: str) -> str:
-        """Run ./generate.sh and return what it printed."""
-        return self.run("./generate.sh", *arguments).stdout
+        """Run ./generate.sh, which must have nothing to warn of, and return what it printed."""
+        done = self.run("./generate.sh", *arguments)
+        assert not done.stderr
+        return done.stdout
 
     def revise(self, app: str, *arguments: str) -> Path:
         """Run ./generate.sh for one app whose models changed, and return the new file."""
@@ -86,8 +91,10 @@ class Project:
         return self.path / wrote[1]
 
     def migrate(self, *arguments: str) -> str:
-        """Run ./migrate.sh and return what it printed."""
-        return self.run("./migrate.sh", *arguments).stdout
+        """Run ./migrate.sh, which must have nothing to warn of, and return what it printed."""
+        done = self.run("./migrate.sh", *arguments)
+        assert not done.stderr
+        return done.stdout
 
     def migrations(self, *arguments: str) -> str:
         """Run `python -m migrations` and return what it printed."""
@@ -96,13 +103,19 @@ class Project:
     def refused(
         self, *command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> str:
-        """Run a command that must fail with one line on stderr, and return that line."""
+        """Run a command that must fail with one line on stderr, and return that line.
+
+        Plain Alembic prints it to stdout, and logs to stderr.
+        """
         done = self.run(*command, status=None, cwd=cwd, env=env)
-        assert done.returncode not in (0, None), done.stdout
-        lines = done.stderr.splitlines()
-        assert len(lines) == 1, done.stderr
-        assert "Traceback" not in done.stderr + done.stdout
-        return lines[0]
+        said = done.stdout + done.stderr
+        assert done.returncode not in (0, None), said
+        assert not re.search(f"Traceback|Warning|{SECRET}", said), said
+        plain = command[0] == "alembic"
+        lines = (done.stdout if plain else done.stderr).splitlines()
+        assert len(lines) == 1, said
+        assert not plain or lines[0].startswith("FAILED: "), said
+        return lines[0].removeprefix("FAILED: ")
 
     def revisions(self, app: str) -> list[Path]:
         """The revision files of an app, oldest first as far as their names tell."""

@@ -52,6 +52,21 @@ class Database:
             result = connection.execute(text(statement))
             return [tuple(row) for row in result] if result.returns_rows else []
 
+    @contextmanager
+    def reader(self, password: str) -> Iterator[URL]:
+        """The URL for a user who may read in the database, and nothing else."""
+        name = f"reader_{self.url.database}"
+        if self.url.get_backend_name() == "postgresql":
+            self.query(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+            self.query("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        else:
+            self.query(f"CREATE USER {name} IDENTIFIED BY '{password}'")
+            self.query(f"GRANT SELECT ON {self.url.database}.* TO {name}")
+        try:
+            yield self.url.set(username=name, password=password)
+        finally:
+            self.query(f"DROP USER {name}")
+
     def tables(self, schema: str | None = None) -> set[str]:
         """The names of the tables."""
         with self.engine() as engine:

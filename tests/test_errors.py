@@ -4,19 +4,23 @@ In each project the app users has work to do, a revision or a changed model, and
 books, or what both use, is broken. So whatever can be known beforehand has to stop users too.
 """
 
+import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL
 
-from project import Project, bake
+from project import SECRET, Project, bake, tree
+from servers import Database, new_database
 
-PASSWORD = "Pa55/w%rd"
-QUOTED = "Pa55%2Fw%25rd"
-SECRET = "Pa55"
+PASSWORD = f"{SECRET}/w%rd"
+QUOTED = f"{SECRET}%2Fw%25rd"
 
 COMMANDS = {
     "migrate": ("./migrate.sh",),
@@ -38,6 +42,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.migrate()
     project.add_column("users", "email")
     project.generate()
+    shutil.rmtree(project.path / ".ruff_cache", ignore_errors=True)
     return project
 
 
@@ -56,42 +61,17 @@ def changed(whole: Project, tmp_path: Path) -> Project:
     return project
 
 
-def files(project: Project) -> dict[str, bytes]:
-    """Every file of a project, its SQLite databases included."""
-    return {
-        str(path): path.read_bytes()
-        for path in project.path.rglob("*")
-        if path.is_file() and ".ruff_cache" not in path.parts
-    }
-
-
 def assert_line(line: str, expected: str) -> None:
     """Compare a line with one in which … stands for anything."""
     pattern = ".*".join(map(re.escape, expected.split("…")))
     assert re.fullmatch(pattern, line), f"\n{line}\nis not\n{expected}"
 
 
-def failure(project: Project, *command: str, status: int | None = None) -> str:
-    """The line that a command fails with, once it is sure that it gave nothing away."""
-    done = project.run(*command, status=status)
-    assert done.returncode not in (0, None), done.stdout
-    said = done.stdout + done.stderr
-    assert "Traceback" not in said, said
-    assert "Warning" not in said, said
-    assert SECRET not in said, said
-    if command[0] == "alembic":  # it prints to stdout, and logs to stderr
-        [line] = done.stdout.splitlines()
-        assert line.startswith("FAILED: "), line
-        return line.removeprefix("FAILED: ")
-    [line] = done.stderr.splitlines()
-    return line
-
-
 def refused(project: Project, *command: str) -> str:
     """The line that a command fails with, once it is sure that it wrote nothing."""
-    before = files(project)
-    line = failure(project, *command)
-    assert files(project) == before
+    before = tree(project.path)
+    line = project.refused(*command)
+    assert tree(project.path) == before
     return line
 
 
@@ -585,3 +565,203 @@ def test_refused(case: Case, pending: Project, changed: Project) -> None:
     for command in case.commands:
         project = changed if command == "generate" else pending
         assert_line(refused(project, *COMMANDS[command]), case.line)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["./migrate.sh", "./generate.sh", "python -m migrations -n", "python -m migrations status"],
+)
+def test_unknown_app(pending: Project, command: str) -> None:
+    line = refused(pending, *command.split(), "nosuch", *["check"][: command.endswith("-n")])
+    assert line == "nosuch: no such app in alembic.ini; apps: users, books"
+
+
+def test_missing_command(pending: Project) -> None:
+    line = refused(pending, "python", "-m", "migrations")
+    assert line == "which command? See: python -m migrations --help"
+
+
+@pytest.mark.parametrize("command", ["upgrade", "downgrade", "stamp"])
+def test_unknown_target(pending: Project, command: str) -> None:
+    first, second = ("books", "users") if command == "downgrade" else ("users", "books")
+    [[target]] = pending.sqlite(f"SELECT version_num FROM alembic_version_{first}")
+    line = refused(pending, "python", "-m", "migrations", command, str(target))
+    assert_line(line, f"{second}: Can't locate revision identified by '{target}'; is the code…")
+
+
+Access = Callable[[Database], AbstractContextManager[URL]]
+
+
+def read_only_postgresql(database: Database) -> AbstractContextManager[URL]:
+    """The URL of a database that is like a replica."""
+    name = database.url.database
+    database.query(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    return nullcontext(database.url)
+
+
+def read_only_mysql(database: Database) -> AbstractContextManager[URL]:
+    """The URL of a database that is like a replica."""
+    query = {"init_command": "SET SESSION TRANSACTION READ ONLY"}
+    return nullcontext(database.url.update_query_dict(query))
+
+
+def of_reader(database: Database) -> AbstractContextManager[URL]:
+    """The URL for a user who may not create tables."""
+    return database.reader(PASSWORD)
+
+
+def of_nobody(database: Database) -> AbstractContextManager[URL]:
+    """The URL for a user who does not exist."""
+    return nullcontext(database.url.set(username="nosuch", password=PASSWORD))
+
+
+def unknown(database: Database) -> AbstractContextManager[URL]:
+    """The URL of a database that does not exist."""
+    return nullcontext(database.url.set(database="nosuch"))
+
+
+TAKES_WRITES = "connect to a server, or name a file, that takes writes"
+CREATE_IT = "create it first, or correct its name"
+GRANTS = "check the user, the password and the grants"
+RIGHT = "the user of the URL lacks that right"
+
+SERVERS: list[tuple[str, Access, str]] = [
+    (
+        "postgresql+psycopg",
+        read_only_postgresql,
+        f"cannot execute CREATE TABLE in a read-only transaction; {TAKES_WRITES}",
+    ),
+    (
+        "mysql+pymysql",
+        read_only_mysql,
+        f"Cannot execute statement in a READ ONLY transaction (1792); {TAKES_WRITES}",
+    ),
+    ("postgresql+psycopg", of_reader, f"permission denied for schema public…; {RIGHT}"),
+    ("postgresql+asyncpg", of_reader, f"permission denied for schema public…; {RIGHT}"),
+    ("mysql+pymysql", of_reader, f"CREATE command denied to user 'reader_… (1142); {RIGHT}"),
+    ("mysql+aiomysql", of_reader, f"CREATE command denied to user 'reader_… (1142); {RIGHT}"),
+    ("postgresql+psycopg", unknown, f'…database "nosuch" does not exist; {CREATE_IT}'),
+    ("postgresql+asyncpg", unknown, f'database "nosuch" does not exist; {CREATE_IT}'),
+    ("mysql+pymysql", unknown, f"Unknown database 'nosuch' (1049); {CREATE_IT}"),
+    ("mysql+pymysql", of_nobody, f"Access denied for user 'nosuch'@… (1045); {GRANTS}"),
+    ("mysql+aiomysql", of_nobody, f"Access denied for user 'nosuch'@… (1045); {GRANTS}"),
+    ("postgresql+psycopg", of_nobody, f"…; {GRANTS}"),
+    ("postgresql+asyncpg", of_nobody, f"…; {GRANTS}"),
+]
+
+
+@pytest.mark.parametrize(("driver", "access", "line"), SERVERS)
+def test_server_refuses(pending: Project, driver: str, access: Access, line: str) -> None:
+    with new_database(driver.split("+")[0]) as database, access(database) as url:
+        shown = url.set(drivername=driver)
+        pending.environment["DATABASE_URL"] = shown.render_as_string(hide_password=False)
+        for app, command in (("users", "migrate"), ("books", "alembic")):
+            expected = f"{app}: {shown.render_as_string(hide_password=True)}: {line}"
+            assert_line(refused(pending, *COMMANDS[command]), expected)
+        assert database.tables() == set()
+
+
+def books_again(project: Project) -> None:
+    """Let the database be as it was before the revision of books."""
+    project.sqlite("DROP TABLE books")
+    project.sqlite("DELETE FROM alembic_version_books")
+
+
+def upgrade_with(*lines: str) -> Break:
+    """Put lines at the end of the upgrade of books, which is still to come."""
+    text = "\n".join(f"    {line}" for line in lines)
+    return both(books_again, revision("\n\n\ndef downgrade", f"\n{text}\n\n\ndef downgrade"))
+
+
+AT = "at src/my_project/books/migrations/…_initial.py, line 28"
+
+UPGRADES = {
+    "raises": Case(
+        upgrade_with("raise RuntimeError('broken\\nin two lines')"),
+        f"books: RuntimeError: broken in two lines, {AT}",
+    ),
+    "imports what is not installed": Case(
+        upgrade_with("import nosuch"), f"books: the module 'nosuch' is not installed, {AT}"
+    ),
+    "has wrong SQL": Case(
+        upgrade_with("op.execute('SELECT   *\\nFROM nosuch')"),
+        f"books: no such table: nosuch, {AT}, in: SELECT * FROM nosuch",
+    ),
+    "creates what exists": Case(
+        sql("DELETE FROM alembic_version_books"),
+        "books: table books already exists, at src/my_project/books/migrations/…_initial.py,"
+        " line 21, in: CREATE TABLE books (…",
+    ),
+    "fills the disk": Case(
+        upgrade_with("op.execute('PRAGMA max_page_count = 1')", "op.execute('CREATE TABLE a (b)')"),
+        "books: database or disk is full, at src/my_project/books/migrations/…_initial.py,"
+        " line 29, in: CREATE TABLE a (b); make room, then run the command again",
+    ),
+    "is interrupted": Case(
+        upgrade_with("import os, signal", "os.kill(os.getpid(), signal.SIGINT)"),
+        "books: interrupted; run the command again to go on",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", parameters(upgrade=UPGRADES))
+def test_upgrade_fails(case: Case, pending: Project) -> None:
+    case.breaks(pending)
+    tables = pending.tables()
+    done = pending.run("./migrate.sh", status=130 if "interrupted" in case.line else 1)
+    assert_line(done.stderr.rstrip("\n"), case.line)
+    [users, summary] = done.stdout.splitlines()
+    assert users.startswith("users  applied ")
+    assert summary == "stopped at books; done: users; not done: none"
+    assert pending.tables() == tables
+    for command in case.commands:
+        assert_line(refused(pending, *COMMANDS[command]), case.line)
+
+
+def test_interrupted_while_importing(changed: Project) -> None:
+    models("import os, signal\nos.kill(os.getpid(), signal.SIGINT)")(changed)
+    for command in PYTHON:
+        line = refused(changed, *COMMANDS[command])
+        assert line == "books: interrupted; run the command again to go on"
+
+
+def test_disk_full(pending: Project, changed: Project) -> None:
+    line = refused(changed, "bash", "-c", "ulimit -f 0; exec ./generate.sh")
+    assert line == "users: File too large; make room, then run the command again"
+    line = refused(pending, "bash", "-c", "ulimit -f 0; exec ./migrate.sh")
+    assert_line(line, "users: disk I/O error, at …; make room, then run the command again")
+
+
+def read_only(path: Path, *command: str) -> tuple[str, ...]:
+    """The command, with a file or a folder that it cannot write to."""
+    if os.geteuid() != 0:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+        return command
+    if subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("root may write everywhere, and there is no unshare to mount read-only")
+    mount = 'mount --bind "$0" "$0"; mount -o remount,ro,bind "$0"; exec "$@"'
+    return ("unshare", "-m", "sh", "-ec", mount, str(path), *command)
+
+
+def test_read_only(pending: Project, changed: Project) -> None:
+    folder = changed.package / "users" / "migrations"
+    line = refused(changed, *read_only(folder, "./generate.sh"))
+    assert_line(line, "users: src/my_project/users/migrations/….py: …; may this user write there?")
+    line = refused(pending, *read_only(pending.path / "my_project.db", "./migrate.sh"))
+    assert_line(line, f"users: attempt to write a readonly database, at …; {TAKES_WRITES}")
+
+
+def test_raiseerr_shows_where(pending: Project) -> None:
+    def shown(*command: str) -> str:
+        done = pending.run("python", "-m", "migrations", "--raiseerr", *command, status=1)
+        assert "Traceback" in done.stderr
+        assert SECRET not in done.stderr
+        return done.stderr
+
+    models("raise RuntimeError('broken models')")(pending)
+    assert "\nRuntimeError: broken models\n" in shown("-n", "books", "check")
+    upgrade_with("raise RuntimeError('broken revision')")(pending)
+    for command in ("migrate", "upgrade head"):
+        assert "\nRuntimeError: broken revision\n" in shown(*command.split())
+    url(f"{HOSTS['psycopg']}://me:{QUOTED}@localhost:1/books")(pending)
+    assert "OperationalError" in shown("status")
