@@ -80,7 +80,7 @@ class Project:
     def generate(self, *arguments: str) -> str:
         """Run ./generate.sh, which must have nothing to warn of, and return what it printed."""
         done = self.run("./generate.sh", *arguments)
-        assert not done.stderr
+        assert not done.stderr, done.stderr
         return done.stdout
 
     def revise(self, app: str, *arguments: str) -> Path:
@@ -93,7 +93,7 @@ class Project:
     def migrate(self, *arguments: str) -> str:
         """Run ./migrate.sh, which must have nothing to warn of, and return what it printed."""
         done = self.run("./migrate.sh", *arguments)
-        assert not done.stderr
+        assert not done.stderr, done.stderr
         return done.stdout
 
     def migrations(self, *arguments: str) -> str:

@@ -698,7 +698,7 @@ UPGRADES = {
         " line 29, in: CREATE TABLE a (b); make room, then run the command again",
     ),
     "is interrupted": Case(
-        upgrade_with("import os, signal", "os.kill(os.getpid(), signal.SIGINT)"),
+        upgrade_with("import os", "os.kill(os.getpid(), 2)"),
         "books: interrupted; run the command again to go on",
     ),
 }
@@ -718,11 +718,15 @@ def test_upgrade_fails(case: Case, pending: Project) -> None:
         assert_line(refused(pending, *COMMANDS[command]), case.line)
 
 
-def test_interrupted_while_importing(changed: Project) -> None:
-    models("import os, signal\nos.kill(os.getpid(), signal.SIGINT)")(changed)
+def test_interrupted_elsewhere(pending: Project, changed: Project, postgresql: Database) -> None:
+    line = "books: interrupted; run the command again to go on"
+    models("import os\nos.kill(os.getpid(), 2)")(changed)
     for command in PYTHON:
-        line = refused(changed, *COMMANDS[command])
-        assert line == "books: interrupted; run the command again to go on"
+        assert refused(changed, *COMMANDS[command]) == line
+    upgrade_with("import os", "os.kill(os.getpid(), 2)")(pending)
+    pending.environment["DATABASE_URL"] = postgresql.with_driver("postgresql+asyncpg").text
+    assert pending.refused("./migrate.sh") == line
+    assert postgresql.tables() == {"users", "alembic_version_users"}
 
 
 def test_disk_full(pending: Project, changed: Project) -> None:
