@@ -1,6 +1,6 @@
 # Short names for what contributors do; each line can be typed by hand as well.
 
-.PHONY: try test bench check fix
+.PHONY: try test bench check fix example
 
 try:
 	./try.sh
@@ -15,12 +15,16 @@ bench:
 check:
 	.venv/bin/ruff check --config pyproject.toml .
 	.venv/bin/ruff format --config pyproject.toml --check .
-	.venv/bin/shfmt -i 2 -d *.sh benchmarks/*.sh .ci/run '{{cookiecutter.project_slug}}'
-	.venv/bin/shellcheck -x *.sh benchmarks/*.sh .ci/run '{{cookiecutter.project_slug}}'/*.sh
+	.venv/bin/shfmt -i 2 -d *.sh benchmarks/*.sh examples/*.sh .ci/run '{{cookiecutter.project_slug}}'
+	.venv/bin/shellcheck -x *.sh benchmarks/*.sh examples/*.sh .ci/run '{{cookiecutter.project_slug}}'/*.sh
 	.venv/bin/mypy tests benchmarks local_extensions.py
 	.venv/bin/mypy -p migrations
 
 fix:
 	.venv/bin/ruff check --config pyproject.toml --fix .
 	.venv/bin/ruff format --config pyproject.toml .
-	.venv/bin/shfmt -i 2 -w *.sh benchmarks/*.sh .ci/run '{{cookiecutter.project_slug}}'
+	.venv/bin/shfmt -i 2 -w *.sh benchmarks/*.sh examples/*.sh .ci/run '{{cookiecutter.project_slug}}'
+
+# Brings examples/my_project up to date with the template.
+example:
+	examples/bake.sh

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# A new app: its package, and its section of alembic.ini:
+#   ./add_app.sh NAME ...
+set -eu
+
+script=${BASH_SOURCE[0]}
+while [ -L "$script" ]; do
+  link=$(readlink "$script")
+  case $link in
+  /*) script=$link ;;
+  *) script=$(dirname -- "$script")/$link ;;
+  esac
+done
+exec "$(dirname -- "$script")/migrations/run.sh" migrations/add_app.py "$@"

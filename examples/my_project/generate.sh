@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# A new revision for every app whose models changed:
+#   ./generate.sh [-m MESSAGE] [APP ...]
+set -eu
+
+script=${BASH_SOURCE[0]}
+while [ -L "$script" ]; do
+  link=$(readlink "$script")
+  case $link in
+  /*) script=$link ;;
+  *) script=$(dirname -- "$script")/$link ;;
+  esac
+done
+exec "$(dirname -- "$script")/migrations/run.sh" -m migrations generate "$@"

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Every app's database brought to its newest revision:
+#   ./migrate.sh [--sql] [APP ...]
+set -eu
+
+script=${BASH_SOURCE[0]}
+while [ -L "$script" ]; do
+  link=$(readlink "$script")
+  case $link in
+  /*) script=$link ;;
+  *) script=$(dirname -- "$script")/$link ;;
+  esac
+done
+exec "$(dirname -- "$script")/migrations/run.sh" -m migrations migrate "$@"

@@ -1,0 +1,16 @@
+"""The migrations of every app of alembic.ini; see `python -m migrations --help`."""
+
+import shlex
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+if not find_spec("alembic"):
+    project = str(Path(__file__).resolve().parents[1])
+    python = sys.executable
+    install = ""
+    if sys.prefix == sys.base_prefix:  # not a virtual environment: pip may be forbidden there
+        install = shlex.join([python, "-m", "venv", f"{project}/.venv"]) + " && "
+        python = f"{project}/.venv/bin/python"
+    install += shlex.join([python, "-m", "pip", "install", "-e", project])
+    sys.exit(f"Alembic is not installed: run  {install}")

@@ -1,0 +1,85 @@
+"""Alembic for every app of alembic.ini, or for those named, in one process.
+
+All of Alembic's commands and options work here; migrate, generate, status and graph are added.
+"""
+
+import logging
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from logging.config import fileConfig
+
+from alembic.config import CommandLine, Config
+from alembic.util import CommandError
+
+from migrations import commands
+from migrations.apps import read_apps, select_apps
+from migrations.databases import Databases
+from migrations.errors import explain
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status: 0, 1 for an error, 130 for Ctrl-C."""
+    # Alembic's own -n takes one name.
+    several = ArgumentParser(add_help=False, allow_abbrev=False)
+    several.add_argument("-n", "--name", dest="names", action="append", default=[])
+    options, rest = several.parse_known_args(arguments)
+    line = command_line()
+    options = line.parser.parse_args(rest, options)
+    if not hasattr(options, "cmd"):
+        print("which command? See: python -m migrations --help", file=sys.stderr)
+        return 2
+    work = commands.find(options.cmd)
+    options.quiet |= work is not commands.alembic  # the others print what they did themselves
+    databases = Databases()
+    try:
+        ini = options.config or [os.environ.get("ALEMBIC_CONFIG", "alembic.ini")]
+        config = Config(ini[-1], cmd_opts=options)
+        apps = read_apps(config)
+        config.attributes.update(apps=apps, databases=databases)
+        selected = select_apps(apps, [*options.names, *getattr(options, "apps", ())])
+        if config.file_config.has_section("loggers"):
+            fileConfig(config.file_config, disable_existing_loggers=False)
+        if options.quiet:
+            for logger in ("alembic", "alembic.runtime.migration"):
+                logging.getLogger(logger).setLevel(logging.WARNING)
+        run = commands.Run(config, options, line, apps, selected, databases)
+        work(run)
+    except KeyboardInterrupt as error:
+        if options.raiseerr:
+            raise
+        print(str(error) or "interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if options.raiseerr:
+            raise
+        print(str(error) if isinstance(error, CommandError) else explain(error), file=sys.stderr)
+        return 1
+    finally:
+        databases.close()
+    return 0
+
+
+def command_line() -> CommandLine:
+    """Alembic's own command line, with a few commands more."""
+    line = CommandLine(prog="python -m migrations")
+    line.parser.description = __doc__
+    line.parser.epilog = "-n APP may be given several times; without it, every app gets its turn."
+    for command in commands.ADDED:
+        parser = line.subparsers.add_parser(
+            command.__name__, help=command.__doc__, description=command.__doc__
+        )
+        parser.add_argument("apps", metavar="APP", nargs="*", help="default: every app")
+        parser.set_defaults(cmd=command)
+        if command is commands.migrate:
+            parser.add_argument("--sql", action="store_true", help="print the SQL, run nothing")
+        if command is commands.status:
+            parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+        if command is commands.generate:
+            parser.add_argument("-m", "--message", help="default: made from the changes")
+    return line
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,293 @@
+"""The apps: the sections of alembic.ini that set `metadata` themselves."""
+
+import configparser
+import importlib
+import os
+import pkgutil
+import re
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from operator import attrgetter
+from pathlib import Path
+from types import ModuleType
+from typing import cast
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError, coerce_resource_to_filename
+from sqlalchemy import URL, MetaData, Table, make_url
+from sqlalchemy.exc import ArgumentError
+
+from .errors import explain, explain_ini, relative
+
+TableKey = tuple[str | None, str]
+"""A table's schema (None: the database's default) and name."""
+
+
+@dataclass(frozen=True)
+class App:
+    """A package of models with its own migration history: a section of alembic.ini.
+
+    What needs an import or may be wrong for one app alone (URL, models, folders) is looked
+    up when it is first used, and raises a CommandError that names the app.
+    """
+
+    name: str
+    models: str
+    """`module:attribute` of the app's MetaData, the section's `metadata`."""
+    version_locations: tuple[str, ...]
+    version_table: str
+    version_table_schema: str | None
+    tables: tuple[str, ...]
+    """Name patterns of the app's own tables; empty: all tables of its MetaData."""
+    lock_timeout: float
+    """Seconds to wait for another migrator."""
+    transaction_per_migration: bool
+    url_text: str
+    url_source: str
+    """Where the URL was found, for messages: an environment variable or a section."""
+
+    @cached_property
+    def url(self) -> URL:
+        """The URL of the app's database."""
+        if not self.url_text:
+            raise CommandError(
+                f"{self.name}: no database URL: set DATABASE_URL or {url_variable(self.name)}"
+                f" in the environment, or sqlalchemy.url in [{self.name}] of alembic.ini"
+            )
+        try:
+            return make_url(self.url_text)
+        except (ArgumentError, ValueError):
+            # Neither the URL nor what SQLAlchemy says of it is quoted: a password may be in it.
+            raise CommandError(
+                f"{self.name}: {self.url_source} is not a database URL"
+                " like postgresql+psycopg://user:password@host/name"
+                " (in a password, write @ : / % as %40 %3A %2F %25)"
+            ) from None
+
+    @cached_property
+    def database(self) -> tuple[str, ...]:
+        """What tells this database from others, whichever user and driver go there."""
+        url = self.url
+        backend = url.get_backend_name().replace("mariadb", "mysql")
+        if backend == "sqlite":
+            return (backend, str(Path(url.database or "").resolve()))
+        host = url.host or str(url.query.get("host", url.query.get("unix_socket", "")))
+        port = url.port or {"postgresql": 5432, "mysql": 3306}.get(backend)
+        local = host in ("", "127.0.0.1", "::1")
+        return (backend, "localhost" if local else host, str(port), url.database or "")
+
+    @cached_property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders of the app's revisions; Alembic itself would ignore one that is missing."""
+        correct = f"correct version_locations in [{self.name}] of alembic.ini"
+        if not self.version_locations:
+            raise CommandError(
+                f"{self.name}: version_locations is not set; set it in [{self.name}] of alembic.ini"
+            )
+        found = []
+        for location in self.version_locations:
+            try:
+                folder = coerce_resource_to_filename(location)
+            except ModuleNotFoundError as error:
+                raise CommandError(
+                    f"{self.name}: the package {error.name!r} is not installed; install it, or"
+                    f" {correct}"
+                ) from None
+            if not folder.is_dir():
+                raise CommandError(
+                    f"{self.name}: {relative(str(folder))} is not a folder; {correct}"
+                )
+            found.append(folder.resolve())
+        return tuple(found)
+
+    def check_revisions(self, script: ScriptDirectory) -> None:
+        """Load the app's revision files, and raise what is wrong with them or their folders."""
+        _ = self.folders
+        with warnings.catch_warnings():
+            # Alembic only warns of an id that two files have, and of one that none has.
+            warnings.filterwarnings("error", "Revision .* is (not present|present more than once)")
+            script.get_heads()
+
+    @cached_property
+    def metadata(self) -> MetaData:
+        """The app's MetaData; where its module is a package, all its modules are imported first.
+
+        A model that silently went missing would become a DROP TABLE, so that whatever
+        a module raises when it is imported is an error here.
+        """
+        correct = f"correct metadata in [{self.name}] of alembic.ini"
+        module_name, _, attribute = self.models.partition(":")
+        module = self._import(module_name)
+        self._import_submodules(module)
+        try:
+            metadata = attrgetter(attribute)(module)
+        except AttributeError:
+            raise CommandError(
+                f"{self.name}: {module_name} has no {attribute!r}; {correct}"
+            ) from None
+        if not isinstance(metadata, MetaData):
+            kind = type(metadata).__name__
+            raise CommandError(
+                f"{self.name}: {self.models} is of type {kind}, not MetaData; {correct}"
+            )
+        return metadata
+
+    @cached_property
+    def own_models(self) -> dict[TableKey, Table]:
+        """The tables of the app's models; `tables` narrows a MetaData that apps share."""
+        return {
+            (table.schema, table.name): table
+            for table in self.metadata.tables.values()
+            if not self.tables or self.claims(table.schema, table.name)
+        }
+
+    def claims(self, schema: str | None, name: str) -> bool:
+        """Whether one of the section's `tables` patterns matches; one with a dot has a schema."""
+        full_name = f"{schema}.{name}" if schema else name
+        return any(fnmatchcase(full_name if "." in p else name, p) for p in self.tables)
+
+    def _import(self, name: str) -> ModuleType:
+        try:
+            return importlib.import_module(name)
+        except (Exception, SystemExit) as error:
+            line = f"{self.name}: cannot import {name}"
+            if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+                line += f": there is no module {error.name}; correct metadata in [{self.name}]"
+                raise CommandError(f"{line} of alembic.ini") from None
+            raise CommandError(f"{line}: {explain(error)}") from error
+
+    def _import_submodules(self, module: ModuleType) -> None:
+        for parent in getattr(module, "__path__", ()):
+            for found in pkgutil.iter_modules([parent], f"{module.__name__}."):
+                name = found.name.rpartition(".")[2]
+                if name == "__main__" or Path(parent, name).resolve() in self.folders:
+                    continue
+                self._import_submodules(self._import(found.name))
+
+
+def read_apps(config: Config) -> dict[str, App]:
+    """Read the apps of alembic.ini, in the order of its sections; no import, no connection.
+
+    Raises CommandError where there is none, or where a section cannot be right.
+    """
+    try:
+        sections = own_keys(config.file_config)
+    except (configparser.Error, UnicodeError) as error:
+        raise CommandError(explain_ini(error)) from None
+    called_for = config.config_ini_section
+    apps = {
+        name: _read_app(config, name, keys)
+        for name, keys in sections.items()
+        if _is_app(name, keys)
+    }
+    config.config_ini_section = called_for
+    if not apps:
+        ini = Path(config.config_file_name or "alembic.ini")
+        with ini.open("rb"):  # ConfigParser takes a file that it cannot read for an empty one
+            raise CommandError(
+                f"no apps: {ini} has no section that sets metadata; ./add_app.sh NAME adds one"
+            )
+    _check_version_tables(apps.values())
+    return apps
+
+
+def _is_app(section: str, own: set[str]) -> bool:
+    # A section that has revisions and the shared env.py is an app whose metadata is missing;
+    # [alembic] is what Alembic itself reads when it is called without a name.
+    forgotten = "version_locations" in own and "script_location" not in own
+    return "metadata" in own or (forgotten and section != "alembic")
+
+
+def own_keys(parser: configparser.ConfigParser) -> dict[str, set[str]]:
+    """The keys that each section sets itself: to ConfigParser, [DEFAULT]'s are in all of them."""
+    defaults = cast("dict[str, str]", parser.defaults())
+    kept = dict(defaults)
+    defaults.clear()
+    keys = {section: set(parser.options(section)) for section in parser.sections()}
+    defaults.update(kept)
+    return keys
+
+
+def url_variable(name: str) -> str:
+    """The environment variable that outranks an app's URL in alembic.ini."""
+    return re.sub(r"\W", "_", name).upper() + "_DATABASE_URL"
+
+
+def select_apps(apps: dict[str, App], names: Iterable[str]) -> list[App]:
+    """The apps of these names, in the order of their sections; all of them where none is named."""
+    wanted = set(names)
+    if unknown := wanted - set(apps):
+        raise CommandError(
+            f"{', '.join(sorted(unknown))}: no such app in alembic.ini; apps: {', '.join(apps)}"
+        )
+    return [app for app in apps.values() if not wanted or app.name in wanted]
+
+
+def choose_an_app(apps: Iterable[str]) -> str:
+    """What to say to someone who called Alembic without the name of an app."""
+    return (
+        f"name an app: alembic --name APP ..., where APP is one of: {', '.join(apps)};"
+        " ./migrate.sh migrates them all"
+    )
+
+
+def _read_app(config: Config, name: str, own: set[str]) -> App:
+    def get(key: str, default: str = "") -> str:
+        return config.file_config.get(name, key, fallback=default).strip() or default
+
+    def url() -> tuple[str, str]:
+        if text := os.environ.get(url_variable(name)):
+            return text, url_variable(name)
+        if "sqlalchemy.url" in own:
+            return get("sqlalchemy.url"), f"sqlalchemy.url in [{name}]"
+        if text := os.environ.get("DATABASE_URL"):
+            return text, "DATABASE_URL"
+        return get("sqlalchemy.url"), "sqlalchemy.url in [DEFAULT]"
+
+    config.config_ini_section = name
+    try:
+        url_text, url_source = url()
+        timeout = get("lock_timeout", "60")
+        app = App(
+            name=name,
+            models=get("metadata") if "metadata" in own else "",
+            version_locations=tuple(config.get_version_locations_list() or ()),
+            version_table=get("version_table", f"alembic_version_{name}"),
+            version_table_schema=get("version_table_schema") or None,
+            tables=tuple(get("tables").replace(",", " ").split()),
+            lock_timeout=float(timeout) if re.fullmatch(r"\d+(\.\d+)?", timeout) else -1,
+            transaction_per_migration=get("transaction_per_migration").lower() == "true",
+            url_text=url_text,
+            url_source=url_source,
+        )
+    except configparser.Error as error:
+        raise CommandError(f"{name}: {explain_ini(error)}") from None
+    except ValueError as error:
+        raise CommandError(f"{name}: {error}") from None
+    if not re.fullmatch(r"[^:\s]+:[^:\s]+", app.models):
+        problem = f"metadata is {app.models or 'not set'}; write metadata = module:attribute"
+    elif app.lock_timeout < 0:
+        problem = f"lock_timeout is {timeout}; write a number of seconds"
+    elif len(app.version_table.encode()) > 59:  # PostgreSQL's 63 bytes less the "_pkc" of its key
+        problem = f"{app.version_table} is too long; write a version_table of 59 bytes at most"
+    else:
+        return app
+    raise CommandError(f"{name}: {problem} in [{name}] of alembic.ini")
+
+
+def _check_version_tables(apps: Iterable[App]) -> None:
+    """Refuse two apps with one version table in one database: their histories would mix."""
+    seen: dict[tuple[str | None, str], list[App]] = {}
+    for app in apps:
+        namesakes = seen.setdefault((app.version_table_schema, app.version_table), [])
+        for other in namesakes:
+            if app.database == other.database:
+                raise CommandError(
+                    f"{app.name}: has the version table {app.version_table!r} of {other.name}"
+                    " in the same database; give each its own version_table in alembic.ini"
+                )
+        namesakes.append(app)

@@ -1,0 +1,62 @@
+"""Changes between models and database, in words."""
+
+import re
+from collections.abc import Iterator
+
+from alembic.operations import ops
+
+
+def describe(operations: ops.OpContainer) -> list[str]:
+    """What a revision does, a few words for each change: `add TABLE COLUMN`, `drop TABLE`."""
+    told = {op.table_name for op in operations.ops if isinstance(op, ops.DropTableOp)}
+    return list(dict.fromkeys(_describe(operations, told)))
+
+
+def summarise(changes: list[str], width: int = 72) -> str:
+    """As many of the changes as fit in a line, and the number of the others."""
+    for count in range(len(changes), 0, -1):
+        more = [f"and {len(changes) - count} more"] if count < len(changes) else []
+        summary = ", ".join([*changes[:count], *more])
+        if len(summary) <= width:
+            return summary
+    return f"{len(changes)} changes"
+
+
+def _describe(container: ops.OpContainer, told: set[str]) -> Iterator[str]:
+    """Describe each operation, but not what goes without saying: the index of a new column."""
+    for operation in container.ops:
+        match operation:
+            case ops.OpContainer():
+                yield from _describe(operation, told)
+            case ops.CreateTableOp(table_name=table):
+                told.add(table)
+                yield f"create {table}"
+            case ops.DropTableOp(table_name=table):
+                yield f"drop {table}"
+            case ops.AddColumnOp(table_name=table, column=column):
+                told.add(f"{table} {column.name}")
+                yield f"add {table} {column.name}"
+            case ops.DropColumnOp(table_name=table, column_name=column):
+                yield f"drop {table} {column}"
+            case ops.AlterColumnOp(table_name=table, column_name=column):
+                yield f"alter {table} {column}"
+            case ops.CreateIndexOp(table_name=table, index_name=index, columns=columns):
+                names = [getattr(column, "name", "an expression") for column in columns]
+                if table not in told and not all(f"{table} {name}" in told for name in names):
+                    yield f"add {table} index {index}"
+            case ops.DropIndexOp(table_name=table, index_name=index):
+                if table not in told:
+                    yield f"drop {table} index {index}"
+            case ops.AddConstraintOp():
+                constraint = operation.to_constraint()
+                yield f"add {constraint.table.name} constraint {constraint.name}"
+            case ops.DropConstraintOp(table_name=table, constraint_name=constraint):
+                yield f"drop {table} constraint {constraint}"
+            case (
+                ops.CreateTableCommentOp(table_name=table)
+                | ops.DropTableCommentOp(table_name=table)
+            ):
+                yield f"comment {table}"
+            case _:  # such as those of alembic-postgresql-enum
+                words = re.findall("[A-Z][a-z]+", type(operation).__name__.removesuffix("Op"))
+                yield " ".join([*words, getattr(operation, "name", "")]).strip().lower()

@@ -1,0 +1,226 @@
+"""What Alembic's autogenerate overlooks or gets wrong, put right for every app."""
+
+import re
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
+from importlib.util import find_spec
+from typing import Any, Literal, TypeGuard, TypeVar
+
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from alembic.runtime.plugins import Plugin
+from alembic.util import DispatchPriority, PriorityDispatchResult
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DefaultClause,
+    FetchedValue,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    TextClause,
+    UniqueConstraint,
+)
+from sqlalchemy.schema import conv
+from sqlalchemy.types import SchemaType
+
+from .ownership import Ownership
+
+TableOp = TypeVar("TableOp", ops.CreateTableOp, ops.DropTableOp)
+
+
+def compare_server_default(
+    context: MigrationContext,
+    _reflected: Column[Any],
+    model: Column[Any],
+    in_database: str | None,
+    default: FetchedValue | None,
+    rendered: str | None,
+) -> bool | None:
+    """Whether a server default changed; None leaves the decision to Alembic."""
+    if in_database is None or rendered is None:
+        return None
+    on_mysql = context.dialect.name in ("mysql", "mariadb")
+    if isinstance(default, DefaultClause) and isinstance(default.arg, str):
+        # Alembic stumbles over quotes: here it leaves them out, there it forgets to double them.
+        escaped = default.arg.replace("\\", "\\\\") if on_mysql else default.arg
+        literal = "'" + escaped.replace("'", "''") + "'"
+        if in_database in (escaped, literal) or in_database.startswith(f"{literal}::"):
+            return False
+        # It has PostgreSQL compare the values, which fails for json, and for a new enum value.
+        as_text = isinstance(model.type, String) or in_database.endswith("::json")
+        return True if as_text or "'" in escaped else None
+    if on_mysql and mysql_words(in_database) == mysql_words(rendered):
+        return False
+    return None
+
+
+def mysql_words(default: str) -> str:
+    """A default as MySQL and MariaDB show it, to whom `true` is 1 and now() only an alias."""
+    default = re.sub(r"\bnow\b", "current_timestamp", default.lower().replace("()", ""))
+    return {"true": "1", "false": "0"}.get(default, default)
+
+
+def compare_checks(
+    context: AutogenContext,
+    changes: ops.ModifyTableOps,
+    _schema: str | None,
+    _name: str,
+    reflected: Table | None,
+    model: Table | None,
+) -> PriorityDispatchResult:
+    """Compare check constraints by name, which Alembic by itself does not.
+
+    Their conditions cannot be compared: databases rewrite them. With the project's naming
+    convention a check has another name when its condition has changed.
+    """
+    if reflected is None or model is None:
+        return PriorityDispatchResult.CONTINUE
+
+    def final_name(check: CheckConstraint) -> str:
+        return str(context.dialect.identifier_preparer.format_constraint(check))
+
+    checks = [check for check in model.constraints if isinstance(check, CheckConstraint)]
+    named = [check for check in checks if isinstance(check.name, str)]
+    # The checks of Boolean and Enum columns come and go with their columns.
+    of_types = {final_name(check) for check in named if check._type_bound}
+    of_types |= {str(c.type.name) for c in model.columns if isinstance(c.type, SchemaType)}
+    wanted = {final_name(check): check for check in named if not check._type_bound}
+    existing = {
+        final_name(check): check
+        for check in reflected.constraints
+        if isinstance(check, CheckConstraint) and check.name
+    }
+    # One that the database named could be any of those that the models leave unnamed.
+    if named == checks:
+        for name in sorted(existing.keys() - wanted.keys() - of_types):
+            changes.ops.append(ops.DropConstraintOp.from_constraint(existing[name]))
+    for name in sorted(wanted.keys() - existing.keys()):
+        changes.ops.append(ops.AddConstraintOp.from_constraint(wanted[name]))
+    return PriorityDispatchResult.CONTINUE
+
+
+def compare_key_indexes(
+    _context: AutogenContext,
+    changes: ops.ModifyTableOps,
+    schema: str | None,
+    name: str,
+    reflected: Table | None,
+    model: Table | None,
+) -> PriorityDispatchResult:
+    """Spell out the index that MySQL makes for a foreign key without one.
+
+    Otherwise it stays behind when the key is dropped.
+    """
+    if reflected is None or model is None:
+        return PriorityDispatchResult.CONTINUE
+    made = {str(index.name): index for index in reflected.indexes}
+    for position, change in reversed(list(enumerate(changes.ops))):
+        if drops_foreign_key(change) and (index := made.get(str(change.constraint_name))):
+            columns = [model.columns.get(column.name) for column in index.columns]
+            if not any(column is not None and column.foreign_keys for column in columns):
+                changes.ops.append(ops.DropIndexOp.from_index(index))
+        elif isinstance(change, ops.CreateForeignKeyOp) and isinstance(change.constraint_name, str):
+            new = ops.CreateIndexOp(
+                conv(change.constraint_name), name, change.local_cols, schema=schema
+            )
+            if not has_index(model, change.local_cols):
+                changes.ops.insert(position, new)
+    return PriorityDispatchResult.CONTINUE
+
+
+def has_index(table: Table, columns: list[str]) -> bool:
+    """Whether an index or a constraint of a table begins with these columns."""
+    keys = [c for c in table.constraints if isinstance(c, UniqueConstraint | PrimaryKeyConstraint)]
+    found = [[column.name for column in item.columns] for item in [*table.indexes, *keys]]
+    return any(names[: len(columns)] == columns for names in found)
+
+
+def compare_enum_types(ownership: Ownership) -> None:
+    """Have PostgreSQL's enum types compared, where alembic-postgresql-enum is installed.
+
+    They are objects of their own there, which Alembic's autogenerate ignores.
+    """
+    if find_spec("alembic_postgresql_enum"):
+        from alembic_postgresql_enum import Config, set_configuration
+
+        # In its version 1.11.0, a new label in the middle comes behind its neighbour.
+        set_configuration(Config(include_name=ownership.owns_enum, ignore_enum_values_order=True))
+
+
+def arrange(_context: MigrationContext, _revision: Any, scripts: list[ops.MigrationScript]) -> None:
+    """Put the operations of new revisions into an order that every database accepts."""
+    for script in scripts:
+        for container in (script.upgrade_ops, script.downgrade_ops):
+            if container is not None:
+                container.ops = arranged(container.ops)
+
+
+def arranged(operations: Iterable[ops.MigrateOperation]) -> list[ops.MigrateOperation]:
+    """Types and new tables first, then changes, and last what goes."""
+    types: list[ops.MigrateOperation] = []
+    new: list[ops.CreateTableOp] = []
+    changes: list[ops.ModifyTableOps] = []
+    drops: list[ops.DropTableOp] = []
+    unused: list[ops.MigrateOperation] = []
+    for operation in operations:
+        match operation:
+            case ops.CreateTableOp():
+                new.append(operation)
+            case ops.DropTableOp():
+                drops.append(operation)
+            case ops.ModifyTableOps():
+                # MySQL keeps an index for as long as a foreign key needs it.
+                operation.ops.sort(key=lambda op: not drops_foreign_key(op))
+                changes.append(operation)
+            case _:
+                drop = getattr(operation, "operation_name", "") == "drop_enum"
+                (unused if drop else types).append(operation)
+    # A table takes its indexes with it.
+    gone = {(drop.schema, drop.table_name) for drop in drops}
+    changes = [change for change in changes if (change.schema, change.table_name) not in gone]
+    return [*types, *reversed(referring_first(new)), *changes, *referring_first(drops), *unused]
+
+
+def drops_foreign_key(operation: ops.MigrateOperation) -> TypeGuard[ops.DropConstraintOp]:
+    """Whether an operation drops a foreign key."""
+    return isinstance(operation, ops.DropConstraintOp) and operation.constraint_type == "foreignkey"
+
+
+def referring_first(operations: Iterable[TableOp]) -> list[TableOp]:
+    """Order whole tables: each stands before those that it refers to."""
+    tables = {operation.to_table().fullname: operation for operation in operations}
+    graph: TopologicalSorter[str] = TopologicalSorter()
+    for name in sorted(tables):
+        graph.add(name)
+        for key in tables[name].to_table().foreign_keys:
+            referred = key.target_fullname.rpartition(".")[0]
+            if referred in tables and referred != name:
+                graph.add(referred, name)
+    try:
+        return [tables[name] for name in graph.static_order()]
+    except CycleError:  # they need an order made by hand
+        return list(tables.values())
+
+
+def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
+    """The code for something in a revision; False leaves it to Alembic.
+
+    Which forgets the imports of types, and doubles percent signs in the defaults it has read.
+    """
+    if kind == "server_default" and isinstance(item, DefaultClause):
+        literal = re.fullmatch(r"'((?:[^']|'')*)'(::[\w ]+)?", str(item.arg))
+        if literal and isinstance(item.arg, TextClause):
+            return repr(literal[1].replace("''", "'"))
+    if kind == "type" and not type(item).__module__.startswith("sqlalchemy."):
+        context.imports.add(f"import {type(item).__module__}")
+    return False
+
+
+plugin = Plugin("migrations.comparison")
+plugin.add_autogenerate_comparator(compare_checks, "table", "checks")
+for dialect in ("mysql", "mariadb"):
+    plugin.add_autogenerate_comparator(
+        compare_key_indexes, "table", qualifier=dialect, priority=DispatchPriority.LAST
+    )

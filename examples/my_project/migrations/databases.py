@@ -1,0 +1,199 @@
+"""Where the databases differ: how to connect, and how one migrator keeps the others out."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from hashlib import blake2b
+from typing import TypeVar
+
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, pool, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateSchema
+
+from .apps import App
+
+T = TypeVar("T")
+
+
+class Databases:
+    """The databases this process works on. One that a sync driver reaches is opened only once."""
+
+    def __init__(self) -> None:
+        self._engines: dict[URL, Engine] = {}
+
+    def run(self, url: URL, work: Callable[[Connection], T]) -> T:
+        """Call `work` with a connection to the database, and return what it returns."""
+        if url.drivername == "sqlite+aiosqlite":
+            # The same file without a thread: one that cannot open it prints a traceback.
+            url = url.set(drivername="sqlite")
+        if url.get_dialect().is_async:
+            return run_async(url, work)
+        if url not in self._engines:
+            self._engines[url] = create_engine(url)
+        with self._engines[url].connect() as connection:
+            return work(connection)
+
+    def close(self) -> None:
+        """Close every connection."""
+        for engine in self._engines.values():
+            engine.dispose()
+
+
+def run_async(url: URL, work: Callable[[Connection], T]) -> T:
+    """Call `work` with a connection of an async driver, also where an event loop is running."""
+    import asyncio  # here, because only async drivers should pay for these imports
+    from concurrent.futures import ThreadPoolExecutor
+
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    async def connect_and_work() -> T:
+        engine = create_async_engine(url, poolclass=pool.NullPool)
+        try:
+            async with engine.connect() as connection:
+                return await connection.run_sync(work)
+        finally:
+            await engine.dispose()
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(connect_and_work())
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, connect_and_work()).result()
+
+
+def create_schema(connection: Connection, schema: str | None) -> None:
+    """Create the schema for a version table: Alembic makes that table before any revision runs."""
+    if schema and not inspect(connection).has_schema(schema):
+        with nullcontext() if connection.in_transaction() else connection.begin():
+            connection.execute(CreateSchema(schema))
+
+
+@contextmanager
+def one_migrator(connection: Connection, app: App) -> Iterator[None]:
+    """Hold the lock of the app's version table in its database; wait for it, and say so.
+
+    Raises CommandError when another migrator holds it for longer than the `lock_timeout`.
+    """
+    locks = {
+        "postgresql": lock_postgresql,
+        "mysql": lock_mysql,
+        "mariadb": lock_mysql,
+        "sqlite": lock_sqlite,
+    }
+    if lock := locks.get(connection.dialect.name):
+        with lock(connection, app):
+            yield
+    else:
+        yield
+
+
+@contextmanager
+def lock_postgresql(connection: Connection, app: App) -> Iterator[None]:
+    """Hold a transaction-level advisory lock on a connection of its own.
+
+    On the migration's own connection, `autocommit_block()` would give it up. A session-level
+    lock would stay behind in the pool of a PgBouncer in transaction mode. One that *waits* in
+    the server would block CREATE INDEX CONCURRENTLY for ever, and so would a holder with a
+    snapshot: READ COMMITTED has none between its statements.
+    https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+    """
+    key = int.from_bytes(lock_name(app, digest_size=8), signed=True)
+    with connection.engine.connect() as holder:
+        holder = holder.execution_options(isolation_level="READ COMMITTED")
+
+        def attempt() -> bool:
+            if holder.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": key}):
+                return True
+            holder.rollback()
+            return False
+
+        wait_for(attempt, app)
+        holder.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        yield
+
+
+@contextmanager
+def lock_mysql(connection: Connection, app: App) -> Iterator[None]:
+    """Hold a named lock: it belongs to the connection, so that the commits of DDL keep it.
+
+    Such names are shared by all databases of the server and have at most 64 characters.
+    https://mariadb.com/docs/server/reference/sql-functions/secondary-functions/miscellaneous-functions/get_lock
+    """
+    name = "alembic_" + lock_name(app, digest_size=16).hex()
+
+    def ask(question: str) -> object:
+        answer = connection.scalar(text(question), {"name": name})
+        if not was_in_transaction:
+            connection.commit()
+        return answer
+
+    was_in_transaction = connection.in_transaction()
+    wait_for(lambda: ask("SELECT GET_LOCK(:name, 0)") == 1, app)
+    try:
+        yield
+    finally:
+        # An error that is under way matters more than a lock the server frees by itself.
+        if not connection.invalidated and connection.in_transaction() == was_in_transaction:
+            ask("SELECT RELEASE_LOCK(:name)")
+
+
+@contextmanager
+def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
+    """Begin each transaction as a writer: the file has one, and its DDL can be rolled back.
+
+    Left alone, Python's sqlite3 would run DDL outside of any transaction.
+    https://docs.python.org/3/library/sqlite3.html#transaction-control
+    """
+
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+            return
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+        wait_for(attempt, app)
+        # What is left to wait for is a reader, at the commit.
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(app.lock_timeout * 1000)}")
+
+    def attempt() -> bool:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except DBAPIError as error:
+            if "locked" not in str(error.orig):
+                raise
+            return False
+        return True
+
+    event.listen(connection, "begin", begin)
+    try:
+        yield
+    finally:
+        event.remove(connection, "begin", begin)
+
+
+def lock_name(app: App, digest_size: int) -> bytes:
+    """A name for the app's lock that no other program is likely to use."""
+    name = f"{app.url.database}/{app.version_table_schema or ''}/{app.version_table}"
+    return blake2b(f"alembic:{name}".encode(), digest_size=digest_size).digest()
+
+
+def wait_for(attempt: Callable[[], bool], app: App) -> None:
+    """Repeat `attempt` until it returns true, for the app's `lock_timeout` at most."""
+    deadline = time.monotonic() + app.lock_timeout
+    pause, said = 0.02, False
+    while not attempt():
+        if time.monotonic() >= deadline:
+            raise CommandError(
+                f"{app.name}: another migration has held the lock for {app.lock_timeout:g} s;"
+                " run this again when it is done, or raise lock_timeout in alembic.ini"
+            )
+        if not said and pause > 0.1:
+            print(
+                f"{app.name}: waiting for another migration, {app.lock_timeout:g} s at most",
+                file=sys.stderr,
+                flush=True,
+            )
+            said = True
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.25)

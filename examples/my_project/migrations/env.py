@@ -1,0 +1,130 @@
+"""Alembic's entry point, the same for every app: Alembic runs it for each command.
+
+The name of the section that Alembic was called for says which app it is. From there come
+its database, its version table and its models.
+"""
+
+from contextlib import nullcontext
+from logging.config import fileConfig
+from typing import Any
+
+from alembic import context
+from alembic.util import CommandError
+from sqlalchemy import Connection, Dialect, Engine
+from sqlalchemy.schema import CreateSchema
+
+from migrations.apps import App, choose_an_app, read_apps
+from migrations.comparison import (
+    arrange,
+    compare_enum_types,
+    compare_server_default,
+    plugin,
+    render_item,
+)
+from migrations.databases import Databases, create_schema, one_migrator
+from migrations.errors import naming
+from migrations.ownership import Ownership
+
+config = context.config
+
+# Alembic's command line leaves its options here. Called from Python, logging and exceptions
+# are the caller's affair.
+from_command_line = config.cmd_opts is not None
+
+# `python -m migrations` has read the sections already, and keeps its databases open.
+in_a_loop = "apps" in config.attributes
+
+
+def changes_database() -> bool:
+    """Whether the command is upgrade, downgrade or stamp: these alone have a destination."""
+    try:
+        context.get_revision_argument()
+    except KeyError:
+        return False
+    return True
+
+
+def settings(app: App, apps: dict[str, App], dialect: Dialect) -> dict[str, Any]:
+    """The arguments of `context.configure`, the same online and offline."""
+    ownership = Ownership(app, list(apps.values()), context.script, dialect.default_schema_name)
+    return {
+        "version_table": app.version_table,
+        "version_table_schema": app.version_table_schema,
+        "target_metadata": ownership,
+        "include_name": ownership.include_name,
+        "include_object": ownership.include_object,
+        "include_schemas": True,
+        "compare_type": True,
+        "compare_server_default": compare_server_default,
+        "autogenerate_plugins": ["alembic.autogenerate.*", plugin.name],
+        "process_revision_directives": arrange,
+        "render_item": render_item,
+        # SQLite alters most things by copying the table; elsewhere this changes nothing.
+        "render_as_batch": True,
+        # True as far as it goes: see lock_sqlite in databases.py.
+        "transactional_ddl": True if dialect.name == "sqlite" else None,
+        "transaction_per_migration": app.transaction_per_migration and dialect.name != "sqlite",
+        "on_version_apply": config.attributes.get("on_version_apply", ()),
+    }
+
+
+def run_offline(app: App, apps: dict[str, App]) -> None:
+    """Print the SQL instead of running it (`--sql`)."""
+    context.configure(
+        url=app.url,
+        literal_binds=True,
+        dialect_opts={"paramstyle": "named"},
+        **settings(app, apps, app.url.get_dialect()()),
+    )
+    with context.begin_transaction():
+        if app.version_table_schema and not context.get_starting_revision_argument():
+            context.execute(CreateSchema(app.version_table_schema, if_not_exists=True))
+        context.run_migrations()
+
+
+def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
+    """Run the command on a connection; hold the app's lock if it changes the database."""
+    writes = changes_database()
+    options = settings(app, apps, connection.dialect)
+    # Alembic would create the version table even for a command that only compares.
+    context.configure(connection=connection, dont_mutate=not writes, **options)
+    if writes:
+        with one_migrator(connection, app), context.begin_transaction():
+            create_schema(connection, app.version_table_schema)
+            context.run_migrations()
+    else:
+        compare_enum_types(options["target_metadata"])
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+def run(app: App, apps: dict[str, App]) -> None:
+    """Run the command: offline, on the connection the caller gave, or on one of our own."""
+    given = config.attributes.get("connection")
+    if context.is_offline_mode():
+        run_offline(app, apps)
+    elif isinstance(given, Connection):
+        run_online(app, apps, given)
+    elif isinstance(given, Engine):
+        with given.connect() as connection:
+            run_online(app, apps, connection)
+    else:
+        databases = config.attributes.get("databases") or Databases()
+        url = given.url if given else app.url  # what is given here is an AsyncEngine
+        databases.run(url, lambda connection: run_online(app, apps, connection))
+
+
+def main() -> None:
+    """Find the app that Alembic was called for, and run the command for it."""
+    apps = config.attributes["apps"] if in_a_loop else read_apps(config)
+    app = apps.get(config.config_ini_section)
+    if app is None:
+        raise CommandError(choose_an_app(apps))
+    with naming(app) if from_command_line else nullcontext():
+        if from_command_line and not in_a_loop and config.file_config.has_section("loggers"):
+            fileConfig(config.file_config, disable_existing_loggers=False)
+        app.check_revisions(context.script)
+        run(app, apps)
+
+
+main()

@@ -1,0 +1,250 @@
+"""Which tables an app may create, alter and drop: its own, and no other."""
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, overload
+
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import ARRAY, Enum, ForeignKey, MetaData, Table
+from sqlalchemy.exc import NoReferencedTableError
+
+from .apps import App, TableKey
+
+
+class Ownership(Sequence[MetaData]):
+    """Decides what Alembic's autogenerate gets to see, for one app among those of its database.
+
+    A table is the app's own if its models have it, its `tables` patterns match, or its
+    revisions created it; so that the table of a deleted model is still known. It is not if
+    another app's models have it, so that a model which moved does not become a DROP TABLE.
+
+    This is also the `target_metadata` of the app: a sequence of its one MetaData, imported
+    when autogenerate first asks for it, because other commands need no models.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        apps: Sequence[App],
+        script: ScriptDirectory,
+        default_schema: str | None,
+    ) -> None:
+        self.app = app
+        self._all_apps = apps
+        self.apps = tuple(other for other in apps if other.database == app.database)
+        self._script = script
+        self._default_schema = default_schema
+
+    @overload
+    def __getitem__(self, index: int) -> MetaData: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[MetaData]: ...
+    def __getitem__(self, index: int | slice) -> MetaData | Sequence[MetaData]:
+        check_models(self.app, self._all_apps)
+        return [self.app.metadata][index]
+
+    def __len__(self) -> int:
+        return 1
+
+    def include_name(self, name: str | None, kind: str, parents: Any) -> bool:
+        """Whether to look at something in the database: asked before it is reflected."""
+        if kind == "schema":
+            return name is None or name in self._schemas
+        return kind != "table" or self.owns(parents["schema_name"], str(name))
+
+    def include_object(
+        self, item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
+    ) -> bool:
+        """Whether to compare something: the tables of a shared MetaData are not all the app's."""
+        return kind != "table" or self.owns(item.schema, str(name))
+
+    def owns(self, schema: str | None, name: str) -> bool:
+        """Whether a table is the app's own."""
+        key = self.key(schema, name)
+        if owner := self._owners.get(key):
+            return owner == self.app.name
+        if key in self._version_tables or name.startswith("alembic_version"):
+            return False
+        return self.app.claims(schema, name) or key in self._created
+
+    def key(self, schema: str | None, name: str) -> TableKey:
+        """The key of a table; whoever names it may leave out the default schema."""
+        return (None if schema == self._default_schema else schema, name)
+
+    def owns_enum(self, name: str) -> bool:
+        """Whether an enum type is the app's own; of apps that share one, the first has it."""
+        having = [app.name for app in self.apps if name in enum_names(app.own_models.values())]
+        return having[0] == self.app.name if having else name in self._created_enums
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """The app's own tables, in the form in which alembic-postgresql-enum asks for them."""
+        return {table.key: table for table in self.app.own_models.values()}
+
+    @cached_property
+    def _owners(self) -> dict[TableKey, str]:
+        """The apps that have tables by their models."""
+        return {self.key(*key): app.name for key, app in owners(self.apps).items()}
+
+    @cached_property
+    def _version_tables(self) -> set[TableKey]:
+        return {self.key(app.version_table_schema, app.version_table) for app in self.apps}
+
+    @cached_property
+    def _created(self) -> set[TableKey]:
+        return {self.key(*key) for key in tables_of_revisions(self.revision_files())}
+
+    @cached_property
+    def _schemas(self) -> set[str | None]:
+        named = [pattern.rpartition(".")[0] for pattern in self.app.tables]
+        return {schema for schema, _ in [*self.app.own_models, *self._created]} | set(named)
+
+    @cached_property
+    def _created_enums(self) -> set[str]:
+        return enums_of_revisions(self.revision_files())
+
+    def revision_files(self) -> list[Path]:
+        """The app's revision files, oldest first."""
+        return [Path(revision.path) for revision in self._script.walk_revisions()][::-1]
+
+
+def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:
+    """The tables that revision files leave behind, read from their calls, oldest file first.
+
+    Nothing is run. Only `create_table`, `rename_table` and `drop_table` with literal names
+    are understood; for anything else, a section has `tables`.
+    """
+    tables: set[TableKey] = set()
+    for file in files:
+        for operation, names, schema in _table_calls(file):
+            if operation == "create_table":
+                tables.add((schema, names[0]))
+            elif operation == "drop_table":
+                tables.discard((schema, names[0]))
+            elif len(names) > 1 and (schema, names[0]) in tables:
+                tables.remove((schema, names[0]))
+                tables.add((schema, names[1]))
+    return tables
+
+
+def enums_of_revisions(files: Iterable[Path]) -> set[str]:
+    """The enum types that revision files create and leave behind, as tables_of_revisions."""
+    enums: set[str] = set()
+    for file in files:
+        dropped: list[ast.expr] = []
+        for call in upgrade_calls(file):
+            if isinstance(call.func, ast.Attribute) and call.func.attr == "drop":
+                dropped.append(call.func.value)
+            given = {word.arg: word.value for word in call.keywords}
+            name = literal(given.get("name"))
+            if name and ast.unparse(call.func).split(".")[-1] in ("Enum", "ENUM"):
+                if call in dropped:
+                    enums.discard(name)
+                elif "create_type" not in given:
+                    enums.add(name)
+    return enums
+
+
+def enum_names(tables: Iterable[Table]) -> set[str]:
+    """The names of the enum types of tables, also of those in arrays."""
+    types = [column.type for table in tables for column in table.columns]
+    items = [kind.item_type if isinstance(kind, ARRAY) else kind for kind in types]
+    return {str(kind.name) for kind in items if isinstance(kind, Enum)}
+
+
+def upgrade_calls(file: Path) -> list[ast.Call]:
+    """The calls in a revision file in their order, but for those of its `downgrade`."""
+    parts = [
+        part
+        for part in ast.parse(file.read_bytes()).body
+        if not (isinstance(part, ast.FunctionDef) and part.name.startswith("downgrade"))
+    ]
+    calls = [node for part in parts for node in ast.walk(part) if isinstance(node, ast.Call)]
+    return sorted(calls, key=lambda call: (call.lineno, call.col_offset))
+
+
+def literal(node: ast.expr | None) -> str | None:
+    """The text that stands in a file as such, or None for whatever else there is."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
+    """The operations on whole tables of a revision file."""
+    for call in upgrade_calls(file):
+        function = call.func
+        if not isinstance(function, ast.Attribute):
+            continue
+        if function.attr not in ("create_table", "rename_table", "drop_table"):
+            continue
+        given = {word.arg: word.value for word in call.keywords}
+        first = [given[word] for word in ("table_name", "old_table_name") if word in given]
+        second = [given[word] for word in ("new_table_name",) if word in given]
+        wanted = 2 if function.attr == "rename_table" else 1
+        names = [literal(node) for node in [*call.args[:wanted], *first, *second]]
+        if names and all(names):
+            yield function.attr, [str(name) for name in names], literal(given.get("schema"))
+
+
+@cache
+def owners(apps: tuple[App, ...]) -> dict[TableKey, App]:
+    """Which of the apps of a database has which table, by their models."""
+    for app in apps:
+        _ = app.metadata  # before the first own_models: apps may share a MetaData
+    found: dict[TableKey, App] = {}
+    for app in apps:
+        for key in app.own_models:
+            if key in found:
+                raise CommandError(
+                    f"both {found[key].name} and {app.name} have the table {key[1]}; set `tables`"
+                    " in their sections of alembic.ini, so that only one of them has it"
+                )
+            found[key] = app
+    return found
+
+
+def check_models(app: App, apps: Sequence[App]) -> None:
+    """Refuse models that could not be migrated; upgrades go in the order of the sections."""
+    neighbours = tuple(other for other in apps if other.database == app.database)
+    claimed = owners(neighbours)
+    for table in app.metadata.tables.values():
+        key = (table.schema, table.name)
+        if key not in claimed and not any(owner(table, [other]) for other in apps):
+            raise CommandError(
+                f"{app.name}: no section of alembic.ini has the table {table.name} of {app.models};"
+                " add its name to the `tables` of one of them"
+            )
+    order = [other.name for other in apps]
+    for table in app.own_models.values():
+        for foreign_key in table.foreign_keys:
+            referred = referred_table(app, foreign_key)
+            other = owner(referred, neighbours) or owner(referred, apps)
+            if other is None or other.name == app.name:
+                continue
+            line = f"{app.name}: {table.name} refers to {referred.name}"
+            if other.database != app.database:
+                raise CommandError(f"{line} of {other.name}, which is in another database")
+            if order.index(other.name) > order.index(app.name):
+                raise CommandError(
+                    f"{line} of {other.name}, a later section;"
+                    f" move [{other.name}] before [{app.name}] in alembic.ini"
+                )
+
+
+def referred_table(app: App, key: ForeignKey) -> Table:
+    """The table that a foreign key refers to."""
+    try:
+        return key.column.table
+    except NoReferencedTableError:
+        raise CommandError(
+            f"{app.name}: {key.parent} refers to {key.target_fullname}, and no model of {app.name}"
+            " has that table; for another app's, write the column itself: ForeignKey(Model.id)"
+        ) from None
+
+
+def owner(table: Table, apps: Iterable[App]) -> App | None:
+    """The app whose models have a table."""
+    key = (table.schema, table.name)
+    return next((app for app in apps if app.own_models.get(key) is table), None)

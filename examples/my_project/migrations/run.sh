@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Runs the project's Python in the folder of alembic.ini, for the scripts that stand there.
+set -eu
+
+CDPATH='' cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+
+for python in "${VIRTUAL_ENV:+$VIRTUAL_ENV/bin/python}" "${VIRTUAL_ENV:+$VIRTUAL_ENV/Scripts/python.exe}" \
+  .venv/bin/python .venv/Scripts/python.exe "$(command -v python3)" "$(command -v python)"; do
+  if [ -n "$python" ] && [ -x "$python" ]; then
+    exec "$python" "$@"
+  fi
+done
+echo "Python is not installed: this needs version 3.11 or later" >&2
+exit 1

@@ -1,0 +1,24 @@
+"""The models of books.
+
+After a change, run ./generate.sh and ./migrate.sh.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from my_project.naming import NAMING_CONVENTION
+
+
+class Base(orm.DeclarativeBase):
+    """What the models of books have in common."""
+
+    metadata = sa.MetaData(naming_convention=NAMING_CONVENTION)
+
+
+class Book(Base):
+    """A row of the table books."""
+
+    __tablename__ = "books"
+
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str] = orm.mapped_column(sa.String(200))

@@ -1,0 +1,89 @@
+"""The migrations of every app: one head, up, down and up again, and models that match them.
+
+New apps are found in alembic.ini. Every test has a new database: an SQLite file or, where
+DATABASE_URL is set, a database on that server.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from pytest_alembic.tests import (  # noqa: F401
+    test_model_definitions_match_ddl,
+    test_single_head_revision,
+    test_up_down_consistency,
+    test_upgrade,
+)
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from migrations.apps import App, read_apps
+from migrations.databases import Databases
+
+INI = Path(__file__).parents[1] / "alembic.ini"
+APPS = list(read_apps(Config(INI)).values())
+
+
+@pytest.fixture(params=APPS, ids=[app.name for app in APPS])
+def app(request: pytest.FixtureRequest) -> App:
+    """The app under test."""
+    found: App = request.param
+    return found
+
+
+@pytest.fixture
+def alembic_config(app: App) -> Config:
+    """What pytest-alembic needs to know of the app."""
+    config = Config(INI, ini_section=app.name)
+    if not ScriptDirectory.from_config(config).get_heads():
+        pytest.skip(f"{app.name} has no revisions yet: ./generate.sh makes the first")
+    return config
+
+
+@pytest.fixture
+def alembic_engine(app: App, tmp_path: Path) -> Iterator[Engine | AsyncEngine]:
+    """A new database that has only the apps before this one: its tables may refer to theirs."""
+    with new_database(tmp_path) as url:
+        create = create_async_engine if url.get_dialect().is_async else create_engine
+        engine = create(url, poolclass=NullPool)
+        shared = [other for other in APPS if other.database == app.database]
+        for other in shared[: shared.index(app)]:
+            command.upgrade(on(engine, other), "head")
+        yield engine
+
+
+@contextmanager
+def new_database(folder: Path) -> Iterator[URL]:
+    """Create a database, and drop it afterwards."""
+    server = make_url(os.environ.get("DATABASE_URL") or "sqlite://")
+    if server.get_backend_name() == "sqlite":
+        yield server.set(database=str(folder / "test.db"))
+        return
+    name = f"test_{uuid4().hex}"
+    execute(server, f"CREATE DATABASE {name}")
+    try:
+        yield server.set(database=name)
+    finally:
+        execute(server, f"DROP DATABASE {name}")
+
+
+def execute(server: URL, statement: str) -> None:
+    """Run a statement outside of any transaction."""
+
+    def work(connection: Connection) -> None:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text(statement))
+
+    databases = Databases()
+    databases.run(server, work)
+    databases.close()
+
+
+def on(engine: Engine | AsyncEngine, app: App) -> Config:
+    """Configure Alembic for an app, to work on an engine."""
+    return Config(INI, ini_section=app.name, attributes={"connection": engine})
