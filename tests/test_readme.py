@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from project import GIT, bake_anew, template_copy
+from project import GIT, Project, bake_anew, template_copy
 from servers import Database
 
 # What differs from run to run: dates in file names, and revision ids.
@@ -22,6 +22,9 @@ def test_every_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
     copy = template_copy(tmp_path / "copy")
     readme = (copy / "README.md").read_text()
     assert_runs_as_shown(readme, copy)
+    [picture] = re.findall(r"(?ms)^```mermaid\n(.*?)^```", readme)
+    graph = Project(copy / "try" / "my_project").migrations("graph")
+    assert masked(graph) == masked(picture)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
