@@ -146,6 +146,8 @@ def compare_enum_types(ownership: Ownership) -> None:
     if find_spec("alembic_postgresql_enum"):
         from alembic_postgresql_enum import Config, set_configuration
 
+        # It logs a warning for every app in a database of another kind.
+        logging.getLogger("alembic.alembic_postgresql_enum").setLevel(logging.ERROR)
         # In its version 1.11.0, a new label in the middle comes behind its neighbour.
         set_configuration(Config(include_name=ownership.owns_enum, ignore_enum_values_order=True))
         # It warns of every database that is not PostgreSQL.

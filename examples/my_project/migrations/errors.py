@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from socket import gaierror
 from typing import TYPE_CHECKING
 
 import alembic
@@ -95,8 +96,9 @@ def one_error(app: "App", error: Exception) -> str:
 
 def is_of_database(error: Exception) -> bool:
     """Whether an error comes from a database or its URL, and not from a revision or a module."""
-    if isinstance(error, OSError):
-        return error.filename is None  # asyncpg cannot connect
+    if isinstance(error, OSError):  # as asyncpg has it; without a number, if it tried several
+        refused = ConnectionRefusedError | ConnectionResetError | TimeoutError | gaierror
+        return error.errno is None or isinstance(error, refused)
     kinds = exc.DBAPIError | exc.NoSuchModuleError | ModuleNotFoundError
     return isinstance(error, kinds) and not place(error)
 
@@ -141,7 +143,8 @@ def describe(error: BaseException) -> str:
         case CommandError() | RevisionError() | Warning():
             return NOISE.sub("", one_line(str(error)))
         case _:
-            return shorten(f"{type(error).__name__}: {NOISE.sub('', str(error))}", 300)
+            text = f"{type(error).__name__}: {NOISE.sub('', str(error))}"
+            return shorten(text, 300).removesuffix(":")
 
 
 def explain_ini(error: configparser.Error | UnicodeError) -> str:
