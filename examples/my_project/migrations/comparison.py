@@ -150,8 +150,6 @@ def compare_enum_types(ownership: Ownership) -> None:
         logging.getLogger("alembic.alembic_postgresql_enum").setLevel(logging.ERROR)
         # In its version 1.11.0, a new label in the middle comes behind its neighbour.
         set_configuration(Config(include_name=ownership.owns_enum, ignore_enum_values_order=True))
-        # It warns of every database that is not PostgreSQL.
-        logging.getLogger("alembic.alembic_postgresql_enum.compare_dispatch").setLevel("ERROR")
 
 
 def arrange(_context: MigrationContext, _revision: Any, scripts: list[ops.MigrationScript]) -> None:
