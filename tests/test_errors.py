@@ -27,6 +27,7 @@ COMMANDS = {
     "generate": ("./generate.sh",),
     "status": ("python", "-m", "migrations", "status"),
     "check": ("python", "-m", "migrations", "-n", "books", "check"),
+    "upgrade": ("python", "-m", "migrations", "upgrade", "head"),
     "alembic": ("alembic", "--name", "books", "upgrade", "head"),
     "alembic check": ("alembic", "--name", "books", "check"),
 }
@@ -226,7 +227,7 @@ INI = {
     "version_locations not a folder": Case(
         ini("version_locations", "%(here)s/nosuch"),
         "books: nosuch is not a folder; correct version_locations in [books] of alembic.ini",
-        ("migrate", "generate", "alembic"),
+        ("migrate", "generate", "upgrade", "alembic"),
     ),
     "version_locations of a package": Case(
         ini("version_locations", "nosuch:migrations"),
@@ -433,7 +434,7 @@ URLS = {
             url(f"{driver}://me:{QUOTED}@localhost:1/books"),
             f"books: {driver}://me:***@localhost:1/books: …;"
             " is the database server running, and are host and port right?",
-            (*READ, "check", "alembic") if name == "psycopg" else ("migrate",),
+            (*READ, "check", "upgrade", "alembic") if name == "psycopg" else ("migrate",),
         )
         for name, driver in HOSTS.items()
     },
@@ -473,7 +474,7 @@ REVISIONS = {
         sql("UPDATE alembic_version_books SET version_num = 'nosuch'"),
         "books: its database is at revision nosuch, which is not among the revision files:"
         " is this an older version of the code?",
-        (*READ, "check"),
+        (*READ, "check", "upgrade"),
     ),
     "database at another revision, plain Alembic": Case(
         sql("UPDATE alembic_version_books SET version_num = 'nosuch'"),
@@ -718,14 +719,21 @@ def test_upgrade_fails(case: Case, pending: Project) -> None:
         assert_line(refused(pending, *COMMANDS[command]), case.line)
 
 
+def test_interrupted_while_starting(pending: Project) -> None:
+    file("argparse.py", "import os\nos.kill(os.getpid(), 2)")(pending)  # before any other
+    done = pending.run("./migrate.sh", status=-2)
+    assert done.stdout + done.stderr == ""
+
+
 def test_interrupted_elsewhere(pending: Project, changed: Project, postgresql: Database) -> None:
-    line = "books: interrupted; run the command again to go on"
+    line = "interrupted; run the command again to go on"
     models("import os\nos.kill(os.getpid(), 2)")(changed)
-    for command in PYTHON:
-        assert refused(changed, *COMMANDS[command]) == line
+    # What users may own depends on the models of all.
+    for app, command in (("users", "generate"), ("books", "check")):
+        assert refused(changed, *COMMANDS[command]) == f"{app}: {line}"
     upgrade_with("import os", "os.kill(os.getpid(), 2)")(pending)
     pending.environment["DATABASE_URL"] = postgresql.with_driver("postgresql+asyncpg").text
-    assert pending.refused("./migrate.sh") == line
+    assert pending.refused("./migrate.sh") == f"books: {line}"
     assert postgresql.tables() == {"users", "alembic_version_users"}
 
 

@@ -274,6 +274,8 @@ def alembic(run: Run) -> None:
         logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
         look(run, call)
         return
+    for app in run.selected:
+        run.script(app)
     if name in ("upgrade", "downgrade", "stamp"):
         check_targets(run)
     run.each(call, run.selected[::-1] if name == "downgrade" else run.selected)

@@ -1,9 +1,14 @@
 """The migrations of every app of alembic.ini; see `python -m migrations --help`."""
 
 import shlex
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+
+if sys.argv[0] == "-m" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # `python -m migrations` begins. Ctrl-C during its imports shall not print a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 if not find_spec("alembic"):
     project = str(Path(__file__).resolve().parents[1])

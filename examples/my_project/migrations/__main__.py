@@ -5,6 +5,7 @@ All of Alembic's commands and options work here; migrate, generate, status and g
 
 import logging
 import os
+import signal
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -82,4 +83,6 @@ def command_line() -> CommandLine:
 
 
 if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # from __init__.py
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())
