@@ -1,12 +1,16 @@
 # Short names for what contributors do; each line can be typed by hand as well.
 
-.PHONY: try test bench check fix example
+.PHONY: try test soak bench check fix example
 
 try:
 	./try.sh
 
 test:
 	./test.sh
+
+# Many migrators at once, and killed ones, on every database: takes hours.
+soak:
+	.venv/bin/python tests/soak.py
 
 bench:
 	./benchmarks/run.sh

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
 
 from project import Project, bake
 from servers import Database, new_database
@@ -39,8 +38,5 @@ def mysql() -> Iterator[Database]:
 @pytest.fixture(params=["sqlite", "postgresql", "mysql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An empty database of each kind in turn; give its `text` to a project as DATABASE_URL."""
-    if request.param == "sqlite":
-        yield Database(make_url(f"sqlite:///{tmp_path}/database.db"))
-    else:
-        with new_database(request.param) as database:
-            yield database
+    with new_database(request.param, tmp_path) as database:
+        yield database

@@ -7,7 +7,9 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -56,6 +58,17 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+
+    @contextmanager
+    def started(
+        self, *command: str, env: Mapping[str, str] | None = None
+    ) -> Iterator["subprocess.Popen[str]"]:
+        """A command that runs meanwhile; one that still does at the end of the block is killed."""
+        with self.start(*command, env=env) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def run(
         self,
@@ -170,6 +183,14 @@ class Project:
         path = f"{self.venv / 'bin'}{os.pathsep}{outer['PATH']}"
         inner = {"VIRTUAL_ENV": str(self.venv), "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
         return {**outer, **inner, **self.environment, **(more or {})}
+
+
+def wait_for(fact: Callable[[], object], seconds: float = 120) -> None:
+    """Return when something is true; the time only guards against hanging."""
+    deadline = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
 
 
 def bake(folder: Path, **answers: object) -> Project:

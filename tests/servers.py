@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, Engine, create_engine, inspect, make_url, pool, text
@@ -90,6 +91,11 @@ class Database:
                 found["enums"] = sorted(map(str, inspector.get_enums(schema)))
         return found
 
+    def rows(self) -> dict[str, list[tuple[object, ...]]]:
+        """The rows of every table, sorted."""
+        names = self.tables()
+        return {name: sorted(self.query(f"SELECT * FROM {name}"), key=str) for name in names}
+
 
 @cache
 def why_not(kind: str) -> str | None:
@@ -103,8 +109,14 @@ def why_not(kind: str) -> str | None:
 
 
 @contextmanager
-def new_database(kind: str) -> Iterator[Database]:
-    """Create an empty database on the server of a kind, and drop it afterwards."""
+def new_database(kind: str, folder: Path | None = None) -> Iterator[Database]:
+    """Create an empty database on the server of a kind, and drop it afterwards.
+
+    One of SQLite is a file in the folder, and is left there.
+    """
+    if kind == "sqlite":
+        yield Database(make_url(f"sqlite:///{folder}/{uuid.uuid4().hex}.db"))
+        return
     if problem := why_not(kind):
         if os.environ.get("REQUIRE_DATABASES"):
             pytest.fail(problem)

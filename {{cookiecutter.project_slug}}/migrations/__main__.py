@@ -21,7 +21,7 @@ from migrations.errors import explain
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status: 0, 1 for an error, 130 for Ctrl-C."""
+    """Run one command and return the exit status: 0, 1 for an error, 130 for Ctrl-C and SIGTERM."""
     # Alembic's own -n takes one name.
     several = ArgumentParser(add_help=False, allow_abbrev=False)
     several.add_argument("-n", "--name", dest="names", action="append", default=[])
@@ -85,4 +85,6 @@ def command_line() -> CommandLine:
 if __name__ == "__main__":
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # from __init__.py
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Docker and Kubernetes send this; else it ends a process without a word, and not at all PID 1.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

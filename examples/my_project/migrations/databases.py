@@ -3,9 +3,9 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from hashlib import blake2b
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, pool, text
@@ -15,6 +15,12 @@ from sqlalchemy.schema import CreateSchema
 from .apps import App
 
 T = TypeVar("T")
+
+# What would end the transaction that holds a lock of PostgreSQL; the second is new in version 17.
+NO_TIMEOUTS = text("""
+    SELECT set_config(name, '0', true) FROM pg_settings
+    WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')
+""")
 
 
 class Databases:
@@ -31,7 +37,7 @@ class Databases:
         if url.get_dialect().is_async:
             return run_async(url, work)
         if url not in self._engines:
-            self._engines[url] = create_engine(url)
+            self._engines[url] = create_engine(url, connect_args=connect_args(url))
         with self._engines[url].connect() as connection:
             return work(connection)
 
@@ -39,6 +45,16 @@ class Databases:
         """Close every connection."""
         for engine in self._engines.values():
             engine.dispose()
+
+
+def connect_args(url: URL) -> dict[str, Any]:
+    """What to tell the driver, besides what stands in the URL.
+
+    psycopg would prepare a statement that comes again and again, in the server's connection:
+    with a PgBouncer in transaction mode, that is another one in the next transaction.
+    """
+    psycopg = url.get_driver_name() in ("psycopg", "psycopg_async")
+    return {"prepare_threshold": None} if psycopg else {}
 
 
 def run_async(url: URL, work: Callable[[Connection], T]) -> T:
@@ -49,7 +65,7 @@ def run_async(url: URL, work: Callable[[Connection], T]) -> T:
     from sqlalchemy.ext.asyncio import create_async_engine
 
     async def connect_and_work() -> T:
-        engine = create_async_engine(url, poolclass=pool.NullPool)
+        engine = create_async_engine(url, poolclass=pool.NullPool, connect_args=connect_args(url))
         try:
             async with engine.connect() as connection:
                 return await connection.run_sync(work)
@@ -100,7 +116,7 @@ def lock_postgresql(connection: Connection, app: App) -> Iterator[None]:
     snapshot: READ COMMITTED has none between its statements.
     https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
     """
-    key = int.from_bytes(lock_name(app, digest_size=8), signed=True)
+    key = int.from_bytes(lock_name(app, size=8), signed=True)
     with connection.engine.connect() as holder:
         holder = holder.execution_options(isolation_level="READ COMMITTED")
 
@@ -111,8 +127,12 @@ def lock_postgresql(connection: Connection, app: App) -> Iterator[None]:
             return False
 
         wait_for(attempt, app)
-        holder.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-        yield
+        holder.execute(NO_TIMEOUTS)
+        try:
+            yield
+        except BaseException:
+            holder.invalidate()  # closes it as it is: another error would hide this one
+            raise
 
 
 @contextmanager
@@ -122,7 +142,8 @@ def lock_mysql(connection: Connection, app: App) -> Iterator[None]:
     Such names are shared by all databases of the server and have at most 64 characters.
     https://mariadb.com/docs/server/reference/sql-functions/secondary-functions/miscellaneous-functions/get_lock
     """
-    name = "alembic_" + lock_name(app, digest_size=16).hex()
+    name = "alembic_" + lock_name(app, str(connection.engine.url.database), size=16).hex()
+    was_in_transaction = connection.in_transaction()
 
     def ask(question: str) -> object:
         answer = connection.scalar(text(question), {"name": name})
@@ -130,14 +151,16 @@ def lock_mysql(connection: Connection, app: App) -> Iterator[None]:
             connection.commit()
         return answer
 
-    was_in_transaction = connection.in_transaction()
     wait_for(lambda: ask("SELECT GET_LOCK(:name, 0)") == 1, app)
     try:
         yield
     finally:
-        # An error that is under way matters more than a lock the server frees by itself.
-        if not connection.invalidated and connection.in_transaction() == was_in_transaction:
-            ask("SELECT RELEASE_LOCK(:name)")
+        # The server frees the lock of a lost connection; an error under way matters more.
+        with suppress(DBAPIError):
+            if not connection.invalidated:
+                if not was_in_transaction:
+                    connection.rollback()
+                ask("SELECT RELEASE_LOCK(:name)")
 
 
 @contextmanager
@@ -172,10 +195,10 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
         event.remove(connection, "begin", begin)
 
 
-def lock_name(app: App, digest_size: int) -> bytes:
-    """A name for the app's lock that no other program is likely to use."""
-    name = f"{app.url.database}/{app.version_table_schema or ''}/{app.version_table}"
-    return blake2b(f"alembic:{name}".encode(), digest_size=digest_size).digest()
+def lock_name(app: App, *where: str, size: int) -> bytes:
+    """A name for the lock of the app's version table that no other program is likely to use."""
+    name = "/".join(["alembic", *where, app.version_table_schema or "", app.version_table])
+    return blake2b(name.encode(), digest_size=size).digest()
 
 
 def wait_for(attempt: Callable[[], bool], app: App) -> None:

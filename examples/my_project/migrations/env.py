@@ -23,6 +23,7 @@ from migrations.comparison import (
 )
 from migrations.databases import Databases, create_schema, one_migrator
 from migrations.errors import naming
+from migrations.half_done import noting_what_is_half_done
 from migrations.ownership import Ownership
 
 config = context.config
@@ -89,7 +90,11 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
     # Alembic would create the version table even for a command that only compares.
     context.configure(connection=connection, dont_mutate=not writes, **options)
     if writes:
-        with one_migrator(connection, app), context.begin_transaction():
+        with (
+            one_migrator(connection, app),
+            noting_what_is_half_done(context.get_context(), app),
+            context.begin_transaction(),
+        ):
             create_schema(connection, app.version_table_schema)
             context.run_migrations()
     else:

@@ -78,20 +78,26 @@ def naming(app: "App") -> Iterator[None]:
             error.args = (one_error(app, error), *error.args[1:])
         raise
     except KeyboardInterrupt as error:
-        raise Interrupted(f"{app.name}: interrupted; run the command again to go on") from error
+        line = with_notes("interrupted; run the command again to go on", error)
+        raise Interrupted(f"{app.name}: {line}") from error
     except Exception as error:
         raise CommandError(one_error(app, error)) from error
 
 
 def one_error(app: "App", error: Exception) -> str:
     """The line for an error in an app; with the database, where that and no code is to blame."""
-    line = explain(error)
+    line = with_notes(explain(error), error)
     with suppress(exc.ArgumentError, ValueError):
         url = make_url(app.url_text)
         line = without_password(line, url)
         if is_of_database(error):
             line = f"{shown(url)}: {line}"
     return f"{app.name}: {line}"
+
+
+def with_notes(line: str, error: BaseException) -> str:
+    """The line, and what was noted about the error on its way: see `BaseException.add_note`."""
+    return "; ".join([line, *getattr(error, "__notes__", ())])
 
 
 def is_of_database(error: Exception) -> bool:

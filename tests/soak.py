@@ -1,0 +1,244 @@
+"""Many migrators at once, and migrators killed at any moment.
+
+`make soak` does all of it, which takes hours. A part of it:
+
+    .venv/bin/python tests/soak.py mysql --rounds 5 --processes 8 --kills 20
+
+test_concurrency.py and test_interruption.py do the same for a moment.
+"""
+
+import re
+import tempfile
+import time
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from random import Random
+
+from sqlalchemy.exc import DBAPIError
+
+from private_servers import pgbouncer, private_server
+from project import Project, bake, wait_for
+from revisions import Checkpoints, add_revision
+from servers import Database, new_database
+
+Contents = tuple[dict[str, list[str]], dict[str, list[tuple[object, ...]]]]
+"""The schema of a database, and its rows."""
+
+APPS = ("users", "books", "orders")
+
+LOG = """
+    op.create_table("log", sa.Column("revision", sa.String(50)))
+    """
+
+# Three revisions for each app. They change rows in ways that show when they do so twice.
+REVISIONS = (
+    """
+    op.create_table(
+        "APP",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("name", sa.String(50), nullable=False),
+    )
+    reach("APP created")
+    for row in range(8):
+        op.execute(sa.text("INSERT INTO APP VALUES (:id, 'x')").bindparams(id=row + 1))
+    op.execute("INSERT INTO log VALUES ('APP_1')")
+    reach("APP filled")
+    op.create_index("APP_name", "APP", ["name"])
+    reach("APP_1")
+    """,
+    """
+    op.execute("INSERT INTO log VALUES ('APP_2')")
+    reach("APP_2 logged")
+    op.add_column("APP", sa.Column("size", sa.Integer, nullable=False, server_default="7"))
+    reach("APP widened")
+    op.execute("UPDATE APP SET size = size + id")
+    reach("APP_2")
+    """,
+    """
+    op.execute("UPDATE APP SET size = size * 2")
+    reach("APP doubled")
+    op.create_table("APP_parts", sa.Column("id", sa.Integer, primary_key=True))
+    for row in range(8):
+        op.execute(sa.text("INSERT INTO APP_parts VALUES (:id)").bindparams(id=row + 1))
+    reach("APP copied")
+    op.drop_index("APP_name", "APP")
+    op.execute("INSERT INTO log VALUES ('APP_3')")
+    reach("APP_3")
+    """,
+)
+
+CHECKPOINTS = len(APPS) * "".join(REVISIONS).count("reach(")
+"""How many a run reaches."""
+
+# What PostgreSQL refuses inside of a transaction, and what a waiting lock would block for ever.
+CONCURRENTLY = """
+    with op.get_context().autocommit_block():
+        op.create_index("APP_index_NUMBER", "APP", ["size"], postgresql_concurrently=True)
+    """
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way to reach a database, and whether its revisions leave their transaction."""
+
+    driver: str
+    concurrently: bool = False
+    pgbouncer: bool = False
+
+
+CASES = {
+    "sqlite": Case("sqlite"),
+    "postgresql": Case("postgresql+psycopg"),
+    "mysql": Case("mysql+pymysql"),
+    "concurrently": Case("postgresql+psycopg", concurrently=True),
+    "pgbouncer": Case("postgresql+psycopg", concurrently=True, pgbouncer=True),
+    "aiosqlite": Case("sqlite+aiosqlite"),
+    "asyncpg": Case("postgresql+asyncpg", concurrently=True),
+    "aiomysql": Case("mysql+aiomysql"),
+}
+
+
+@dataclass
+class Soak:
+    """A project of several apps, and what happens when its migrators meet or die."""
+
+    project: Project
+    case: Case
+    port: int | None
+    """Where PgBouncer listens."""
+
+    @classmethod
+    @contextmanager
+    def of(cls, case: Case, folder: Path) -> "Iterator[Soak]":
+        """Bake the project below a folder."""
+        project = bake(folder, apps=", ".join(APPS))
+        if case.concurrently:
+            project.set_ini("DEFAULT", "transaction_per_migration", "true")
+        if case.pgbouncer:
+            with private_server(pgbouncer) as server:
+                yield cls(project, case, server.database.url.port)
+        else:
+            yield cls(project, case, None)
+
+    @contextmanager
+    def database(self) -> Iterator[Database]:
+        """An empty database, which the project uses until the end of the block."""
+        with new_database(self.case.driver.partition("+")[0], self.project.path) as database:
+            url = database.url.set(drivername=self.case.driver, port=self.port or database.url.port)
+            self.project.environment["DATABASE_URL"] = Database(url).text
+            yield database
+
+    def write_revisions(self, count: int) -> None:
+        """Write the first so many revisions of every app, and no more."""
+        for app in APPS:
+            for file in self.project.revisions(app):
+                file.unlink()
+            for number, upgrade in enumerate(REVISIONS[:count], 1):
+                if (app, number) == (APPS[0], 1):
+                    upgrade = LOG + upgrade
+                if self.case.concurrently and number > 1:
+                    upgrade += CONCURRENTLY.replace("NUMBER", str(number))
+                add_revision(self.project, app, upgrade.replace("APP", app))
+
+    @cached_property
+    def clean(self) -> Contents:
+        """What one undisturbed run of all revisions makes of an empty database."""
+        with self.database() as database:
+            self.write_revisions(3)
+            self.project.migrate()
+            return contents(database)
+
+    def race(self, processes: int) -> None:
+        """Let so many processes migrate an empty database at once, and then new revisions."""
+        expected, log = self.clean, []
+        with self.database() as database:
+            for revisions in (1, 3):
+                self.write_revisions(revisions)
+                self._start_at_once(processes)
+                log = sorted(f"{app}_{n + 1}" for app in APPS for n in range(revisions))
+                assert database.query("SELECT * FROM log ORDER BY 1") == [(line,) for line in log]
+            assert contents(database) == expected
+            if self.case.concurrently:
+                assert not database.query("SELECT * FROM pg_index WHERE NOT indisvalid")
+
+    def _start_at_once(self, processes: int) -> None:
+        with ExitStack() as stack:
+            for run in [
+                stack.enter_context(self.project.started("./migrate.sh")) for _ in range(processes)
+            ]:
+                out, err = run.communicate(timeout=600)
+                assert run.returncode == 0, out + err
+
+    def kill(self, random: Random) -> list[str]:
+        """Kill a run at a random moment; then migrate, and return the advice that had to be taken.
+
+        Only where DDL cannot be rolled back may there be any.
+        """
+        expected = self.clean
+        checkpoints = Checkpoints.of(self.project)
+        moment = random.randrange(CHECKPOINTS)
+        advice: list[str] = []
+        with self.database() as database:
+            with self.project.started("./migrate.sh", env=checkpoints.env) as run:
+                wait_for(lambda: len(checkpoints.reached()) >= moment or run.poll() is not None)
+                time.sleep(random.random() * 0.03)
+            while (done := self.project.run("./migrate.sh", status=None)).returncode != 0:
+                [line] = done.stderr.splitlines()
+                assert "mysql" in self.case.driver, line
+                assert line not in advice
+                advice.append(line)
+                finish_by_hand(self.project, database, line)
+            assert contents(database) == expected
+        return advice
+
+
+def contents(database: Database) -> Contents:
+    """What is in a database, but for a note on MySQL that does not count any more."""
+    schema = {k: v for k, v in database.schema().items() if "_half" not in k}
+    return schema, {k: v for k, v in database.rows().items() if "_half" not in k}
+
+
+def finish_by_hand(project: Project, database: Database, line: str) -> None:
+    """Do what the line says about a revision that is half done, as it says it, and no more."""
+    parts = re.search(r"right after: (.*?)…?; .*do the rest of `(.*?)` by hand, then `(.*?)`", line)
+    assert parts, line
+    statement, show, stamp = parts.groups()
+    script = re.sub(r"(?m)^--.*", "", project.run(*show.split()).stdout)
+    statements = [" ".join(part.split()) for part in script.split(";") if part.strip()]
+    [start] = [n for n, part in enumerate(statements) if part.startswith(statement)]
+    with suppress(DBAPIError):  # it fails if it was done
+        database.query(statements[start])
+    for rest in statements[start + 1 :]:
+        database.query(rest)
+    project.run(*stamp.split())
+
+
+def main() -> None:
+    """Do what the command line asks for, and say how it goes."""
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}")
+    parser.add_argument("--rounds", type=int, default=20, help="of migrators at once (20)")
+    parser.add_argument("--processes", type=int, default=16, help="in each round (16)")
+    parser.add_argument("--kills", type=int, default=100, help="(100)")
+    parser.add_argument("--seed", type=int, default=time.time_ns(), help="of the moments to kill")
+    options = parser.parse_args()
+    random = Random(options.seed)
+    print(f"seed {options.seed}", flush=True)
+    for name in options.cases or CASES:
+        case = CASES[name]
+        with tempfile.TemporaryDirectory() as folder, Soak.of(case, Path(folder)) as soak:
+            for _ in range(options.rounds):
+                soak.race(options.processes)
+            print(f"{name}: {options.rounds} rounds of {options.processes} at once", flush=True)
+            # What leaves its transaction cannot be rolled back, by its author's choice.
+            kills = 0 if case.concurrently else options.kills
+            stopped = sum(bool(soak.kill(random)) for _ in range(kills))
+            print(f"{name}: {kills} kills; {stopped} left a revision half done", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""MySQL and MariaDB cannot roll back DDL: a note of the revision that is half done.
+
+There a statement of DDL commits what came before it, and itself. A run that ends in the middle
+of a revision leaves behind what it did so far, and the version table does not tell. So a note of
+each such statement is written just before it, and the statement's own commit makes it last.
+The note counts until the version table changes. It is a table of its own, and dropped at the end
+of a run; one that was left behind, at the end of the next that has something to do.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from inspect import currentframe
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
+from sqlalchemy import Column, MetaData, Table, Text, event, inspect, select
+from sqlalchemy.exc import DBAPIError
+
+from .apps import App
+from .errors import shorten
+
+READS = re.compile(r"\s*(SELECT|SET|SHOW|DESCRIBE|EXPLAIN)\b", re.IGNORECASE)
+DOES_NOT_COMMIT = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE)
+
+
+@contextmanager
+def noting_what_is_half_done(migration: MigrationContext, app: App) -> Iterator[None]:
+    """Keep the note; refuse to run a revision that an earlier run has left half done."""
+    connection = migration.connection
+    assert connection is not None
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        yield
+        return
+    note = Note(migration, app)
+    event.listen(connection, "before_cursor_execute", note.before)
+    event.listen(connection, "after_cursor_execute", note.after)
+    try:
+        yield
+    except BaseException as error:
+        with suppress(DBAPIError):  # what is wrong is known already
+            if not connection.invalidated:
+                note.close(error)
+        raise
+    else:
+        note.close()
+    finally:
+        event.remove(connection, "before_cursor_execute", note.before)
+        event.remove(connection, "after_cursor_execute", note.after)
+
+
+class Note:
+    """The note, in a table of its own that exists while there is something to remember."""
+
+    def __init__(self, migration: MigrationContext, app: App) -> None:
+        assert migration.connection is not None
+        self.connection = migration.connection
+        self.migration = migration
+        self.app = app
+        self.table = Table(
+            f"{app.version_table[:59]}_half",
+            MetaData(),
+            Column("versions", Text),
+            Column("text", Text),
+            schema=app.version_table_schema,
+        )
+        self.revision: str | None = None
+        """The revision that is running, or was the last to."""
+        self.begun = False
+        """Whether it has changed anything."""
+        self.own_work = False
+        self.found = self.read()
+
+    def read(self) -> str | None:
+        """The note, if there is one that counts."""
+        if not inspect(self.connection).has_table(self.table.name, self.table.schema):
+            return None
+        same = self.table.c.versions == self.versions()
+        return self.connection.scalar(select(self.table.c.text).where(same))
+
+    def versions(self) -> str:
+        """What the version table says."""
+        return " ".join(sorted(self.migration.get_current_heads()))
+
+    def before(self, _: Any, __: Any, statement: str, *___: Any) -> None:
+        """Write the note before a statement of a revision that commits."""
+        frame = revision_at_work()
+        if frame is None or self.own_work:
+            return
+        if self.found:
+            raise CommandError(self.found)
+        self.own_work = True
+        if self.revision != frame.f_globals["revision"]:
+            self.revision = frame.f_globals["revision"]
+            self.begun = False
+            self.table.create(self.connection, checkfirst=True)
+        if not READS.match(statement) and not DOES_NOT_COMMIT.match(statement):
+            text = self.describe(frame, statement)
+            self.connection.execute(self.table.delete())
+            self.connection.execute(self.table.insert().values(versions=self.versions(), text=text))
+        self.own_work = False
+
+    def after(self, _: Any, __: Any, statement: str, *___: Any) -> None:
+        """See whether the revision has changed anything."""
+        if not self.own_work and not READS.match(statement) and revision_at_work():
+            self.begun = True
+
+    def close(self, error: BaseException | None = None) -> None:
+        """At the end of a run, drop the table, or say in the error what it leaves half done."""
+        self.own_work = True
+        text = self.read()
+        if self.begun and text and error:
+            error.add_note(text)
+        elif not text or self.revision:
+            self.table.drop(self.connection, checkfirst=True)
+
+    def describe(self, frame: FrameType, statement: str) -> str:
+        """Say what is half done, and what to do about it."""
+        revision, down = frame.f_globals["revision"], frame.f_globals["down_revision"] or "base"
+        direction = frame.f_code.co_name
+        start, end = (down, revision) if direction == "upgrade" else (revision, down)
+        alembic = f"alembic --name {self.app.name}"
+        return (
+            f"revision {revision} is half done: a run stopped in its {direction}"
+            f" ({Path(frame.f_code.co_filename).name}, line {frame.f_lineno}), at or right after:"
+            f" {shorten(statement, 120)}; this database cannot roll back DDL: do the rest of"
+            f" `{alembic} {direction} {start}:{end} --sql` by hand, then `{alembic} stamp {end}`;"
+            f" or undo by hand what is done, then DROP TABLE {self.table.fullname}"
+        )
+
+
+def revision_at_work() -> FrameType | None:
+    """The call of `upgrade` or `downgrade` in a revision file that we are in, if we are."""
+    frame = currentframe()
+    while frame and not (
+        frame.f_code.co_name in ("upgrade", "downgrade") and "down_revision" in frame.f_globals
+    ):
+        frame = frame.f_back
+    return frame
