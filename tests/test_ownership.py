@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from project import bake
+from project import Project, bake
 from servers import Database
 
 # What nobody in the project knows; other programs' version tables among it.
@@ -120,3 +120,59 @@ def test_own_tables_and_no_others(tmp_path: Path, crowded: Database) -> None:
         "alembic_version_books",
         "alembic_version_orders",
     }
+
+
+def test_references_between_apps(project: Project) -> None:
+    order = (
+        "users: users refers to books of books, a later section;"
+        " move [books] before [users] in alembic.ini"
+    )
+    models = project.models("users")
+    text = models.read_text()
+    refer = "    book_id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey({}))\n".format
+    models.write_text("from my_project.books.models import Book\n" + text + refer("Book.id"))
+    assert project.refused("./generate.sh") == order
+    plain = ("alembic", "--name", "users", "revision", "--autogenerate", "-m", "x")
+    assert order in project.run(*plain, status=255).stderr
+    assert project.refused("./generate.sh", env={"BOOKS_DATABASE_URL": "sqlite:///other.db"}) == (
+        "users: users refers to books of books, which is in another database"
+    )
+    models.write_text(text + refer('"books.id"'))
+    assert project.refused("./generate.sh") == (
+        "users: users.book_id refers to books.id, and no model of users has that table;"
+        " for another app's, write the column itself: ForeignKey(Model.id)"
+    )
+    assert project.revisions("users") == project.revisions("books") == []
+
+
+def test_tables_in_schemas(tmp_path: Path, postgresql: Database) -> None:
+    project = bake(tmp_path, database="postgresql")
+    project.environment["DATABASE_URL"] = postgresql.text
+    # Tables of the same names, in schemas where the app has none.
+    for statement in ("CREATE SCHEMA elsewhere", "CREATE TABLE books (id INTEGER PRIMARY KEY)"):
+        postgresql.query(statement)
+    postgresql.query("CREATE TABLE elsewhere.books (id INTEGER PRIMARY KEY)")
+    for app, schema in (("users", "public"), ("books", "shop")):
+        models = project.models(app)
+        models.write_text(models.read_text().replace("MetaData(", f'MetaData(schema="{schema}", '))
+        project.add_column(app, "kind", f'sa.Enum("{app}", name="{app}_kind")')
+    project.set_ini("books", "version_table_schema", "shop")
+    project.set_ini("books", "transaction_per_migration", "true")
+    project.generate()
+    script = project.run("./migrate.sh", "--sql").stdout
+    project.migrate()
+    assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+    assert postgresql.tables("shop") == {"books", "alembic_version_books"}
+    assert postgresql.tables() == {"users", "alembic_version_users", "books"}
+    migrated = postgresql.schema("shop")
+
+    project.models("books").write_text(
+        project.models("books").read_text().partition("\n\nclass Book")[0]
+    )
+    revision = project.revise("books")
+    assert revision.read_text().count('op.drop_table("books", schema="shop")') == 1
+    project.migrate()
+    project.migrations("downgrade", "base")
+    assert postgresql.tables("shop") == {"alembic_version_books"}
+    assert postgresql.tables() == {"alembic_version_users", "books"}
+    assert postgresql.tables("elsewhere") == {"books"}
