@@ -130,7 +130,10 @@ COLUMNS = [
     ("friend = Column(Integer)", "friend = Column(ForeignKey(Author.id, ondelete='CASCADE'))"),
     ("stranger = Column(ForeignKey(Author.id))", "stranger = Column(Integer)"),
     ("left = Column(ForeignKey(Author.id), index=True)", ""),
-    ('color = Column(Enum(Color), server_default="red")',) * 2,
+    (
+        'color = Column(Enum(Color), server_default="red")',
+        'color = Column(Enum(Color), server_default="blue")',
+    ),
     ('kept = Column(Boolean(create_constraint=True, name="kept"))',) * 2,
     ("same = Column(Float, server_default='1.5', nullable=False)",) * 2,
 ]

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from project import Project, bake
-from servers import Database
+from servers import Database, new_database
+from test_sql import apply
 
 # What nobody in the project knows; other programs' version tables among it.
 STRANGERS = [
@@ -164,7 +165,9 @@ def test_tables_in_schemas(tmp_path: Path, postgresql: Database) -> None:
     assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
     assert postgresql.tables("shop") == {"books", "alembic_version_books"}
     assert postgresql.tables() == {"users", "alembic_version_users", "books"}
-    migrated = postgresql.schema("shop")
+    with new_database("postgresql") as second:
+        apply(second, script)
+        assert second.schema("shop") == postgresql.schema("shop")
 
     project.models("books").write_text(
         project.models("books").read_text().partition("\n\nclass Book")[0]

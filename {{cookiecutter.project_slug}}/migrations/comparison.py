@@ -1,10 +1,8 @@
 """What Alembic's autogenerate overlooks or gets wrong, put right for every app."""
 
-import logging
 import re
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
-from importlib.util import find_spec
 from typing import Any, Literal, TypeGuard, TypeVar
 
 from alembic.autogenerate.api import AutogenContext
@@ -16,6 +14,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DefaultClause,
+    Enum,
     FetchedValue,
     PrimaryKeyConstraint,
     String,
@@ -23,12 +22,32 @@ from sqlalchemy import (
     TextClause,
     UniqueConstraint,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import conv
-from sqlalchemy.types import SchemaType
+from sqlalchemy.types import SchemaType, TypeEngine
 
-from .ownership import Ownership
+from .enum_types import EnumTypeOp, compare_enum_types, enum_reference
+
+# A text in SQL, and the cast that PostgreSQL adds.
+LITERAL = re.compile(r"""'((?:[^']|'')*)'(::[\w ".(),\[\]]+)?""")
 
 TableOp = TypeVar("TableOp", ops.CreateTableOp, ops.DropTableOp)
+
+
+def compare_type(
+    context: MigrationContext,
+    _reflected: Column[Any],
+    _model: Column[Any],
+    in_database: TypeEngine[Any],
+    wanted: TypeEngine[Any],
+) -> bool | None:
+    """Whether a type changed; None leaves the decision to Alembic."""
+    if not isinstance(in_database, postgresql.ENUM) or not isinstance(wanted, Enum):
+        return None
+    # Models may name the default schema, and then types have it as well.
+    default_schema = context.dialect.default_schema_name
+    schemas = {None if s == default_schema else s for s in (in_database.schema, wanted.schema)}
+    return in_database.name != wanted.name or len(schemas) > 1
 
 
 def compare_server_default(
@@ -138,20 +157,6 @@ def has_index(table: Table, columns: list[str]) -> bool:
     return any(names[: len(columns)] == columns for names in found)
 
 
-def compare_enum_types(ownership: Ownership) -> None:
-    """Have PostgreSQL's enum types compared, where alembic-postgresql-enum is installed.
-
-    They are objects of their own there, which Alembic's autogenerate ignores.
-    """
-    if find_spec("alembic_postgresql_enum"):
-        from alembic_postgresql_enum import Config, set_configuration
-
-        # It logs a warning for every app in a database of another kind.
-        logging.getLogger("alembic.alembic_postgresql_enum").setLevel(logging.ERROR)
-        # In its version 1.11.0, a new label in the middle comes behind its neighbour.
-        set_configuration(Config(include_name=ownership.owns_enum, ignore_enum_values_order=True))
-
-
 def arrange(_context: MigrationContext, _revision: Any, scripts: list[ops.MigrationScript]) -> None:
     """Put the operations of new revisions into an order that every database accepts."""
     for script in scripts:
@@ -177,9 +182,10 @@ def arranged(operations: Iterable[ops.MigrateOperation]) -> list[ops.MigrateOper
                 # MySQL keeps an index for as long as a foreign key needs it.
                 operation.ops.sort(key=lambda op: not drops_foreign_key(op))
                 changes.append(operation)
+            case EnumTypeOp(after=None):
+                unused.append(operation)
             case _:
-                drop = getattr(operation, "operation_name", "") == "drop_enum"
-                (unused if drop else types).append(operation)
+                types.append(operation)
     # A table takes its indexes with it.
     gone = {(drop.schema, drop.table_name) for drop in drops}
     changes = [change for change in changes if (change.schema, change.table_name) not in gone]
@@ -213,11 +219,14 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     Which forgets the imports of types, and doubles percent signs in the defaults it has read.
     """
     if kind == "server_default" and isinstance(item, DefaultClause):
-        literal = re.fullmatch(r"'((?:[^']|'')*)'(::[\w ]+)?", str(item.arg))
+        literal = LITERAL.fullmatch(str(item.arg))
         if literal and isinstance(item.arg, TextClause):
             return repr(literal[1].replace("''", "'"))
-    if kind == "type" and not type(item).__module__.startswith("sqlalchemy."):
-        context.imports.add(f"import {type(item).__module__}")
+    if kind == "type":
+        if context.dialect.name == "postgresql" and (code := enum_reference(item, context)):
+            return code
+        if not type(item).__module__.startswith("sqlalchemy."):
+            context.imports.add(f"import {type(item).__module__}")
     return False
 
 
@@ -227,3 +236,6 @@ for dialect in ("mysql", "mariadb"):
     plugin.add_autogenerate_comparator(
         compare_key_indexes, "table", qualifier=dialect, priority=DispatchPriority.LAST
     )
+plugin.add_autogenerate_comparator(
+    compare_enum_types, "schema", "enum types", qualifier="postgresql"
+)

@@ -8,7 +8,7 @@ from typing import Any, overload
 
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import ARRAY, Enum, ForeignKey, MetaData, Table
+from sqlalchemy import ForeignKey, MetaData, Table
 from sqlalchemy.exc import NoReferencedTableError
 
 from .apps import App, TableKey
@@ -71,18 +71,8 @@ class Ownership(Sequence[MetaData]):
         return self.app.claims(schema, name) or key in self._created
 
     def key(self, schema: str | None, name: str) -> TableKey:
-        """The key of a table; whoever names it may leave out the default schema."""
+        """The key of a table or a type; whoever names it may leave out the default schema."""
         return (None if schema == self._default_schema else schema, name)
-
-    def owns_enum(self, name: str) -> bool:
-        """Whether an enum type is the app's own; of apps that share one, the first has it."""
-        having = [app.name for app in self.apps if name in enum_names(app.own_models.values())]
-        return having[0] == self.app.name if having else name in self._created_enums
-
-    @property
-    def tables(self) -> dict[str, Table]:
-        """The app's own tables, in the form in which alembic-postgresql-enum asks for them."""
-        return {table.key: table for table in self.app.own_models.values()}
 
     @cached_property
     def _owners(self) -> dict[TableKey, str]:
@@ -101,10 +91,6 @@ class Ownership(Sequence[MetaData]):
     def _schemas(self) -> set[str | None]:
         named = [pattern.rpartition(".")[0] for pattern in self.app.tables]
         return {schema for schema, _ in [*self.app.own_models, *self._created]} | set(named)
-
-    @cached_property
-    def _created_enums(self) -> set[str]:
-        return enums_of_revisions(self.revision_files())
 
     def revision_files(self) -> list[Path]:
         """The app's revision files, oldest first."""
@@ -128,31 +114,6 @@ def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:
                 tables.remove((schema, names[0]))
                 tables.add((schema, names[1]))
     return tables
-
-
-def enums_of_revisions(files: Iterable[Path]) -> set[str]:
-    """The enum types that revision files create and leave behind, as tables_of_revisions."""
-    enums: set[str] = set()
-    for file in files:
-        dropped: list[ast.expr] = []
-        for call in upgrade_calls(file):
-            if isinstance(call.func, ast.Attribute) and call.func.attr == "drop":
-                dropped.append(call.func.value)
-            given = {word.arg: word.value for word in call.keywords}
-            name = literal(given.get("name"))
-            if name and ast.unparse(call.func).split(".")[-1] in ("Enum", "ENUM"):
-                if call in dropped:
-                    enums.discard(name)
-                elif "create_type" not in given:
-                    enums.add(name)
-    return enums
-
-
-def enum_names(tables: Iterable[Table]) -> set[str]:
-    """The names of the enum types of tables, also of those in arrays."""
-    types = [column.type for table in tables for column in table.columns]
-    items = [kind.item_type if isinstance(kind, ARRAY) else kind for kind in types]
-    return {str(kind.name) for kind in items if isinstance(kind, Enum)}
 
 
 def upgrade_calls(file: Path) -> list[ast.Call]:

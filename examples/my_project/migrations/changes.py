@@ -1,9 +1,10 @@
 """Changes between models and database, in words."""
 
-import re
 from collections.abc import Iterator
 
 from alembic.operations import ops
+
+from .enum_types import EnumTypeOp
 
 
 def describe(operations: ops.OpContainer) -> list[str]:
@@ -57,6 +58,8 @@ def _describe(container: ops.OpContainer, told: set[str]) -> Iterator[str]:
                 | ops.DropTableCommentOp(table_name=table)
             ):
                 yield f"comment {table}"
-            case _:  # such as those of alembic-postgresql-enum
-                words = re.findall("[A-Z][a-z]+", type(operation).__name__.removesuffix("Op"))
-                yield " ".join([*words, getattr(operation, "name", "")]).strip().lower()
+            case EnumTypeOp(name=name, before=before, after=after):
+                verb = "create" if before is None else "drop" if after is None else "alter"
+                yield f"{verb} type {name}"
+            case _:
+                yield type(operation).__name__.removesuffix("Op").lower()

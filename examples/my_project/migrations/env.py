@@ -16,8 +16,8 @@ from sqlalchemy.schema import CreateSchema
 from migrations.apps import App, choose_an_app, read_apps
 from migrations.comparison import (
     arrange,
-    compare_enum_types,
     compare_server_default,
+    compare_type,
     plugin,
     render_item,
 )
@@ -55,7 +55,7 @@ def settings(app: App, apps: dict[str, App], dialect: Dialect) -> dict[str, Any]
         "include_name": ownership.include_name,
         "include_object": ownership.include_object,
         "include_schemas": True,
-        "compare_type": True,
+        "compare_type": compare_type,
         "compare_server_default": compare_server_default,
         "autogenerate_plugins": ["alembic.autogenerate.*", plugin.name],
         "process_revision_directives": arrange,
@@ -86,9 +86,12 @@ def run_offline(app: App, apps: dict[str, App]) -> None:
 def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
     """Run the command on a connection; hold the app's lock if it changes the database."""
     writes = changes_database()
-    options = settings(app, apps, connection.dialect)
-    # Alembic would create the version table even for a command that only compares.
-    context.configure(connection=connection, dont_mutate=not writes, **options)
+    context.configure(
+        connection=connection,
+        # Alembic would create the version table even for a command that only compares.
+        dont_mutate=not writes,
+        **settings(app, apps, connection.dialect),
+    )
     if writes:
         with (
             one_migrator(connection, app),
@@ -98,7 +101,6 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
             create_schema(connection, app.version_table_schema)
             context.run_migrations()
     else:
-        compare_enum_types(options["target_metadata"])
         with context.begin_transaction():
             context.run_migrations()
 

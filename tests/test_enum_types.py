@@ -1,0 +1,124 @@
+"""Enum types of PostgreSQL: an app's own follow its models, and strangers' stay as they are."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect
+from sqlalchemy.dialects.postgresql.base import PGInspector
+
+from project import Project, bake
+from servers import Database
+
+MODELS = '''
+"""The models of shop."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, ENUM
+from sqlalchemy.orm import DeclarativeBase
+
+
+class Base(DeclarativeBase):
+    """What they have in common."""
+
+
+class Book(Base):
+    """A row of the table books."""
+
+    __tablename__ = "books"
+
+    id = sa.Column(sa.Integer, primary_key=True)
+    {}
+'''
+
+
+@pytest.fixture
+def shop(tmp_path: Path, postgresql: Database) -> Project:
+    """A project with one app, shop, which has no columns yet."""
+    project = bake(tmp_path, apps="shop", database="postgresql")
+    project.environment["DATABASE_URL"] = postgresql.text
+    return project
+
+
+def migrate(project: Project, *columns: str) -> str:
+    """Give the model other columns, migrate, check that nothing is left; return the new file."""
+    project.models("shop").write_text(MODELS.format("\n    ".join(columns)))
+    revision = project.revise("shop")
+    project.migrate()
+    assert project.migrations("check") == "shop  no changes\n"
+    return revision.read_text()
+
+
+def types(database: Database) -> dict[str, list[str]]:
+    """The enum types of a database and their values."""
+    with database.engine() as engine:
+        inspector = inspect(engine)
+        assert isinstance(inspector, PGInspector)
+        return {enum["name"]: enum["labels"] for enum in inspector.get_enums()}
+
+
+def test_own_types_follow_the_models(shop: Project, postgresql: Database) -> None:
+    color = 'color = sa.Column(sa.Enum({}, name="ColorEnum"), server_default="{}")'.format
+    moods = 'moods = sa.Column(ARRAY(sa.Enum({}, name="mood", create_constraint=False)))'.format
+
+    migrate(shop, color('"red", "green"', "green"), moods('"good", "bad"'))
+    postgresql.query("INSERT INTO books (moods) VALUES ('{bad}')")
+    # a new value that becomes the default at once, a new order, and what SQL has to quote
+    migrate(shop, color('''"red", "it's 5%:x", "green"''', "it's 5%:x"), moods('"bad", "good"'))
+    assert types(postgresql) == {
+        "ColorEnum": ["red", "it's 5%:x", "green"],
+        "mood": ["bad", "good"],
+    }
+    postgresql.query("INSERT INTO books DEFAULT VALUES")
+    assert postgresql.query("SELECT color, moods FROM books") == [
+        ("green", "{bad}"),
+        ("it's 5%:x", None),
+    ]
+    # a value less, the default with it
+    postgresql.query("DELETE FROM books")
+    revision = migrate(shop, color('"lime", "green"', "lime"))
+    assert types(postgresql) == {"ColorEnum": ["lime", "green"]}
+    assert revision.count('sa.Enum("bad", "good", name="mood").drop(') == 1
+
+    shop.migrations("downgrade", "-1")
+    assert types(postgresql) == {
+        "ColorEnum": ["red", "it's 5%:x", "green"],
+        "mood": ["bad", "good"],
+    }
+    shop.migrations("downgrade", "base")
+    assert types(postgresql) == {}
+    shop.migrate()
+    assert types(postgresql) == {"ColorEnum": ["lime", "green"]}
+
+
+def test_types_of_strangers_stay_as_they_are(shop: Project, postgresql: Database) -> None:
+    postgresql.query("CREATE TYPE mood AS ENUM ('good')")
+    own = 'mood = sa.Column(sa.Enum("happy", name="mood"))'
+    shop.models("shop").write_text(MODELS.format(own))
+    assert shop.refused("./generate.sh") == (
+        "shop: its enum type mood has other values than that of another program;"
+        " give it another name: Enum(..., name=...)"
+    )
+    theirs = 'mood = sa.Column(ENUM("good", name="mood", create_type=False))'
+    migrate(shop, theirs)
+    postgresql.query("ALTER TYPE mood ADD VALUE 'bad'")
+    assert shop.migrations("check") == "shop  no changes\n"
+    assert ".drop(op.get_bind())" not in migrate(shop)
+    shop.migrations("downgrade", "base")
+    assert types(postgresql) == {"mood": ["good", "bad"]}
+
+
+def test_two_apps_with_one_type(tmp_path: Path, postgresql: Database) -> None:
+    project = bake(tmp_path, database="postgresql")
+    project.environment["DATABASE_URL"] = postgresql.text
+    for app in ("users", "books"):
+        project.add_column(app, "color", 'sa.Enum("red", "green", name="color")')
+    project.generate()
+    project.migrate()
+    assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+    project.remove_line(project.models("books"), "color")
+    assert "drop(" not in project.revise("books").read_text().partition("def downgrade")[0]
+    project.add_column("books", "color", 'sa.Enum("blue", name="color")')
+    project.migrate()
+    assert project.refused("./generate.sh").startswith(
+        "books: its enum type color has other values than that of users"
+    )

@@ -1,0 +1,273 @@
+"""Enum types of PostgreSQL: objects of their own, which Alembic's autogenerate ignores.
+
+Here revisions create, alter and drop them, and columns merely refer to them. On other
+databases, where an enum is a kind of column, these statements do nothing.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations.ops import MigrateOperation, UpgradeOps
+from alembic.util import CommandError, PriorityDispatchResult
+from sqlalchemy import ARRAY, Column, DefaultClause, Dialect, text
+from sqlalchemy.dialects.postgresql import ENUM
+from sqlalchemy.types import TypeEngine
+
+from .apps import App, TableKey
+from .ownership import Ownership, literal, upgrade_calls
+
+Labels = tuple[str, ...]
+
+COLUMNS_OF_TYPE = text("""
+    SELECT n.nspname, c.relname, a.attname, CASE a.atttypid WHEN t.typarray THEN '[]' ELSE '' END,
+           pg_get_expr(d.adbin, d.adrelid)
+    FROM pg_type t
+    JOIN pg_attribute a ON a.atttypid IN (t.oid, t.typarray) AND NOT a.attisdropped
+    JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE t.typname = :name AND t.typnamespace = CAST(:schema AS regnamespace)
+    ORDER BY n.nspname, c.relname, a.attnum
+""")
+
+
+class EnumColumn(NamedTuple):
+    """A column with an enum type; all parts are SQL."""
+
+    table: str
+    name: str
+    brackets: str
+    """`[]` for an array of such values."""
+    server_default: str | None
+
+
+@dataclass
+class EnumTypeOp(MigrateOperation):
+    """Create, alter or drop an enum type: where it is missing, it has no labels."""
+
+    schema: str | None
+    name: str
+    before: Labels | None
+    after: Labels | None
+    columns_before: tuple[EnumColumn, ...] = ()
+    columns_after: tuple[EnumColumn, ...] = ()
+
+    def reverse(self) -> "EnumTypeOp":
+        """The operation that takes this one back."""
+        columns = (self.columns_after, self.columns_before)
+        return EnumTypeOp(self.schema, self.name, self.after, self.before, *columns)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """What Alembic's own `check` shows."""
+        return ("enum_type", self.schema, self.name, self.before, self.after)
+
+
+def compare_enum_types(
+    context: AutogenContext, upgrade: UpgradeOps, _schemas: Iterable[str | None]
+) -> PriorityDispatchResult:
+    """Compare the enum types of the app's models with those in the database."""
+    ownership: Ownership = context.opts["target_metadata"]
+    dialect, this = context.dialect, ownership.app.name
+    inspector: Any = context.inspector
+    existing = {
+        ownership.key(enum["schema"], enum["name"]): tuple(enum["labels"])
+        for enum in inspector.get_enums("*")
+    }
+    of_models = {app.name: enums_of_models(app, ownership, dialect) for app in ownership.apps}
+    created = {ownership.key(*key) for key in types_of_revisions(ownership.revision_files())}
+
+    for key, labels in of_models[this].items():
+        # Of several apps that share an enum the first has it, as upgrades go in that order.
+        owner = next((app for app, enums in of_models.items() if enums.get(key)), this)
+        there = existing.get(key) if owner == this else of_models[owner][key]
+        if labels is None or labels == there:
+            continue
+        if there is None:
+            upgrade.ops.append(EnumTypeOp(*key, before=None, after=labels))
+        elif owner == this and key in created:
+            columns = (columns_of_database(context, key), columns_of_models(context, key))
+            upgrade.ops.append(EnumTypeOp(*key, there, labels, *map(tuple, columns)))
+        else:
+            whose = "another program" if owner == this else owner
+            raise CommandError(
+                f"{this}: its enum type {key[1]} has other values than that of {whose};"
+                " give it another name: Enum(..., name=...)"
+            )
+    for key in sorted(created & existing.keys(), key=str):
+        if not any(key in enums for enums in of_models.values()):
+            upgrade.ops.append(EnumTypeOp(*key, before=existing[key], after=None))
+    return PriorityDispatchResult.CONTINUE
+
+
+def enum_of(column: Column[Any], dialect: Dialect) -> ENUM | None:
+    """The enum type of a column, or of what its arrays hold."""
+    kind = column.type.dialect_impl(dialect)
+    if isinstance(kind, ARRAY):
+        kind = kind.item_type.dialect_impl(dialect)
+    return kind if isinstance(kind, ENUM) and kind.name else None
+
+
+def enums_of_models(
+    app: App, ownership: Ownership, dialect: Dialect
+) -> dict[TableKey, Labels | None]:
+    """The enum types of an app's models; None for one that they refer to but do not create."""
+    found: dict[TableKey, Labels | None] = {}
+    for table in app.own_models.values():
+        for column in table.columns:
+            if enum := enum_of(column, dialect):
+                key = ownership.key(enum.schema, str(enum.name))
+                labels = tuple(enum.enums) if enum.create_type else None
+                if found.setdefault(key, labels) != labels:
+                    raise CommandError(
+                        f"{app.name}: two of its enum types are called {enum.name};"
+                        " give one another name: Enum(..., name=...)"
+                    )
+    return found
+
+
+def types_of_revisions(files: Iterable[Path]) -> set[TableKey]:
+    """The enum types that revision files create and leave behind; nothing is run."""
+    types: set[TableKey] = set()
+    for file in files:
+        dropped: list[ast.expr] = []
+        for call in upgrade_calls(file):
+            if isinstance(call.func, ast.Attribute) and call.func.attr == "drop":
+                dropped.append(call.func.value)
+            given = {word.arg: word.value for word in call.keywords}
+            if ast.unparse(call.func).split(".")[-1] in ("Enum", "ENUM") and "name" in given:
+                name, schema = literal(given["name"]), literal(given.get("schema"))
+                if name and call in dropped:
+                    types.discard((schema, name))
+                elif name and "create_type" not in given:
+                    types.add((schema, name))
+    return types
+
+
+def columns_of_database(context: AutogenContext, key: TableKey) -> Iterator[EnumColumn]:
+    """The columns of the app's tables that have an enum type in the database."""
+    assert context.connection is not None
+    ownership: Ownership = context.opts["target_metadata"]
+    default_schema = context.dialect.default_schema_name
+    parameters = {"schema": key[0] or default_schema, "name": key[1]}
+    for schema, table, *column in context.connection.execute(COLUMNS_OF_TYPE, parameters):
+        schema = None if schema == default_schema else schema
+        if ownership.owns(schema, table):
+            yield enum_column(context.dialect, schema, table, *column)
+
+
+def columns_of_models(context: AutogenContext, key: TableKey) -> Iterator[EnumColumn]:
+    """The columns of the app's models that have an enum type."""
+    ownership: Ownership = context.opts["target_metadata"]
+    dialect = context.dialect
+    for table in ownership.app.own_models.values():
+        for column in table.columns:
+            enum = enum_of(column, dialect)
+            if enum and ownership.key(enum.schema, str(enum.name)) == key:
+                in_array = isinstance(column.type, ARRAY)
+                default = default_of(column, dialect)
+                yield enum_column(dialect, table.schema, table.name, column.name, in_array, default)
+
+
+def enum_column(
+    dialect: Dialect, schema: str | None, table: str, name: str, in_array: bool, default: str | None
+) -> EnumColumn:
+    """A column in the words of SQL."""
+    brackets = "[]" if in_array else ""
+    quote = dialect.identifier_preparer.quote
+    return EnumColumn(quoted(dialect, schema, table), quote(name), brackets, default)
+
+
+def default_of(column: Column[Any], dialect: Dialect) -> str | None:
+    """The server default of a model's column, in SQL."""
+    default = column.server_default
+    if not isinstance(default, DefaultClause):
+        return None
+    if isinstance(default.arg, str):
+        return sql_literal(default.arg)
+    return str(default.arg.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+
+
+def quoted(dialect: Dialect, schema: str | None, name: str) -> str:
+    """A name in SQL, with its schema if it has one."""
+    quote = dialect.identifier_preparer.quote
+    return f"{quote(schema)}.{quote(name)}" if schema else quote(name)
+
+
+def sql_literal(label: str) -> str:
+    """A label in SQL."""
+    return "'" + label.replace("'", "''") + "'"
+
+
+def statements_to_add(
+    operation: EnumTypeOp, before: Labels, after: Labels, dialect: Dialect
+) -> list[str]:
+    """The SQL that adds labels to a type."""
+    name = quoted(dialect, operation.schema, operation.name)
+    places = [f"BEFORE {sql_literal(before[0])}", *(f"AFTER {sql_literal(a)}" for a in after)]
+    return [
+        f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {sql_literal(label)} {place}"
+        for label, place in zip(after, places, strict=False)
+        if label not in before
+    ]
+
+
+def statements_to_replace(operation: EnumTypeOp, after: Labels, dialect: Dialect) -> list[str]:
+    """The SQL that puts another type in the place of one."""
+    name = quoted(dialect, operation.schema, operation.name)
+    old = quoted(dialect, None, f"{operation.name[:59]}_old")
+    defaults = {column[:2]: column.server_default for column in operation.columns_after}
+    sql = [
+        f"ALTER TYPE {name} RENAME TO {old}",
+        f"CREATE TYPE {name} AS ENUM ({', '.join(map(sql_literal, after))})",
+    ]
+    for column in operation.columns_before:
+        alter, kind = f"ALTER COLUMN {column.name}", name + column.brackets
+        changes = [f"{alter} TYPE {kind} USING {column.name}::text{column.brackets}::{kind}"]
+        if column.server_default:
+            changes.insert(0, f"{alter} DROP DEFAULT")
+        if default := defaults.get(column[:2]):
+            changes.append(f"{alter} SET DEFAULT {default}")
+        sql.append(f"ALTER TABLE {column.table} {', '.join(changes)}")
+    schema = f"{quoted(dialect, None, operation.schema)}." if operation.schema else ""
+    return [*sql, f"DROP TYPE {schema}{old}"]
+
+
+@renderers.dispatch_for(EnumTypeOp)
+def render(context: AutogenContext, operation: EnumTypeOp) -> list[str]:
+    """The lines of a revision file; an empty one ends a block."""
+    before, after = operation.before, operation.after
+    if before is None or after is None:
+        enum = arguments(before or after or (), operation.name, operation.schema)
+        return [f"sa.Enum({enum}).{'create' if after else 'drop'}(op.get_bind())"]
+    block = ["if op.get_context().dialect.name == 'postgresql':"]
+    if [label for label in after if label in before] == list(before):
+        # A new label cannot be used before its transaction ends.
+        block.append("with op.get_context().autocommit_block():")
+        sql = statements_to_add(operation, before, after, context.dialect)
+    else:
+        sql = statements_to_replace(operation, after, context.dialect)
+    # In op.execute, a word behind a colon would be a parameter.
+    sql = [re.sub(r"(?<![:\w]):(?=\w)", r"\:", line) for line in sql]
+    calls = [f"op.execute({line!r})" for line in sql]
+    return [*block, *calls, *("" for _ in block)]
+
+
+def enum_reference(item: TypeEngine[Any], context: AutogenContext) -> str | None:
+    """The code of an enum type of a column: other statements have created it."""
+    enum = item.dialect_impl(context.dialect)
+    if not isinstance(enum, ENUM) or not enum.name:
+        return None
+    context.imports.add("from sqlalchemy.dialects import postgresql")
+    return f"postgresql.ENUM({arguments(enum.enums, enum.name, enum.schema)}, create_type=False)"
+
+
+def arguments(labels: Iterable[str], name: str, schema: str | None) -> str:
+    """The arguments that make an enum type."""
+    words = [*map(repr, labels), f"name={name!r}"]
+    return ", ".join(words + ([f"schema={schema!r}"] if schema else []))
