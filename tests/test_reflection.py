@@ -1,0 +1,35 @@
+"""What autogenerate asks a database that many apps share: counted, not timed."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from project import bake
+from servers import Database
+
+APPS = [f"app_{number}" for number in range(50)]
+
+# How each database is asked for the columns of a table.
+QUESTIONS = {
+    "sqlite": r'PRAGMA main\.table_xinfo\("(\w+)"\)',
+    "postgresql": r"\{'attidentity_1'.*'filter_names_1': '(\w+)'",
+    "mysql": r"SHOW CREATE TABLE `(\w+)`",
+}
+
+
+@pytest.mark.parametrize("command", ["generate", "check"])
+def test_each_table_is_reflected_once_in_all(
+    command: str, database: Database, tmp_path: Path
+) -> None:
+    project = bake(tmp_path, apps=",".join(APPS))
+    project.environment["DATABASE_URL"] = database.text
+    project.generate()
+    project.migrate()
+    ini = project.path / "alembic.ini"
+    text = ini.read_text().replace("keys = root, migration", "keys = root, migration, sql")
+    ini.write_text(f"{text}\n[logger_sql]\nlevel = INFO\nhandlers=\nqualname = sqlalchemy.engine\n")
+    log = project.run("python", "-m", "migrations", command).stderr
+    asked = Counter(re.findall(QUESTIONS[database.url.get_backend_name()], log))
+    assert asked == Counter(APPS)
