@@ -8,6 +8,8 @@ import pytest
 from project import Project, bake
 from servers import Database, new_database
 
+pytest.register_assert_rewrite("pages")
+
 
 @pytest.fixture(name="bake")
 def bake_here(tmp_path: Path) -> Callable[..., Project]:

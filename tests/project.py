@@ -51,7 +51,7 @@ class Project:
         return subprocess.Popen(
             command,
             cwd=cwd or self.path,
-            env=self._env(env),
+            env=self.env(env),
             text=True,
             encoding="utf-8",
             stdin=subprocess.DEVNULL,
@@ -178,7 +178,8 @@ class Project:
         body = re.sub(rf"(?m)^{re.escape(key)}\s*=.*\n?(?:[ \t]+.*\n?)*", "", body)
         path.write_text(f"{head}{title}{key} = {value}\n{body}{bracket}{tail}")
 
-    def _env(self, more: Mapping[str, str] | None) -> dict[str, str]:
+    def env(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment in which the project's commands run."""
         outer = {k: v for k, v in os.environ.items() if not k.endswith("DATABASE_URL")}
         path = f"{self.venv / 'bin'}{os.pathsep}{outer['PATH']}"
         inner = {"VIRTUAL_ENV": str(self.venv), "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}

@@ -293,7 +293,7 @@ ADDED = (migrate, generate, status, graph)
 
 def find(cmd: Any) -> Callable[[Run], None]:
     """What to run for the command that the command line found."""
-    if cmd in ADDED:
+    if callable(cmd):
         return cmd  # type: ignore[no-any-return]
     return check if cmd[0] is command.check else alembic
 

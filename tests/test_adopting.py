@@ -1,0 +1,93 @@
+"""Repositories that used Alembic in another way, moved as docs/adopting.md says."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url
+
+from pages import assert_runs_as_shown, section
+from project import TEMPLATE, Project, bake
+from servers import Contents, Database, new_database
+from starts import ROWS, STARTS, Start, append
+
+PAGE = (TEMPLATE / "docs" / "adopting.md").read_text()
+FIRST_STEPS = PAGE.partition("\n## ")[0]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("start", STARTS, ids=lambda start: start.title)
+def test_a_repository_is_moved_and_keeps_every_row(start: Start, kind: str, tmp_path: Path) -> None:
+    repo = Project(tmp_path / "repo")
+    repo.path.mkdir()
+    bake(tmp_path)
+    with databases(start, kind, repo.path) as live, databases(start, kind, tmp_path) as fresh:
+        start.make(repo, [database.text for database in live])
+        insert_rows(live)
+        before = contents(live)
+
+        if kind != "sqlite":  # there, the ini of the page names the right files
+            repo.environment = variables(start, live)
+        assert_runs_as_shown(FIRST_STEPS + section(PAGE, start.title), repo.path, repo.env())
+        after = contents(live)
+        assert {table: after[table] for table in before} == before
+        assert all(table.startswith("alembic_version_") for table in after.keys() - before.keys())
+
+        append(repo, start.models, "    added: orm.Mapped[str | None]\n")
+        assert repo.generate().count("  wrote ") == 1
+        assert repo.migrate().count("  applied ") == 1
+        repo.migrations("check")
+        changed = contents(live)
+        assert sum(rows_with_null(before, changed, table) for table in ROWS) == 1
+
+        repo.run("./migrate.sh", env=variables(start, fresh))
+        assert schema(fresh) == schema(live)
+
+
+@contextmanager
+def databases(start: Start, kind: str, folder: Path) -> Iterator[list[Database]]:
+    """Empty databases, as many as a start has."""
+    with ExitStack() as stack:
+        yield [
+            Database(make_url(f"sqlite:///{folder}/{file}"))
+            if kind == "sqlite"
+            else stack.enter_context(new_database(kind))
+            for file in start.files
+        ]
+
+
+def variables(start: Start, databases: Sequence[Database]) -> dict[str, str]:
+    """The environment that makes these the databases of a repository."""
+    return {name: d.text for name, d in zip(start.variables, databases, strict=True)}
+
+
+def insert_rows(databases: Sequence[Database]) -> None:
+    """Insert rows into every table."""
+    for table, values in ROWS.items():
+        [home] = (database for database in databases if table in database.tables())
+        home.query(f"INSERT INTO {table} {values}")
+
+
+def contents(databases: Sequence[Database]) -> Contents:
+    """All that is in several databases; each has its own `alembic_version`."""
+    return {
+        f"{table} {number or ''}".strip() if table == "alembic_version" else table: content
+        for number, database in enumerate(databases)
+        for table, content in database.contents().items()
+    }
+
+
+def schema(databases: Sequence[Database]) -> dict[str, str]:
+    """The tables of several databases in words, but for what the old way left behind."""
+    found = contents(databases).items()
+    return {table: words for table, (words, _) in found if table.split()[0] != "alembic_version"}
+
+
+def rows_with_null(before: Contents, after: Contents, table: str) -> bool:
+    """Whether the rows of a table have got a NULL at their end; otherwise they are the same."""
+    (_, old), (_, new) = before[table], after[table]
+    if old == new:
+        return False
+    assert [(*row, None) for row in old] == new
+    return True
