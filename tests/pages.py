@@ -67,9 +67,11 @@ def masked(text: str) -> list[str]:
 
 
 def section(page: str, title: str) -> str:
-    """The part of a page below a heading."""
-    [(level, rest)] = re.findall(rf"^(#+) {re.escape(title)}\n(.*)", page, re.DOTALL | re.MULTILINE)
-    end = re.search(rf"^#{{1,{len(level)}}} ", outside_blocks(rest), re.MULTILINE)
+    """The part of a page below a heading, up to the next one of its level or above."""
+    found = re.search(rf"^(#+) {re.escape(title)}\n", page, re.MULTILINE)
+    assert found, f"no heading: {title}"
+    rest = page[found.end() :]
+    end = re.search(rf"^#{{1,{len(found[1])}}} ", outside_blocks(rest), re.MULTILINE)
     return rest[: end.start()] if end else rest
 
 
