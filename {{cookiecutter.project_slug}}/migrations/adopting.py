@@ -9,18 +9,20 @@ from alembic.autogenerate import produce_migrations
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
+from sqlalchemy import Connection
 
-from .apps import App
+from .apps import App, TableKey
 from .changes import describe
-from .commands import Run, check_head, look, read_current, read_versions
+from .commands import Run, check_head, check_home, look, read_current, read_versions, tidy
+from .errors import relative
 from .ownership import Ownership
+from .scratch import write_initial
 
 
 def adopt(run: Run) -> None:
     """Stamp the apps whose tables exist already, where models and tables agree."""
     current = read_current(run)
     stamps: dict[str, tuple[str, ...]] = {}
-    reasons: dict[str, str] = {}
 
     def plan(app: App) -> str:
         head = check_head(run, app, current[app.name])
@@ -28,25 +30,33 @@ def adopt(run: Run) -> None:
             return f"stamped already: {', '.join(current[app.name])}"
         if taken := classic_revisions(run, app):
             stamps[app.name] = taken
-            reasons[app.name] = f"{', '.join(taken)}, as in alembic_version"
+            would = f"would stamp {', '.join(taken)}, as in alembic_version"
         elif tables := own_tables(run, app):
-            compare(run, app, head)
-            stamps[app.name] = (str(head),)
-            reasons[app.name] = f"{head}: as its models say: {', '.join(tables)}"
+            compare(run, app)
+            if head is None:
+                check_home(run, app)
+            stamps[app.name] = (head,) if head else ()
+            would = f"would stamp {head}" if head else "would write a first revision and stamp it"
+            would += f"; its models agree with: {', '.join(name for _, name in tables)}"
         else:
             return "nothing to adopt: it has no tables yet; ./migrate.sh creates them"
-        return "" if run.options.yes else f"would stamp {reasons[app.name]}"
+        return "" if run.options.yes else would
 
     look(run, plan)
 
     def stamp(app: App) -> str:
-        command.stamp(run.turn_to(app), list(stamps[app.name]))
-        return f"stamped {reasons[app.name]}"
+        if revisions := stamps[app.name]:
+            command.stamp(run.turn_to(app), list(revisions))
+            return f"stamped {', '.join(revisions)}"
+        path = write_initial(run, app)
+        tidy([str(path)])
+        command.stamp(run.turn_to(app), "head")
+        return f"wrote {relative(str(path))} and stamped it"
 
     if run.options.yes:
         run.each(stamp, [app for app in run.selected if app.name in stamps])
     elif stamps:
-        print("nothing was changed yet: --yes stamps")
+        print("nothing is changed yet: --yes does it")
 
 
 def classic_revisions(run: Run, app: App) -> tuple[str, ...]:
@@ -57,19 +67,19 @@ def classic_revisions(run: Run, app: App) -> tuple[str, ...]:
     return tuple(revision for revision in found[app.name] if revision in own)
 
 
-def own_tables(run: Run, app: App) -> list[str]:
-    """The names of the app's own tables that its database has."""
-    ownership = Ownership(app, list(run.apps.values()), run.script(app))
-    return [name for _, name in run.databases.run(app.url, ownership.tables_in)]
+def own_tables(run: Run, app: App) -> list[TableKey]:
+    """The app's own tables that its database has."""
+
+    def find(connection: Connection) -> list[TableKey]:
+        default = connection.dialect.default_schema_name
+        ownership = Ownership(app, list(run.apps.values()), run.script(app), default)
+        return ownership.tables_in(connection)
+
+    return run.databases.run(app.url, find)
 
 
-def compare(run: Run, app: App, head: str | None) -> None:
-    """Raise CommandError unless the app's tables are those that its head stands for."""
-    if head is None:
-        raise CommandError(
-            f"{app.name}: has tables, but no revision yet: ./generate.sh {app.name} writes one"
-            " that creates them all"
-        )
+def compare(run: Run, app: App) -> None:
+    """Raise CommandError unless the app's tables are as its models say."""
     if found := differences(run, app):
         raise CommandError(
             f"{app.name}: not stamped, because its tables are not what its models say;"
