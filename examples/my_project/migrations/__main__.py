@@ -1,6 +1,6 @@
 """Alembic for every app of alembic.ini, or for those named, in one process.
 
-All of Alembic's commands and options work here; migrate, generate, status and graph are added.
+All of Alembic's commands and options work here; a few are added.
 """
 
 import logging
@@ -14,10 +14,12 @@ from logging.config import fileConfig
 from alembic.config import CommandLine, Config
 from alembic.util import CommandError
 
-from migrations import commands
+from migrations import adopting, commands
 from migrations.apps import read_apps, select_apps
 from migrations.databases import Databases
 from migrations.errors import explain
+
+ADDED = (*commands.ADDED, adopting.adopt)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +69,7 @@ def command_line() -> CommandLine:
     line = CommandLine(prog="python -m migrations")
     line.parser.description = __doc__
     line.parser.epilog = "-n APP may be given several times; without it, every app gets its turn."
-    for command in commands.ADDED:
+    for command in ADDED:
         parser = line.subparsers.add_parser(
             command.__name__, help=command.__doc__, description=command.__doc__
         )
@@ -79,6 +81,8 @@ def command_line() -> CommandLine:
             parser.add_argument("--json", action="store_true", help="print JSON, for programs")
         if command is commands.generate:
             parser.add_argument("-m", "--message", help="default: made from the changes")
+        if command is adopting.adopt:
+            parser.add_argument("--yes", action="store_true", help="do it, do not only say it")
     return line
 
 

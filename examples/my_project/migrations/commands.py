@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
+from sysconfig import get_path
 from typing import Any
 
 from alembic import command
@@ -153,6 +155,8 @@ def generate(run: Run) -> None:
             script.message = run.options.message or made_up
             if not changes:
                 directives.clear()
+            else:
+                check_home(run, app)
 
         try:
             script = command.revision(
@@ -293,7 +297,7 @@ ADDED = (migrate, generate, status, graph)
 
 def find(cmd: Any) -> Callable[[Run], None]:
     """What to run for the command that the command line found."""
-    if cmd in ADDED:
+    if callable(cmd):
         return cmd  # type: ignore[no-any-return]
     return check if cmd[0] is command.check else alembic
 
@@ -367,6 +371,19 @@ def check_current(run: Run, app: App, current: tuple[str, ...]) -> None:
                 f"{app.name}: its database is at revision {revision}, which is not among the"
                 " revision files: is this an older version of the code?"
             ) from None
+
+
+def check_home(run: Run, app: App) -> None:
+    """Refuse to write a revision into the folder of an installed package."""
+    project = Path(str(run.config.config_file_name)).resolve().parent
+    installed = [Path(get_path(kind)).resolve() for kind in ("purelib", "platlib")]
+    for location, folder in zip(app.version_locations, app.folders, strict=True):
+        inside = folder.is_relative_to(project) and not any(map(folder.is_relative_to, installed))
+        if ":" in location and not Path(location).is_absolute() and not inside:
+            raise CommandError(
+                f"{app.name}: its revisions belong to an installed package, and none is written"
+                f" to {folder}: install a version of it that has what you need"
+            )
 
 
 def check_targets(run: Run) -> None:

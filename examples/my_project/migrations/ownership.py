@@ -8,7 +8,7 @@ from typing import Any, overload
 
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import ForeignKey, MetaData, Table
+from sqlalchemy import Connection, ForeignKey, MetaData, Table, inspect
 from sqlalchemy.exc import NoReferencedTableError
 
 from .apps import App, TableKey
@@ -73,6 +73,14 @@ class Ownership(Sequence[MetaData]):
     def key(self, schema: str | None, name: str) -> TableKey:
         """The key of a table or a type; whoever names it may leave out the default schema."""
         return (None if schema == self._default_schema else schema, name)
+
+    def tables_in(self, connection: Connection) -> list[TableKey]:
+        """The app's own tables that a database has."""
+        found: set[TableKey] = set()
+        for schema in {name or None for name in self._schemas}:
+            tables = inspect(connection).get_table_names(schema)
+            found |= {self.key(schema, table) for table in tables if self.owns(schema, table)}
+        return sorted(found, key=str)
 
     @cached_property
     def _owners(self) -> dict[TableKey, str]:

@@ -1,0 +1,103 @@
+"""Adopt tables that exist: stamp a database only where it is what an app's models say."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import produce_migrations
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
+from sqlalchemy import Connection
+
+from .apps import App, TableKey
+from .changes import describe
+from .commands import Run, check_head, check_home, look, read_current, read_versions, tidy
+from .errors import relative
+from .ownership import Ownership
+from .scratch import write_initial
+
+
+def adopt(run: Run) -> None:
+    """Stamp the apps whose tables exist already, where models and tables agree."""
+    current = read_current(run)
+    stamps: dict[str, tuple[str, ...]] = {}
+
+    def plan(app: App) -> str:
+        head = check_head(run, app, current[app.name])
+        if current[app.name]:
+            return f"stamped already: {', '.join(current[app.name])}"
+        if taken := classic_revisions(run, app):
+            stamps[app.name] = taken
+            would = f"would stamp {', '.join(taken)}, as in alembic_version"
+        elif tables := own_tables(run, app):
+            compare(run, app)
+            if head is None:
+                check_home(run, app)
+            stamps[app.name] = (head,) if head else ()
+            would = f"would stamp {head}" if head else "would write a first revision and stamp it"
+            would += f"; its models agree with: {', '.join(name for _, name in tables)}"
+        else:
+            return "nothing to adopt: it has no tables yet; ./migrate.sh creates them"
+        return "" if run.options.yes else would
+
+    look(run, plan)
+
+    def stamp(app: App) -> str:
+        if revisions := stamps[app.name]:
+            command.stamp(run.turn_to(app), list(revisions))
+            return f"stamped {', '.join(revisions)}"
+        path = write_initial(run, app)
+        tidy([str(path)])
+        command.stamp(run.turn_to(app), "head")
+        return f"wrote {relative(str(path))} and stamped it"
+
+    if run.options.yes:
+        run.each(stamp, [app for app in run.selected if app.name in stamps])
+    elif stamps:
+        print("nothing is changed yet: --yes does it")
+
+
+def classic_revisions(run: Run, app: App) -> tuple[str, ...]:
+    """The app's own revisions among those in `alembic_version`, the table of plain Alembic."""
+    classic = replace(app, version_table="alembic_version")
+    found = run.databases.run(app.url, partial(read_versions, apps=[classic]))
+    own = {revision.revision for revision in run.script(app).walk_revisions()}
+    return tuple(revision for revision in found[app.name] if revision in own)
+
+
+def own_tables(run: Run, app: App) -> list[TableKey]:
+    """The app's own tables that its database has."""
+
+    def find(connection: Connection) -> list[TableKey]:
+        default = connection.dialect.default_schema_name
+        ownership = Ownership(app, list(run.apps.values()), run.script(app), default)
+        return ownership.tables_in(connection)
+
+    return run.databases.run(app.url, find)
+
+
+def compare(run: Run, app: App) -> None:
+    """Raise CommandError unless the app's tables are as its models say."""
+    if found := differences(run, app):
+        raise CommandError(
+            f"{app.name}: not stamped, because its tables are not what its models say;"
+            f" they would have to: {', '.join(found)}"
+        )
+
+
+def differences(run: Run, app: App) -> list[str]:
+    """What autogenerate would change in an app's database, whatever revision that is at."""
+    found: list[str] = []
+
+    def autogenerate(_: object, context: MigrationContext) -> list[Any]:
+        script = produce_migrations(context, context.opts["target_metadata"])
+        assert script.upgrade_ops is not None
+        found.extend(describe(script.upgrade_ops))
+        return []
+
+    script = run.script(app)
+    with EnvironmentContext(run.turn_to(app), script, fn=autogenerate):
+        script.run_env()
+    return found
