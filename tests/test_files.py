@@ -131,9 +131,9 @@ def test_hook_refuses_a_model_without_its_revision(tmp_path: Path) -> None:
     project.generate()
     project.migrate()
     project.run("git", "init", "--quiet")
-    project.run("pre-commit", "install")
     project.run("git", "add", ".")
     project.run("git", "commit", "--message", "Begin")
+    project.run("pre-commit", "install")
     project.add_column("users", "email")
     refused = project.run("git", "commit", "--all", "--message", "Change", status=1).stderr
     assert "test_model_definitions_match_ddl[users]" in refused

@@ -14,7 +14,6 @@ from servers import new_database
         ("sqlite", "per_app", "sqlite+aiosqlite"),
         ("postgresql", "per_app", "postgresql+asyncpg"),
         ("mysql", "shared", "mysql+pymysql"),
-        ("mysql", "shared", "mysql+aiomysql"),
     ],
 )
 def test_project_passes_its_own_tests(kind: str, layout: str, driver: str, tmp_path: Path) -> None:
