@@ -98,6 +98,8 @@ def test_ended_while_the_server_works(kind: str, end: End, tmp_path: Path) -> No
             wait_for(lambda: database.query(SLEEPING[kind]) or run.poll() is not None)
             end(run, database)
             assert_stopped_at_books(run, STATUS[end])
+        # Until the server notices that nobody waits for its answer, it keeps the lock.
+        wait_for(lambda: not database.query(SLEEPING[kind]))
         [revision] = project.revisions("books")
         project.remove_line(revision, SLEEP[kind])
         assert_next_run_completes(project, database)

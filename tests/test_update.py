@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from project import GIT, Project, template_copy
+from project import GIT, NEWEST, Project, template_copy
 
-CRUFT = ("uvx", "--quiet", "cruft")
+CRUFT = (str(NEWEST / "bin" / "uvx"), "--quiet", "cruft")
 
 
 @pytest.mark.parametrize("made_by", ["cruft", "cookiecutter"])
