@@ -27,6 +27,7 @@ from .changes import describe, summarise
 from .databases import Databases
 from .errors import Interrupted, naming, relative, shown
 from .graph import draw
+from .leftovers import left_over
 from .ownership import check_models
 from .risks import risks
 
@@ -238,6 +239,9 @@ def status(run: Run) -> None:
         print(json.dumps(found, indent=2))
     else:
         print_table(found, brief=len(found) > MANY and not run.options.apps)
+        if len(run.selected) == len(run.apps):
+            for line in left_over(run.databases, run.selected):
+                print(line)
 
 
 def print_table(found: list[dict[str, Any]], brief: bool) -> None:

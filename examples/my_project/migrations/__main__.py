@@ -14,12 +14,12 @@ from logging.config import fileConfig
 from alembic.config import CommandLine, Config
 from alembic.util import CommandError
 
-from migrations import adopting, commands
+from migrations import adopting, commands, removing
 from migrations.apps import read_apps, select_apps
 from migrations.databases import Databases
 from migrations.errors import explain
 
-ADDED = (*commands.ADDED, adopting.adopt)
+ADDED = (*commands.ADDED, adopting.adopt, removing.remove)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,7 +73,12 @@ def command_line() -> CommandLine:
         parser = line.subparsers.add_parser(
             command.__name__, help=command.__doc__, description=command.__doc__
         )
-        parser.add_argument("apps", metavar="APP", nargs="*", help="default: every app")
+        if command is removing.remove:
+            parser.add_argument("apps", metavar="APP", nargs="+")
+            parser.add_argument("--keep-tables", action="store_true", help="leave them alone")
+            parser.add_argument("--yes", action="store_true", help="do not ask")
+        else:
+            parser.add_argument("apps", metavar="APP", nargs="*", help="default: every app")
         parser.set_defaults(cmd=command)
         if command is commands.migrate:
             parser.add_argument("--sql", action="store_true", help="print the SQL, run nothing")

@@ -1,0 +1,227 @@
+"""`python -m migrations remove`: what is the app's goes, all else stays byte for byte."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from project import Project, bake, tree
+from servers import new_database
+
+REMOVE = ("python", "-m", "migrations", "remove")
+
+REFERENCE = """
+from my_project.users.models import User
+
+Book.user_id: orm.Mapped[int | None] = orm.mapped_column(sa.ForeignKey(User.id))
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_an_app_goes_and_the_others_stay_as_they_are(kind: str, tmp_path: Path) -> None:
+    project = bake(tmp_path)
+    ini = project.path / "alembic.ini"
+    as_baked = ini.read_bytes()
+    models = project.models("books").read_text()
+    with new_database(kind, tmp_path) as live, new_database(kind, tmp_path) as fresh:
+        project.environment["DATABASE_URL"] = live.text
+        project.run("./add_app.sh", "shop")
+        project.models("books").write_text(models + REFERENCE)
+        project.generate()
+        project.migrate()
+        live.query("CREATE TABLE of_nobody (id INT PRIMARY KEY)")
+        live.query("INSERT INTO users (id, name) VALUES (1, 'ann'), (2, 'bob')")
+        live.query("INSERT INTO books (id, name, user_id) VALUES (3, 'Ulysses', 2)")
+        live.query("INSERT INTO shop (id, name) VALUES (4, 'open')")
+        before, files = live.rows(), tree(project.path)
+
+        said = project.refused(*REMOVE, "shop", "users", "--yes")
+        assert said == (
+            "users: books.user_id of books refers to users; take that foreign key out of the"
+            " models of books first, or remove books, too"
+        )
+        project.models("books").write_text(models)
+        said = project.refused(*REMOVE, "users", "--yes")
+        assert said == (
+            "users: its database has a foreign key from books.user_id of books to users;"
+            " run ./generate.sh and ./migrate.sh first"
+        )
+        project.models("books").write_text(models + REFERENCE)
+
+        done = project.run(*REMOVE, "shop", status=1)
+        assert done.stdout == "shop  drops shop (1 row); takes its section out of alembic.ini\n"
+        assert done.stderr == (
+            "nothing is changed: there is no terminal to ask on; --yes does it\n"
+        )
+        assert answer(project, "n", "shop") == 1
+        assert (live.rows(), tree(project.path)) == (before, files)
+
+        assert answer(project, "y", "shop") == 0
+        assert ini.read_bytes() == as_baked
+        del before["shop"], before["alembic_version_shop"]
+        assert live.rows() == before
+        assert project.models("shop").exists()
+        project.migrations("check")
+        project.run("./migrate.sh", env={"DATABASE_URL": fresh.text})
+        fresh.query("CREATE TABLE of_nobody (id INT PRIMARY KEY)")
+        assert fresh.schema() == live.schema()
+
+        done = project.run(*REMOVE, "users", "books", "--yes")
+        assert done.stdout == (
+            "books  drops books (1 row); takes its section out of alembic.ini\n"
+            "users  drops users (2 rows); takes its section out of alembic.ini\n"
+            "books  removed, dropped books, alembic_version_books;"
+            " its code stays: my_project.books.models\n"
+            "users  removed, dropped users, alembic_version_users;"
+            " its code stays: my_project.users.models\n"
+        )
+        assert live.tables() == {"of_nobody"}
+
+
+def answer(project: Project, text: str, *apps: str) -> int:
+    """The exit status of `remove` on a terminal where somebody gives this answer."""
+    terminal, theirs = os.openpty()
+    with subprocess.Popen(
+        [*REMOVE, *apps],
+        cwd=project.path,
+        env=project.env(),
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        os.write(terminal, f"{text}\n".encode())
+        said = process.communicate()[0].decode()
+    os.close(terminal)
+    os.close(theirs)
+    assert "Go on? [y/N] " in said
+    return process.returncode
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with one app, which has a row."""
+    project = bake(tmp_path_factory.mktemp("removing"), apps="shop, users")
+    project.generate()
+    project.migrate()
+    project.sqlite("INSERT INTO shop (id, name) VALUES (4, 'open')")
+    return project
+
+
+@pytest.fixture
+def copy(shop: Project, tmp_path: Path) -> Project:
+    """A copy of it to change."""
+    return Project(shutil.copytree(shop.path, tmp_path / "my_project"))
+
+
+def without_models(project: Project) -> None:
+    """Take the package away."""
+    shutil.rmtree(project.package / "shop")
+
+
+def without_revisions(project: Project) -> None:
+    """Take the revisions away."""
+    shutil.rmtree(project.package / "shop" / "migrations")
+
+
+def at_no_revision(project: Project) -> None:
+    """Have the table, and a version table that says nothing."""
+    project.sqlite("DELETE FROM alembic_version_shop")
+
+
+def strange_reference(project: Project) -> None:
+    """Let a table that no app has refer to the app's."""
+    project.sqlite("CREATE TABLE log (id INT, shop_id INT REFERENCES shop (id))")
+
+
+def irreversible(project: Project) -> None:
+    """Have a revision that cannot be taken back."""
+    [revision] = project.revisions("shop")
+    head, _, _ = revision.read_text().partition("def downgrade")
+    revision.write_text(f"{head}def downgrade() -> None:\n    raise NotImplementedError\n")
+
+
+VERSION = "alembic_version_shop at "
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        (
+            without_models,
+            [
+                "shop: src/my_project/shop/migrations is not a folder",
+                f"what is left in sqlite:///my_project.db: {VERSION}",
+                "shop, by its name; bring its code back",
+                "python -m migrations remove shop --keep-tables",
+            ],
+        ),
+        (without_revisions, ["shop: src/my_project/shop/migrations is not a folder", VERSION]),
+        (at_no_revision, ["shop: no revision created shop,", "python -m migrations adopt shop"]),
+        (strange_reference, ["from log.shop_id of no app to shop; drop it by hand first"]),
+        (irreversible, ["shop: NotImplementedError, at src/my_project/shop/migrations/"]),
+    ],
+)
+def test_what_cannot_be_dropped_stays(
+    change: Callable[[Project], None], parts: list[str], copy: Project
+) -> None:
+    change(copy)
+    files, rows = tree(copy.path), copy.sqlite("SELECT * FROM shop")
+    said = copy.refused(*REMOVE, "shop", "--yes")
+    assert [part for part in parts if part not in said] == []
+    assert copy.sqlite("SELECT * FROM shop") == rows
+    assert {**tree(copy.path), "my_project.db": b""} == {**files, "my_project.db": b""}
+
+
+def test_what_downgrades_forget_is_named(copy: Project) -> None:
+    [revision] = copy.revisions("shop")
+    copy.remove_line(revision, "op.drop_table")
+    revision.write_text(revision.read_text() + "    pass\n")
+    said = copy.refused(*REMOVE, "shop", "--yes")
+    assert said == (
+        "shop: its downgrades left shop behind; drop what they should have dropped by hand,"
+        " then run this again"
+    )
+    copy.sqlite("DROP TABLE shop")
+    copy.run(*REMOVE, "shop", "--yes")
+    assert copy.tables() == {"users", "alembic_version_users"}
+
+
+def test_tables_of_a_lost_app_are_named_and_can_be_dropped_once_its_code_is_back(
+    copy: Project,
+) -> None:
+    ini = (copy.path / "alembic.ini").read_text()
+    kept = copy.path / "kept"
+    (copy.package / "shop").rename(kept)
+    done = copy.run(*REMOVE, "shop", "--keep-tables", "--yes")
+    assert done.stdout == (
+        "shop  takes its section out of alembic.ini, and leaves its tables alone\n"
+        "shop  removed, no table is changed; its code stays: my_project.shop.models\n"
+    )
+    assert copy.sqlite("SELECT * FROM shop") == [(4, "open")]
+    assert copy.migrations("check") == "users  no changes\n"
+    [(revision,)] = copy.sqlite("SELECT version_num FROM alembic_version_shop")
+    assert copy.migrations("status").splitlines()[-1] == (
+        "no section of alembic.ini has the version table alembic_version_shop,"
+        f" which is at {revision}, in sqlite:///my_project.db"
+    )
+
+    kept.rename(copy.package / "shop")
+    (copy.path / "alembic.ini").write_text(ini)
+    copy.run(*REMOVE, "shop", "--yes")
+    assert copy.tables() == {"users", "alembic_version_users"}
+    assert len(copy.migrations("status").splitlines()) == 2
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_every_other_line_stays(newline: str, copy: Project) -> None:
+    ini = copy.path / "alembic.ini"
+    section = "# The shop.\n[shop]\n# Its own.\ntables =\n  shop"
+    text = ini.read_text().replace("\n[shop]", f"\n{section}")
+    text = text.replace("\n[users]", "# Below it.\n\n# Users.\n[users]").replace("\n", newline)
+    ini.write_text(text, newline="")
+    copy.run(*REMOVE, "shop", "--yes")
+    start, end = text.index("[shop]"), text.index("# Below it.")
+    assert ini.read_bytes().decode() == text[:start] + text[end:]

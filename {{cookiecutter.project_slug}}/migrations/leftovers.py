@@ -1,0 +1,65 @@
+"""What an app leaves in a database when its section of alembic.ini, or its code, is gone."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from alembic.util import CommandError
+from sqlalchemy import Connection, column, inspect, select, table
+
+from .apps import App, TableKey
+from .databases import Databases
+from .errors import naming, shown
+
+
+def left_over(databases: Databases, apps: Iterable[App]) -> Iterator[str]:
+    """A line for each version table, in the databases of the apps, that no section has."""
+    by_database: dict[tuple[str, ...], list[App]] = {}
+    for app in apps:
+        by_database.setdefault(app.database, []).append(app)
+    for homes in by_database.values():
+
+        def find(connection: Connection, homes: list[App] = homes) -> dict[TableKey, str]:
+            return unclaimed(connection, homes)
+
+        with naming(homes[0]):
+            found = databases.run(homes[0].url, find)
+        for (schema, name), revisions in found.items():
+            full_name = f"{schema}.{name}" if schema else name
+            yield (
+                f"no section of alembic.ini has the version table {full_name},"
+                f" which is at {revisions}, in {shown(homes[0].url)}"
+            )
+
+
+def unclaimed(connection: Connection, apps: Iterable[App]) -> dict[TableKey, str]:
+    """The version tables of a database that none of its apps has, and what they are at."""
+    inspector = inspect(connection)
+    claimed = {(app.version_table_schema, app.version_table) for app in apps}
+    found: dict[TableKey, str] = {}
+    for schema in {None, *(schema for schema, _ in claimed)}:
+        for name in inspector.get_table_names(schema):
+            if not name.startswith("alembic_version") or (schema, name) in claimed:
+                continue
+            if [c["name"] for c in inspector.get_columns(name, schema)] == ["version_num"]:
+                rows = connection.scalars(select(table(name, column("version_num"), schema=schema)))
+                found[schema, name] = ", ".join(sorted(rows)) or "no revision"
+    return found
+
+
+def named_like(connection: Connection, app: App, apps: Iterable[App]) -> list[str]:
+    """The tables that may be an app's by their names, and are no other app's as far as one can see.
+
+    This is for an app whose models or revisions are gone, so that nothing says which it has.
+    """
+    others: set[TableKey] = set()
+    for other in apps:
+        if other.name != app.name and other.database == app.database:
+            with suppress(CommandError):  # its code may be gone as well
+                others |= other.own_models.keys()
+    return [
+        name
+        for name in inspect(connection).get_table_names()
+        if (app.claims(None, name) or name == app.name or name.startswith(f"{app.name}_"))
+        and not name.startswith("alembic_version")
+        and (None, name) not in others
+    ]

@@ -1,0 +1,193 @@
+"""Unplug an app: its tables go by its own downgrades, its section of alembic.ini goes with them."""
+
+import configparser
+from functools import partial
+from pathlib import Path
+
+from alembic import command
+from alembic.util import CommandError
+from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, select, table
+
+from .add_app import replace
+from .adopting import own_tables
+from .apps import App, TableKey
+from .asking import ask
+from .commands import Run, check_current, read_current, read_versions
+from .databases import one_migrator
+from .errors import naming, shown
+from .leftovers import named_like
+from .ownership import Ownership, owner, referred_table
+
+
+def remove(run: Run) -> None:
+    """Drop the tables of apps, by their downgrades, and take their sections out of alembic.ini."""
+    ini = Path(str(run.config.config_file_name))
+    last_first = run.selected[::-1]
+    current = {} if run.options.keep_tables else read_current(run)
+    for app in last_first:
+        without_section(read(ini), app.name)
+        if run.options.keep_tables:
+            run.say(app, "takes its section out of alembic.ini, and leaves its tables alone")
+            continue
+        with naming(app):
+            tables = tables_to_drop(run, app, current[app.name])
+            check_references(run, app, tables)
+            rows = run.databases.run(app.url, partial(count_rows, tables=tables))
+        run.say(app, f"drops {', '.join(rows) or 'no table'}; takes its section out of alembic.ini")
+    ask(run.options.yes)
+
+    def unplug(app: App) -> str:
+        dropped = [] if run.options.keep_tables else drop(run, app, current[app.name])
+        replace(ini, without_section(read(ini), app.name))
+        told = f"dropped {', '.join(dropped)}" if dropped else "no table is changed"
+        return f"removed, {told}; its code stays: {app.models.partition(':')[0]}"
+
+    run.each(unplug, last_first)
+
+
+def tables_to_drop(run: Run, app: App, current: tuple[str, ...]) -> list[TableKey]:
+    """The app's own tables that its database has; CommandError unless its downgrades drop them."""
+    try:
+        run.script(app)
+        _ = app.metadata
+    except CommandError as error:
+        like = run.databases.run(app.url, partial(named_like, app=app, apps=run.apps.values()))
+        if not current and not like:
+            return []
+        told = [f"{app.version_table} at {', '.join(current)}"] if current else []
+        told += [f"{name}, by its name" for name in like]
+        raise CommandError(
+            f"{error}; without its code nothing can drop what is left in {shown(app.url)}:"
+            f" {', '.join(told)}; bring its code back, and run this again; or leave the tables"
+            f" alone: python -m migrations remove {app.name} --keep-tables"
+        ) from None
+    check_current(run, app, current)
+    tables = own_tables(run, app)
+    if tables and not current:
+        raise CommandError(
+            f"{app.name}: no revision created {names(tables)}, which its database has; adopt them"
+            f" (python -m migrations adopt {app.name}), drop them by hand, or add --keep-tables"
+        )
+    return tables
+
+
+def drop(run: Run, app: App, current: tuple[str, ...]) -> list[str]:
+    """Downgrade an app to nothing, drop its version table, and tell what was dropped."""
+    before = own_tables(run, app) if current else []
+    if current:
+        command.downgrade(run.turn_to(app), "base")
+        if tables := own_tables(run, app):
+            raise CommandError(
+                f"{app.name}: its downgrades left {names(tables)} behind; drop what they should"
+                " have dropped by hand, then run this again"
+            )
+    dropped = [name for _, name in before]
+    if run.databases.run(app.url, partial(drop_version_table, app=app)):
+        dropped.append(app.version_table)
+    return dropped
+
+
+def drop_version_table(connection: Connection, app: App) -> bool:
+    """Drop an app's version table, which must be empty; whether there was one."""
+    schema = app.version_table_schema
+    home = Table(app.version_table, MetaData(), Column("version_num"), schema=schema)
+    with one_migrator(connection, app), connection.begin():
+        if not inspect(connection).has_table(home.name, schema):
+            return False
+        if read_versions(connection, [app])[app.name]:
+            raise CommandError(f"{app.name}: somebody else migrated it just now; run this again")
+        home.drop(connection)
+    return True
+
+
+def check_references(run: Run, app: App, tables: list[TableKey]) -> None:
+    """Refuse while a foreign key of an app that stays, or of nobody's table, points here."""
+    for other in run.apps.values():
+        if other in run.selected or other.database != app.database:
+            continue
+        for model in other.own_models.values():
+            for key in model.foreign_keys:
+                referred = referred_table(other, key)
+                if owner(referred, [app]):
+                    raise CommandError(
+                        f"{app.name}: {model.name}.{key.parent.name} of {other.name} refers to"
+                        f" {referred.name}; take that foreign key out of the models of"
+                        f" {other.name} first, or remove {other.name}, too"
+                    )
+    if tables:
+        run.databases.run(app.url, partial(check_foreign_keys, run=run, app=app, tables=tables))
+
+
+def check_foreign_keys(connection: Connection, run: Run, app: App, tables: list[TableKey]) -> None:
+    """Refuse while the database has such a foreign key, whatever the models say."""
+    default = connection.dialect.default_schema_name
+    apps = list(run.apps.values())
+    homes = [other for other in apps if other.database == app.database]
+    ownerships = [Ownership(other, apps, run.script(other), default) for other in homes]
+    key = ownerships[0].key
+    schemas = {None, *(schema for other in homes for schema, _ in other.own_models)}
+    for schema in schemas - {default}:
+        found = inspect(connection).get_multi_foreign_keys(schema=schema)
+        for (_, name), foreign_keys in found.items():
+            owning = next((o.app for o in ownerships if o.owns(schema, name)), None)
+            if owning in run.selected:
+                continue
+            for foreign_key in foreign_keys:
+                if key(foreign_key["referred_schema"], foreign_key["referred_table"]) in tables:
+                    whose = f"of {owning.name}" if owning else "of no app"
+                    way_out = "run ./generate.sh and ./migrate.sh" if owning else "drop it by hand"
+                    columns = ", ".join(foreign_key["constrained_columns"])
+                    raise CommandError(
+                        f"{app.name}: its database has a foreign key from {name}.{columns} {whose}"
+                        f" to {foreign_key['referred_table']}; {way_out} first"
+                    )
+
+
+def count_rows(connection: Connection, tables: list[TableKey]) -> list[str]:
+    """The names of tables, each with its number of rows."""
+    counted = []
+    for schema, name in tables:
+        rows = connection.scalar(select(func.count()).select_from(table(name, schema=schema)))
+        counted.append(f"{name} ({rows} row{'' if rows == 1 else 's'})")
+    return counted
+
+
+def names(tables: list[TableKey]) -> str:
+    """The names of tables, for a message."""
+    return ", ".join(name for _, name in tables)
+
+
+def read(ini: Path) -> str:
+    """The text of alembic.ini, line breaks as they are."""
+    with ini.open(encoding="utf-8", newline="") as file:
+        return file.read()
+
+
+def without_section(text: str, name: str) -> str:
+    """The text of alembic.ini without a section, and without a blank line above that.
+
+    Comments below its last key stay: they may be about what follows.
+    """
+    lines = text.splitlines(keepends=True)
+    start = next((n for n, line in enumerate(lines) if line.startswith(f"[{name}]")), len(lines))
+    end = start + 1
+    for number, line in enumerate(lines[end:], start=end):
+        if line.startswith("["):
+            break
+        if line.strip() and not line.lstrip().startswith(("#", ";")):
+            end = number + 1
+    if start and not lines[start - 1].strip():
+        start -= 1
+    shorter = "".join(lines[:start] + lines[end:])
+    expected = sections(text)
+    del expected[name]
+    if sections(shorter) != expected:
+        raise CommandError(f"{name}: cannot find the lines of [{name}] in alembic.ini; delete them")
+    return shorter
+
+
+def sections(text: str) -> dict[str, dict[str, str]]:
+    """What the sections of alembic.ini set."""
+    parser = configparser.RawConfigParser()
+    parser.read_string(text)
+    return {name: dict(section) for name, section in parser.items()}
