@@ -1,5 +1,8 @@
 """Add apps to the project: for each a package with a model, and a section of alembic.ini.
 
+One that an installed package has needs a section only. Which packages have one stands in their
+metadata: nothing of theirs is imported.
+
 Needs the standard library alone: the project's template calls it when nothing is installed.
 """
 
@@ -9,12 +12,16 @@ import keyword
 import re
 import shutil
 import sys
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+
+GROUP = "alembic_apps"
+"""The entry points of packages with apps: the app's name = `module:attribute` of its MetaData."""
 
 SECTION = """
 [{app}]
-metadata = {package}.{app}.models:Base.metadata
-version_locations = {folder}/{app}/migrations
+metadata = {metadata}
+version_locations = {home}migrations
 """
 
 MODELS = '''\
@@ -116,20 +123,17 @@ def add_apps(ini: Path, names: list[str]) -> None:
         raise Refused(f"{ini} has no apps_folder in [DEFAULT]: where should new apps go?")
     apps_folder = Path(settings["apps_folder"])
     package = package_of(apps_folder, settings.get("prepend_sys_path", "").split("\n"))
-    check_names(names)
+    check_new(names, parser)
     for name in names:
-        if parser.has_section(name):
-            raise Refused(f"{name!r} cannot be added: alembic.ini has such a section already")
         for path in (apps_folder / name, apps_folder / f"{name}.py"):
             if path.exists():
                 raise Refused(f"{name!r} cannot be added: {path} exists already")
 
-    sections = ""
-    for name in names:
-        folder = parser.get("DEFAULT", "apps_folder", raw=True)
-        sections += SECTION.format(app=name, package=package, folder=folder)
-        if url := parser.get("DEFAULT", "app_url", raw=True, fallback=""):
-            sections += f"sqlalchemy.url = {url.replace('APP', name)}\n"
+    raw_folder = parser.get("DEFAULT", "apps_folder", raw=True)
+    sections = "".join(
+        section(parser, name, f"{package}.{name}.models:Base.metadata", f"{raw_folder}/{name}/")
+        for name in names
+    )
     naming = apps_folder / "naming.py"
     is_first = not naming.exists()
     try:
@@ -144,6 +148,69 @@ def add_apps(ini: Path, names: list[str]) -> None:
         if is_first:
             naming.unlink(missing_ok=True)
         raise
+
+
+def add_installed(ini: Path, names: list[str]) -> None:
+    """Add apps of installed packages, all of them or, raising Refused, none."""
+    text, parser = read(ini)
+    check_new(names, parser)
+    sections = ""
+    for name in names:
+        offers = [offer for offer in installed() if offer.name == name]
+        if not offers:
+            listing = "see ./add_app.sh --installed"
+            raise Refused(f"{name!r} cannot be added: no installed package has it; {listing}")
+        if len(offers) > 1:
+            packages = " and ".join(map(package_with, offers))
+            raise Refused(f"{name!r} cannot be added: {packages} have it; uninstall one")
+        value = offers[0].value
+        if not re.fullmatch(r"[\w.]+:[\w.]+", value):
+            package = package_with(offers[0])
+            raise Refused(f"{name!r} cannot be added: {package} says {value}, not module:attribute")
+        module = value.partition(":")[0]
+        sections += section(parser, name, value, f"{module.rpartition('.')[0] or module}:")
+    replace(ini, insert_sections(text, sections))
+
+
+def installed() -> list[EntryPoint]:
+    """The apps that installed packages have, by the metadata of those packages."""
+    return sorted(entry_points(group=GROUP), key=lambda offer: offer.name)
+
+
+def package_with(offer: EntryPoint) -> str:
+    """The name and version of the package that has an app."""
+    return f"{offer.dist.name} {offer.dist.version}" if offer.dist else "?"
+
+
+def list_installed(ini: Path) -> str:
+    """A line for each app that an installed package has."""
+    _, parser = read(ini)
+    state = {True: "added", False: "not added"}
+    rows = [
+        (offer.name, package_with(offer), state[parser.has_section(offer.name)])
+        for offer in installed()
+    ]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
+        for cells in rows
+    ]
+    return "\n".join(lines) or "no installed package has an app"
+
+
+def check_new(names: list[str], parser: configparser.ConfigParser) -> None:
+    """Raise Refused for names that new apps cannot have."""
+    check_names(names)
+    for name in names:
+        if parser.has_section(name):
+            raise Refused(f"{name!r} cannot be added: alembic.ini has such a section already")
+
+
+def section(parser: configparser.ConfigParser, name: str, metadata: str, home: str) -> str:
+    """The section of a new app; `home` is what its folder of revisions is in."""
+    url = parser.get("DEFAULT", "app_url", raw=True, fallback="")
+    url_line = f"sqlalchemy.url = {url.replace('APP', name)}\n" if url else ""
+    return SECTION.format(app=name, metadata=metadata, home=home) + url_line
 
 
 def read(ini: Path) -> tuple[str, configparser.ConfigParser]:
@@ -236,18 +303,30 @@ def replace(path: Path, text: str) -> None:
 def main() -> int:
     """Add the apps named on the command line; exit status 1 when they were refused."""
     parser = argparse.ArgumentParser(prog="./add_app.sh", description="Add apps to the project.")
-    parser.add_argument("names", metavar="NAME", nargs="+", help="such as cities")
-    names = parser.parse_args().names
+    parser.add_argument("names", metavar="NAME", nargs="*", help="such as cities")
+    parser.add_argument(
+        "--installed", action="store_true", help="from installed packages; without NAME, list them"
+    )
+    options = parser.parse_args()
+    names: list[str] = options.names
+    if not names and not options.installed:
+        parser.error("the following arguments are required: NAME")
     ini = Path(__file__).resolve().parents[1] / "alembic.ini"
     try:
-        add_apps(ini, names)
+        if not names:
+            print(list_installed(ini))
+            return 0
+        (add_installed if options.installed else add_apps)(ini, names)
     except Refused as refused:
         print(refused, file=sys.stderr)
         return 1
     except (OSError, configparser.Error) as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1
-    print(f"added {', '.join(names)}: change the models, then run ./generate.sh and ./migrate.sh")
+    todo = "run ./migrate.sh"
+    if not options.installed:
+        todo = "change the models, then run ./generate.sh and ./migrate.sh"
+    print(f"added {', '.join(names)}: {todo}")
     return 0
 
 
