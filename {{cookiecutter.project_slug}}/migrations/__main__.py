@@ -14,12 +14,12 @@ from logging.config import fileConfig
 from alembic.config import CommandLine, Config
 from alembic.util import CommandError
 
-from migrations import adopting, commands, removing
+from migrations import adopting, commands, removing, squashing
 from migrations.apps import read_apps, select_apps
 from migrations.databases import Databases
 from migrations.errors import explain
 
-ADDED = (*commands.ADDED, adopting.adopt, removing.remove)
+ADDED = (*commands.ADDED, adopting.adopt, removing.remove, squashing.squash)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,9 +73,8 @@ def command_line() -> CommandLine:
         parser = line.subparsers.add_parser(
             command.__name__, help=command.__doc__, description=command.__doc__
         )
-        if command is removing.remove:
+        if command in (removing.remove, squashing.squash):
             parser.add_argument("apps", metavar="APP", nargs="+")
-            parser.add_argument("--keep-tables", action="store_true", help="leave them alone")
             parser.add_argument("--yes", action="store_true", help="do not ask")
         else:
             parser.add_argument("apps", metavar="APP", nargs="*", help="default: every app")
@@ -86,6 +85,8 @@ def command_line() -> CommandLine:
             parser.add_argument("--json", action="store_true", help="print JSON, for programs")
         if command is commands.generate:
             parser.add_argument("-m", "--message", help="default: made from the changes")
+        if command is removing.remove:
+            parser.add_argument("--keep-tables", action="store_true", help="leave them alone")
         if command is adopting.adopt:
             parser.add_argument("--yes", action="store_true", help="do it, do not only say it")
     return line

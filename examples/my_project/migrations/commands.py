@@ -371,6 +371,12 @@ def check_current(run: Run, app: App, current: tuple[str, ...]) -> None:
         try:
             run.script(app).get_revision(revision)
         except CommandError:
+            for step in run.script(app).walk_revisions():
+                if revision in getattr(step.module, "replaces", ()):
+                    raise CommandError(
+                        f"{app.name}: its database is at revision {revision}, which was squashed"
+                        f" into {step.revision}; first migrate it with the code before that"
+                    ) from None
             raise CommandError(
                 f"{app.name}: its database is at revision {revision}, which is not among the"
                 " revision files: is this an older version of the code?"

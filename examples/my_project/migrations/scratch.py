@@ -1,6 +1,6 @@
 """Empty databases to try something in, of the same kind as an app's own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +18,13 @@ from .databases import Databases
 
 
 @contextmanager
-def in_empty_database(run: Run, app: App) -> Iterator[Run]:
-    """A run in which an empty database, gone afterwards, stands in for the app's own."""
+def in_empty_database(
+    run: Run, app: App, folders: Mapping[str, Path] | None = None
+) -> Iterator[Run]:
+    """A run in which an empty database, gone afterwards, stands in for the app's own.
+
+    Where folders are given by the names of apps, their revisions are those that are in there.
+    """
     databases = Databases()
     with empty_database(databases, app.url) as url:
         other = url.render_as_string(hide_password=False)
@@ -28,6 +33,10 @@ def in_empty_database(run: Run, app: App) -> Iterator[Run]:
             for name, a in run.apps.items()
         }
         config = Config(run.config.config_file_name, cmd_opts=run.options)
+        for name, folder in (folders or {}).items():
+            apps[name] = replace(apps[name], version_locations=(str(folder),))
+            location = str(folder).replace("%", "%%")
+            config.set_section_option(name, "version_locations", location)
         config.attributes.update(apps=apps, databases=databases)
         selected = [apps[a.name] for a in run.selected]
         yield Run(config, run.options, run.line, apps, selected, databases)
@@ -62,9 +71,11 @@ def outside_of_transactions(statement: str) -> Callable[[Connection], None]:
     return execute
 
 
-def write_initial(run: Run, app: App, revision: str | None = None) -> Path:
-    """Write a revision that creates all that the app's models have."""
-    with in_empty_database(run, app) as empty:
+def write_initial(
+    run: Run, app: App, revision: str | None = None, folder: Path | None = None
+) -> Path:
+    """Write a revision that creates all that the app's models have; elsewhere, if so told."""
+    with in_empty_database(run, app, {app.name: folder} if folder else None) as empty:
         script = command.revision(
             empty.turn_to(app), message="initial", autogenerate=True, rev_id=revision
         )

@@ -1,0 +1,189 @@
+"""One revision in place of an app's history: it creates what is there now, under the last id."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from alembic import command
+from alembic.script import Script
+from alembic.util import CommandError
+
+from .adopting import differences
+from .apps import App
+from .asking import ask
+from .commands import Run, check_head, check_home, read_current, tidy
+from .errors import naming, relative
+from .ownership import check_models, literal, owners, tables_of_revisions, upgrade_calls
+from .scratch import in_empty_database, write_initial
+
+SCHEMA_WORDS = re.compile(r"(add|alter|batch|create|drop|rename)_|(f|get_bind|get_context)$")
+"""The operations of Alembic that change tables, or nothing."""
+
+ENUM_TYPE = re.compile(r"\s*(CREATE|ALTER|DROP) TYPE ")
+
+
+@dataclass
+class History:
+    """The revisions of an app that become one."""
+
+    app: App
+    head: str
+    scripts: list[Script]
+    """Oldest first."""
+    new: Path = field(default_factory=Path)
+    """The revision that replaces them, not yet in its place."""
+
+    @property
+    def home(self) -> Path:
+        """The place of the new revision."""
+        return self.app.folders[0] / self.new.name
+
+    @property
+    def files(self) -> list[Path]:
+        """Their files."""
+        return [Path(script.path) for script in self.scripts]
+
+    @property
+    def replaced(self) -> list[str]:
+        """The ids that are gone afterwards, now or by an earlier squash."""
+        before = [id for script in self.scripts for id in getattr(script.module, "replaces", ())]
+        return [*before, *(script.revision for script in self.scripts[:-1])]
+
+
+def squash(run: Run) -> None:
+    """Replace all revisions of an app by one that creates its tables as they are now."""
+    current = read_current(run)
+    histories = []
+    for app in run.selected:
+        with naming(app):
+            histories.append(history(run, app, current[app.name]))
+    for it in histories:
+        told = f"{len(it.scripts)} revisions become one, with the id of the last: {it.head}"
+        for file in it.files:
+            told += "".join(f"\nlost: what {relative(str(file))} does in {at}" for at in work(file))
+        run.say(it.app, told)
+    print("every other database must have been migrated that far before it gets this")
+    ask(run.options.yes)
+    with TemporaryDirectory() as temporary:
+        for it in histories:
+            folder = Path(temporary, it.app.name)
+            folder.mkdir()
+            with naming(it.app):
+                it.new = write_initial(run, it.app, it.head, folder)
+                note_replaced(it.new, it.replaced)
+        verify(run, histories)
+        exchange(histories)
+    tidy([str(it.home) for it in histories])
+    for it in histories:
+        files = f"{len(it.scripts)} files"
+        run.say(it.app, f"wrote {relative(str(it.home))}, and removed {files}")
+
+
+def history(run: Run, app: App, current: tuple[str, ...]) -> History:
+    """What is to be squashed; CommandError unless database, revisions and models are one."""
+    head = check_head(run, app, current)
+    scripts = list(run.script(app).walk_revisions())[::-1]
+    if head is None or len(scripts) < 2:
+        raise CommandError(f"{app.name}: has one revision or none; there is nothing to squash")
+    if current != (head,):
+        raise CommandError(f"{app.name}: its database is behind; run ./migrate.sh {app.name} first")
+    check_home(run, app)
+    check_models(app, list(run.apps.values()))
+    check_moved(run, app)
+    if found := differences(run, app):
+        raise CommandError(
+            f"{app.name}: models and database differ: {', '.join(found)};"
+            " run ./generate.sh and ./migrate.sh first"
+        )
+    return History(app, head, scripts)
+
+
+def check_moved(run: Run, app: App) -> None:
+    """Refuse to squash only one of two apps, if a table of the one was created by the other."""
+    homes = tuple(other for other in run.apps.values() if other.database == app.database)
+    having = owners(homes)
+    for other in homes:
+        created = tables_of_revisions(
+            Path(script.path) for script in list(run.script(other).walk_revisions())[::-1]
+        )
+        for key in created & having.keys():
+            pair = {other, having[key]}
+            if app in pair and not pair <= set(run.selected):
+                raise CommandError(
+                    f"{app.name}: the revisions of {other.name} create {key[1]}, which"
+                    f" {having[key].name} has now; squash them together:"
+                    f" python -m migrations squash {other.name} {having[key].name}"
+                )
+
+
+def work(file: Path) -> Iterator[str]:
+    """Where the upgrade of a revision does more than change the schema, as far as one can see."""
+    calls = upgrade_calls(file)
+    for call in calls:
+        function = call.func
+        if isinstance(function, ast.Name) and function.id[0].islower():
+            yield f"line {call.lineno}: {function.id}"
+        if not isinstance(function, ast.Attribute):
+            continue
+        if function.attr == "execute" and call.args:
+            if ENUM_TYPE.match(literal(call.args[0]) or ""):
+                continue
+        elif isinstance(function.value, ast.Name) and function.value.id == "op":
+            if SCHEMA_WORDS.match(function.attr):
+                continue
+        elif function.attr not in ("commit", "exec_driver_sql", "scalar", "scalars"):
+            continue
+        yield f"line {call.lineno}: {function.attr}"
+
+
+def note_replaced(file: Path, revisions: list[str]) -> None:
+    """Write the ids that a revision stands for into it: commands.py looks for them."""
+    text = file.read_text(encoding="utf-8")
+    line = f"replaces: Sequence[str] = {tuple(revisions)!r}"
+    text = re.sub(r"(?m)^depends_on\b.*$", lambda found: f"{found[0]}\n{line}", text, count=1)
+    file.write_text(text, encoding="utf-8", newline="\n")
+
+
+def verify(run: Run, histories: list[History]) -> None:
+    """Migrate an empty database with the new revisions; CommandError unless that does the same."""
+    folders = {it.app.name: it.new.parent for it in histories}
+    for it in histories:
+        with in_empty_database(run, it.app, folders) as empty, naming(it.app):
+            app = empty.apps[it.app.name]
+            for other in empty.apps.values():
+                if other.database == app.database:
+                    command.upgrade(empty.turn_to(other), "head")
+            if found := differences(empty, app):
+                raise CommandError(
+                    f"{app.name}: not squashed: in a new database the tables would still have to:"
+                    f" {', '.join(found)}"
+                )
+
+
+def exchange(histories: list[History]) -> None:
+    """Put the new revisions in the place of the old ones; after an error, all are back."""
+    new = [(beside(it.home, "new"), it.home) for it in histories]
+    aside = [(file, beside(file, "old")) for it in histories for file in it.files]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for (file, _), it in zip(new, histories, strict=True):
+            file.write_bytes(it.new.read_bytes())
+        for source, target in [*aside, *new]:
+            source.rename(target)
+            done.append((source, target))
+    except BaseException:
+        for source, target in reversed(done):
+            target.rename(source)
+        for file, _ in new:
+            file.unlink(missing_ok=True)
+        raise
+    for _, old in aside:
+        old.unlink()
+
+
+def beside(file: Path, suffix: str) -> Path:
+    """A name in the same folder that Alembic does not take for a revision."""
+    return file.with_name(f"{file.name}.{suffix}")

@@ -1,0 +1,162 @@
+"""`python -m migrations squash`: fewer files, and the same tables and rows everywhere."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from project import Project, bake, tree
+from servers import new_database
+
+SQUASH = ("python", "-m", "migrations", "squash")
+
+REFERENCE = """
+from my_project.users.models import User
+
+Book.user_id: orm.Mapped[int | None] = orm.mapped_column(sa.ForeignKey(User.id))
+Book.kind: orm.Mapped[str | None] = orm.mapped_column(sa.Enum("novel", "play", name="kind"))
+"""
+
+
+def fill(project: Project) -> Path:
+    """Write a revision of users by hand, which changes data."""
+    project.migrations("-n", "users", "revision", "-m", "fill email")
+    [file] = [path for path in project.revisions("users") if "fill_email" in path.name]
+    text = "op.execute(\"UPDATE users SET email = name || '@example.org'\")"
+    file.write_text(file.read_text().replace("    pass", f"    {text}", 1))
+    return file
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_databases_stay_as_they_are_and_new_ones_become_the_same(kind: str, tmp_path: Path) -> None:
+    project = bake(tmp_path)
+    with (
+        new_database(kind, tmp_path) as live,
+        new_database(kind, tmp_path) as fresh,
+        new_database(kind, tmp_path) as behind,
+    ):
+        late = {"DATABASE_URL": behind.text}
+        project.environment["DATABASE_URL"] = live.text
+        project.generate()
+        project.migrate()
+        project.run("./migrate.sh", env=late)
+        live.query("INSERT INTO users (id, name) VALUES (1, 'ann'), (2, 'bob')")
+        project.add_column("users", "email")
+        with project.models("books").open("a") as file:
+            file.write(REFERENCE)
+        project.generate()
+        project.migrate()
+        filled = fill(project)
+        project.migrate()
+        live.query("INSERT INTO books (id, name, user_id, kind) VALUES (3, 'Ulysses', 2, 'novel')")
+        before, files = live.rows(), tree(project.path)
+        old = shutil.copytree(project.path, tmp_path / "old")
+        chain = project.migrations("-n", "users", "history")
+        third, second, first = re.findall("-> ([0-9a-f]+)", chain)
+
+        done = project.run(*SQUASH, "users", "books", status=1)
+        assert done.stderr == "nothing is changed: there is no terminal to ask on; --yes does it\n"
+        assert tree(project.path) == files
+        users, lost, books, rest = done.stdout.splitlines()
+        assert users == f"users  3 revisions become one, with the id of the last: {third}"
+        name = filled.relative_to(project.path)
+        assert lost == f"       lost: what {name} does in line 20: execute"
+        assert books.startswith("books  2 revisions become one")
+        assert rest == "every other database must have been migrated that far before it gets this"
+
+        project.run(*SQUASH, "users", "books", "--yes")
+        assert [len(project.revisions(app)) for app in ("users", "books")] == [1, 1]
+        assert live.rows() == before
+        assert project.migrate() == "users  up to date\nbooks  up to date\n"
+        project.migrations("check")
+        project.run("./migrate.sh", env={"DATABASE_URL": fresh.text})
+        assert fresh.schema() == live.schema()
+        assert live.rows() == before
+
+        said = project.refused("./migrate.sh", env=late)
+        assert said == (
+            f"users: its database is at revision {first}, which was squashed into {third};"
+            " first migrate it with the code before that"
+        )
+        project.run("./migrate.sh", cwd=old, env=late)
+        assert project.run("./migrate.sh", env=late).stdout.count("up to date") == 2
+        assert behind.schema() == live.schema()
+
+        project.add_column("users", "phone")
+        project.generate()
+        project.migrate()
+        project.run(*SQUASH, "users", "--yes")
+        [only] = project.revisions("users")
+        assert f"replaces: Sequence[str] = ('{first}', '{second}', '{third}')" in (
+            only.read_text().replace('"', "'")
+        )
+        project.migrations("check")
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with two revisions of users, and one of books."""
+    project = bake(tmp_path_factory.mktemp("squashing"))
+    project.set_ini("DEFAULT", "file_template", "%%(rev)s_%%(slug)s")
+    project.generate()
+    project.migrate()
+    project.add_column("users", "email")
+    project.generate()
+    project.migrate()
+    return project
+
+
+def behind(project: Project) -> None:
+    """Take the last revision back."""
+    project.migrations("-n", "users", "downgrade", "-1")
+
+
+def changed(project: Project) -> None:
+    """Change a model."""
+    project.add_column("users", "phone")
+
+
+def in_the_way(project: Project) -> None:
+    """Have a folder where the new revision should go."""
+    [last] = project.package.glob("users/migrations/*_email.py")
+    last.with_name(last.name.replace("add_users_email", "initial")).mkdir()
+
+
+def another_table(project: Project) -> None:
+    """Have a model that books got from users."""
+    with project.models("books").open("a") as file:
+        file.write("\nShelf = sa.Table('shelves', Base.metadata, sa.Column('id', sa.Integer))\n")
+    [first] = [path for path in project.revisions("users") if "initial" in path.name]
+    create = "    op.create_table('shelves', sa.Column('id', sa.Integer))\n"
+    first.write_text(first.read_text().replace("None:\n", f"None:\n{create}", 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "apps", "problem"),
+    [
+        (behind, ["users"], "users: its database is behind; run ./migrate.sh users first"),
+        (changed, ["users"], "users: models and database differ: add users phone; run"),
+        (in_the_way, ["users"], "Is a directory"),
+        (in_the_way, ["users", "books"], "books: has one revision or none"),
+        (
+            another_table,
+            ["users"],
+            "users: the revisions of users create shelves, which books has now;"
+            " squash them together: python -m migrations squash users books",
+        ),
+    ],
+)
+def test_refusal_changes_nothing(
+    change: Callable[[Project], None],
+    apps: list[str],
+    problem: str,
+    grown: Project,
+    tmp_path: Path,
+) -> None:
+    project = Project(shutil.copytree(grown.path, tmp_path / "my_project"))
+    change(project)
+    before = tree(project.path)
+    assert problem in project.refused(*SQUASH, *apps, "--yes")
+    assert tree(project.path) == before
