@@ -3,7 +3,7 @@
 In their order, the blocks of a page are done as a reader would do them: the `$` lines of
 `console` blocks are typed into one shell, and must print what stands below them. Of the others,
 a block that begins with a comment naming a file is the text of that file, and a `diff` block
-that begins so is a change to it.
+that begins so is a change to it; there, * may stand for what differs from run to run.
 """
 
 import re
@@ -21,7 +21,8 @@ CHANGING = [
 CHANGE = """
 import sys
 from pathlib import Path
-path, old, new = Path(sys.argv[1]), *sys.argv[2:]
+pattern, old, new = sys.argv[1:]
+[path] = Path().glob(pattern)
 text = path.read_text()
 assert text.count(old) == 1, f"not once in {path}: {old}"
 path.write_text(text.replace(old, new))

@@ -60,10 +60,10 @@ def test_databases_stay_as_they_are_and_new_ones_become_the_same(kind: str, tmp_
         assert done.stderr == "nothing is changed: there is no terminal to ask on; --yes does it\n"
         assert tree(project.path) == files
         users, lost, books, rest = done.stdout.splitlines()
-        assert users == f"users  3 revisions become one, with the id of the last: {third}"
+        assert users == f"users  replaces 3 revisions by one, with the id of the last: {third}"
         name = filled.relative_to(project.path)
         assert lost == f"       lost: what {name} does in line 20: execute"
-        assert books.startswith("books  2 revisions become one")
+        assert books.startswith("books  replaces 2 revisions by one")
         assert rest == "every other database must have been migrated that far before it gets this"
 
         project.run(*SQUASH, "users", "books", "--yes")
@@ -139,12 +139,12 @@ def another_table(project: Project) -> None:
         (behind, ["users"], "users: its database is behind; run ./migrate.sh users first"),
         (changed, ["users"], "users: models and database differ: add users phone; run"),
         (in_the_way, ["users"], "Is a directory"),
-        (in_the_way, ["users", "books"], "books: has one revision or none"),
+        (in_the_way, ["books"], "books: has one revision or none"),
         (
             another_table,
             ["users"],
             "users: the revisions of users create shelves, which books has now;"
-            " squash them together: python -m migrations squash users books",
+            " first run: python -m migrations squash users books",
         ),
     ],
 )

@@ -16,6 +16,7 @@ from .commands import Run, check_current, read_current, read_versions
 from .databases import one_migrator
 from .errors import naming, shown
 from .leftovers import named_like
+from .moves import check_moves
 from .ownership import Ownership, owner, referred_table
 
 
@@ -62,6 +63,7 @@ def tables_to_drop(run: Run, app: App, current: tuple[str, ...]) -> list[TableKe
             f" alone: python -m migrations remove {app.name} --keep-tables"
         ) from None
     check_current(run, app, current)
+    check_moves(run, app)
     tables = own_tables(run, app)
     if tables and not current:
         raise CommandError(

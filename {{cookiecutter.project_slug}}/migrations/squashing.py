@@ -16,7 +16,8 @@ from .apps import App
 from .asking import ask
 from .commands import Run, check_head, check_home, read_current, tidy
 from .errors import naming, relative
-from .ownership import check_models, literal, owners, tables_of_revisions, upgrade_calls
+from .moves import check_moves
+from .ownership import check_models, literal, upgrade_calls
 from .scratch import in_empty_database, write_initial
 
 SCHEMA_WORDS = re.compile(r"(add|alter|batch|create|drop|rename)_|(f|get_bind|get_context)$")
@@ -61,7 +62,9 @@ def squash(run: Run) -> None:
         with naming(app):
             histories.append(history(run, app, current[app.name]))
     for it in histories:
-        told = f"{len(it.scripts)} revisions become one, with the id of the last: {it.head}"
+        count = len(it.scripts)
+        files = f"{count} revision{'' if count == 1 else 's'}"
+        told = f"replaces {files} by one, with the id of the last: {it.head}"
         for file in it.files:
             told += "".join(f"\nlost: what {relative(str(file))} does in {at}" for at in work(file))
         run.say(it.app, told)
@@ -78,45 +81,26 @@ def squash(run: Run) -> None:
         exchange(histories)
     tidy([str(it.home) for it in histories])
     for it in histories:
-        files = f"{len(it.scripts)} files"
-        run.say(it.app, f"wrote {relative(str(it.home))}, and removed {files}")
+        run.say(it.app, f"wrote {relative(str(it.home))} in place of {len(it.files)}")
 
 
 def history(run: Run, app: App, current: tuple[str, ...]) -> History:
     """What is to be squashed; CommandError unless database, revisions and models are one."""
     head = check_head(run, app, current)
     scripts = list(run.script(app).walk_revisions())[::-1]
-    if head is None or len(scripts) < 2:
+    if head is None or len(scripts) == len(run.selected) == 1:
         raise CommandError(f"{app.name}: has one revision or none; there is nothing to squash")
     if current != (head,):
         raise CommandError(f"{app.name}: its database is behind; run ./migrate.sh {app.name} first")
     check_home(run, app)
     check_models(app, list(run.apps.values()))
-    check_moved(run, app)
+    check_moves(run, app, together=run.selected)
     if found := differences(run, app):
         raise CommandError(
             f"{app.name}: models and database differ: {', '.join(found)};"
             " run ./generate.sh and ./migrate.sh first"
         )
     return History(app, head, scripts)
-
-
-def check_moved(run: Run, app: App) -> None:
-    """Refuse to squash only one of two apps, if a table of the one was created by the other."""
-    homes = tuple(other for other in run.apps.values() if other.database == app.database)
-    having = owners(homes)
-    for other in homes:
-        created = tables_of_revisions(
-            Path(script.path) for script in list(run.script(other).walk_revisions())[::-1]
-        )
-        for key in created & having.keys():
-            pair = {other, having[key]}
-            if app in pair and not pair <= set(run.selected):
-                raise CommandError(
-                    f"{app.name}: the revisions of {other.name} create {key[1]}, which"
-                    f" {having[key].name} has now; squash them together:"
-                    f" python -m migrations squash {other.name} {having[key].name}"
-                )
 
 
 def work(file: Path) -> Iterator[str]:

@@ -1,0 +1,26 @@
+"""Models that moved: the revisions of one app create the table, and another app has it now."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from alembic.util import CommandError
+
+from .apps import App
+from .commands import Run
+from .ownership import owners, tables_of_revisions
+
+
+def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
+    """Refuse to work on one of two such apps, unless on both together."""
+    homes = tuple(other for other in run.apps.values() if other.database == app.database)
+    having = owners(homes)
+    for old in homes:
+        scripts = list(run.script(old).walk_revisions())[::-1]
+        created = tables_of_revisions(Path(script.path) for script in scripts)
+        for key in sorted(created & having.keys(), key=str):
+            new = having[key]
+            if old != new and app in (old, new) and not {old, new} <= set(together):
+                raise CommandError(
+                    f"{app.name}: the revisions of {old.name} create {key[1]}, which {new.name} has"
+                    f" now; first run: python -m migrations squash {old.name} {new.name}"
+                )
