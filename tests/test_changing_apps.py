@@ -48,10 +48,15 @@ def add(project: Project, app: str, model: str, column: str, kind: str) -> None:
         )
 
 
+def with_another(project: Project, database: Database) -> None:
+    """Another database, which has no rows."""
+    as_baked(project, database)
+    project.run("./migrate.sh", env={"DATABASE_URL": project.environment["OTHER"]})
+
+
 def with_history(project: Project, database: Database) -> None:
     """Three revisions of users, and another database that is at the first."""
-    as_baked(project, database)
-    project.run("./migrate.sh", env={"DATABASE_URL": project.environment["BEHIND"]})
+    with_another(project, database)
     project.add_column("users", "email")
     project.generate()
     project.migrate()
@@ -96,7 +101,7 @@ STARTS: dict[str, Start] = {
     "Move a model to a later app": with_review,
     "Move a model to an earlier app": with_card,
     "Squash a history": with_history,
-    "Remove an app": as_baked,
+    "Remove an app": with_another,
     "Two people add a revision to one app": two_branches,
 }
 
@@ -107,10 +112,10 @@ def test_rows_stay_and_new_databases_become_the_same(title: str, kind: str, tmp_
     project = bake(tmp_path)
     with (
         new_database(kind, tmp_path) as live,
-        new_database(kind, tmp_path) as behind,
+        new_database(kind, tmp_path) as other,
         new_database(kind, tmp_path) as fresh,
     ):
-        project.environment = {"DATABASE_URL": live.text, "BEHIND": behind.text, **GIT}
+        project.environment = {"DATABASE_URL": live.text, "OTHER": other.text, **GIT}
         STARTS[title](project, live)
         before = rows(live)
 
@@ -135,10 +140,10 @@ def test_rows_stay_and_new_databases_become_the_same(title: str, kind: str, tmp_
                     " first run: python -m migrations squash users books"
                 )
             project.migrations("squash", "users", "books", "--yes")
-            project.run("./migrate.sh", "users", env={"DATABASE_URL": behind.text})
-            assert behind.tables() == {"users", "alembic_version_users"}
-            project.run("./migrate.sh", env={"DATABASE_URL": behind.text})
-            assert behind.schema() == live.schema()
+            project.run("./migrate.sh", "users", env={"DATABASE_URL": other.text})
+            assert other.tables() == {"users", "alembic_version_users"}
+            project.run("./migrate.sh", env={"DATABASE_URL": other.text})
+            assert other.schema() == live.schema()
             assert rows(live) == after
 
 

@@ -66,6 +66,15 @@ def test_an_app_goes_and_the_others_stay_as_they_are(kind: str, tmp_path: Path) 
         assert project.models("shop").exists()
         project.migrations("check")
         project.run("./migrate.sh", env={"DATABASE_URL": fresh.text})
+        elsewhere = ("users", "books", "--yes", "--keep-section")
+        done = project.run(*REMOVE, *elsewhere, env={"DATABASE_URL": fresh.text})
+        assert done.stdout.splitlines()[2:] == [
+            "books  dropped books, alembic_version_books",
+            "users  dropped users, alembic_version_users",
+        ]
+        assert fresh.tables() == set()
+        assert ini.read_bytes() == as_baked
+        project.run("./migrate.sh", env={"DATABASE_URL": fresh.text})
         fresh.query("CREATE TABLE of_nobody (id INT PRIMARY KEY)")
         assert fresh.schema() == live.schema()
 
@@ -197,8 +206,8 @@ def test_tables_of_a_lost_app_are_named_and_can_be_dropped_once_its_code_is_back
     (copy.package / "shop").rename(kept)
     done = copy.run(*REMOVE, "shop", "--keep-tables", "--yes")
     assert done.stdout == (
-        "shop  takes its section out of alembic.ini, and leaves its tables alone\n"
-        "shop  removed, no table is changed; its code stays: my_project.shop.models\n"
+        "shop  its tables stay; takes its section out of alembic.ini\n"
+        "shop  removed, dropped no table; its code stays: my_project.shop.models\n"
     )
     assert copy.sqlite("SELECT * FROM shop") == [(4, "open")]
     assert copy.migrations("check") == "users  no changes\n"

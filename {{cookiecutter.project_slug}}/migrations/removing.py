@@ -23,24 +23,30 @@ from .ownership import Ownership, owner, referred_table
 def remove(run: Run) -> None:
     """Drop the tables of apps, by their downgrades, and take their sections out of alembic.ini."""
     ini = Path(str(run.config.config_file_name))
+    keep_tables, keep_section = run.options.keep_tables, run.options.keep_section
     last_first = run.selected[::-1]
-    current = {} if run.options.keep_tables else read_current(run)
+    current = {} if keep_tables else read_current(run)
     for app in last_first:
         without_section(read(ini), app.name)
-        if run.options.keep_tables:
-            run.say(app, "takes its section out of alembic.ini, and leaves its tables alone")
-            continue
-        with naming(app):
-            tables = tables_to_drop(run, app, current[app.name])
-            check_references(run, app, tables)
-            rows = run.databases.run(app.url, partial(count_rows, tables=tables))
-        run.say(app, f"drops {', '.join(rows) or 'no table'}; takes its section out of alembic.ini")
+        section = "its section stays" if keep_section else "takes its section out of alembic.ini"
+        drops = "its tables stay"
+        if not keep_tables:
+            with naming(app):
+                tables = tables_to_drop(run, app, current[app.name])
+                check_references(run, app, tables)
+                rows = run.databases.run(app.url, partial(count_rows, tables=tables))
+            drops = f"drops {', '.join(rows) or 'no table'}"
+        run.say(app, f"{drops}; {section}")
     ask(run.options.yes)
+    if not keep_section:
+        replace(ini, read(ini))  # may this user write there? That should fail before anything else
 
     def unplug(app: App) -> str:
-        dropped = [] if run.options.keep_tables else drop(run, app, current[app.name])
+        dropped = [] if keep_tables else drop(run, app, current[app.name])
+        told = f"dropped {', '.join(dropped)}" if dropped else "dropped no table"
+        if keep_section:
+            return told
         replace(ini, without_section(read(ini), app.name))
-        told = f"dropped {', '.join(dropped)}" if dropped else "no table is changed"
         return f"removed, {told}; its code stays: {app.models.partition(':')[0]}"
 
     run.each(unplug, last_first)

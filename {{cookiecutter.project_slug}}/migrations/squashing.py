@@ -20,8 +20,10 @@ from .moves import check_moves
 from .ownership import check_models, literal, upgrade_calls
 from .scratch import in_empty_database, write_initial
 
-SCHEMA_WORDS = re.compile(r"(add|alter|batch|create|drop|rename)_|(f|get_bind|get_context)$")
-"""The operations of Alembic that change tables, or nothing."""
+SCHEMA_WORDS = re.compile(
+    r"(add|alter|batch|create(?!_exclude)|drop|rename)_|(f|get_bind|get_context)$"
+)
+"""The operations of Alembic that change what a comparison sees, or nothing."""
 
 ENUM_TYPE = re.compile(r"\s*(CREATE|ALTER|DROP) TYPE ")
 
