@@ -95,6 +95,53 @@ def test_databases_stay_as_they_are_and_new_ones_become_the_same(kind: str, tmp_
         project.migrations("check")
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_model_that_moved_to_a_new_app(kind: str, tmp_path: Path) -> None:
+    project = bake(tmp_path)
+    with (
+        new_database(kind, tmp_path) as live,
+        new_database(kind, tmp_path) as fresh,
+        new_database(kind, tmp_path) as later,
+    ):
+        project.environment["DATABASE_URL"] = live.text
+        books = project.models("books").read_text()
+        model = books[books.index("class Book(") :]
+        moved = model.replace("Book", "Shelf").replace('"books"', '"shelf"')
+        project.models("books").write_text(f"{books}\n\n{moved}")
+        project.generate()
+        project.migrate()
+        project.run("./migrate.sh", env={"DATABASE_URL": later.text})
+        live.query("INSERT INTO shelf (id, name) VALUES (1, 'top')")
+        project.models("books").write_text(books)
+        project.run("./add_app.sh", "shelf")
+        assert project.generate().count("no changes") == 3
+        project.run("./migrate.sh", env={"DATABASE_URL": fresh.text})
+        project.migrations("check")
+        moves = "the revisions of books create shelf, which shelf has now;"
+        assert moves in project.refused("python", "-m", "migrations", "adopt", "shelf", "--yes")
+        assert moves in project.refused(*SQUASH, "books", "--yes")
+
+        before = live.rows()
+        done = project.run(*SQUASH, "books", "shelf", "--yes")
+        assert "shelf  writes a first revision; elsewhere: python -m migrations" in done.stdout
+        assert done.stdout.rstrip().endswith("_initial.py and stamped it")
+        after = live.rows()
+        assert len(after.pop("alembic_version_shelf")) == 1
+        assert after == before
+        project.migrations("check")
+
+        env = {"DATABASE_URL": later.text}
+        said = project.refused("./migrate.sh", "shelf", env=env)
+        assert said.endswith("if it was there before: python -m migrations adopt")
+        project.run("python", "-m", "migrations", "adopt", "shelf", "--yes", env=env)
+        assert later.schema() == live.schema()
+    with new_database(kind, tmp_path) as fresh:
+        project.run("./migrate.sh", env={"DATABASE_URL": fresh.text})
+        project.environment["DATABASE_URL"] = fresh.text
+        project.run("python", "-m", "migrations", "remove", "shelf", "--yes")
+        assert "books" in fresh.tables()
+
+
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with two revisions of users, and one of books."""

@@ -33,7 +33,8 @@ class History:
     """The revisions of an app that become one."""
 
     app: App
-    head: str
+    head: str | None
+    """None if it has no revisions, because those of another app created its tables."""
     scripts: list[Script]
     """Oldest first."""
     new: Path = field(default_factory=Path)
@@ -67,6 +68,8 @@ def squash(run: Run) -> None:
         count = len(it.scripts)
         files = f"{count} revision{'' if count == 1 else 's'}"
         told = f"replaces {files} by one, with the id of the last: {it.head}"
+        if it.head is None:
+            told = f"writes a first revision; elsewhere: python -m migrations adopt {it.app.name}"
         for file in it.files:
             told += "".join(f"\nlost: what {relative(str(file))} does in {at}" for at in work(file))
         run.say(it.app, told)
@@ -83,20 +86,26 @@ def squash(run: Run) -> None:
         exchange(histories)
     tidy([str(it.home) for it in histories])
     for it in histories:
-        run.say(it.app, f"wrote {relative(str(it.home))} in place of {len(it.files)}")
+        told = f"wrote {relative(str(it.home))}"
+        if it.head is None:
+            command.stamp(run.turn_to(it.app), "head")
+            told += " and stamped it"
+        else:
+            told += f" in place of {len(it.files)}"
+        run.say(it.app, told)
 
 
 def history(run: Run, app: App, current: tuple[str, ...]) -> History:
     """What is to be squashed; CommandError unless database, revisions and models are one."""
     head = check_head(run, app, current)
     scripts = list(run.script(app).walk_revisions())[::-1]
-    if head is None or len(scripts) == len(run.selected) == 1:
+    check_moves(run, app, together=run.selected)
+    if len(scripts) < 2 and len(run.selected) == 1:
         raise CommandError(f"{app.name}: has one revision or none; there is nothing to squash")
-    if current != (head,):
+    if current != ((head,) if head else ()):
         raise CommandError(f"{app.name}: its database is behind; run ./migrate.sh {app.name} first")
     check_home(run, app)
     check_models(app, list(run.apps.values()))
-    check_moves(run, app, together=run.selected)
     if found := differences(run, app):
         raise CommandError(
             f"{app.name}: models and database differ: {', '.join(found)};"

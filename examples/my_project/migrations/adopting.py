@@ -15,6 +15,7 @@ from .apps import App, TableKey
 from .changes import describe
 from .commands import Run, check_head, check_home, look, read_current, read_versions, tidy
 from .errors import relative
+from .moves import check_moves
 from .ownership import Ownership
 from .scratch import write_initial
 
@@ -34,6 +35,7 @@ def adopt(run: Run) -> None:
         elif tables := own_tables(run, app):
             compare(run, app)
             if head is None:
+                check_moves(run, app)
                 check_home(run, app)
             stamps[app.name] = (head,) if head else ()
             would = f"would stamp {head}" if head else "would write a first revision and stamp it"
