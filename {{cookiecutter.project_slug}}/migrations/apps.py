@@ -27,7 +27,7 @@ TableKey = tuple[str | None, str]
 """A table's schema (None: the database's default) and name."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class App:
     """A package of models with its own migration history: a section of alembic.ini.
 

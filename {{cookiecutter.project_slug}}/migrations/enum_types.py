@@ -6,7 +6,7 @@ databases, where an enum is a kind of column, these statements do nothing.
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,6 +51,8 @@ class EnumColumn(NamedTuple):
 class EnumTypeOp(MigrateOperation):
     """Create, alter or drop an enum type: where it is missing, it has no labels."""
 
+    app: App
+    """The one that has the type."""
     schema: str | None
     name: str
     before: Labels | None
@@ -61,7 +63,7 @@ class EnumTypeOp(MigrateOperation):
     def reverse(self) -> "EnumTypeOp":
         """The operation that takes this one back."""
         columns = (self.columns_after, self.columns_before)
-        return EnumTypeOp(self.schema, self.name, self.after, self.before, *columns)
+        return EnumTypeOp(self.app, self.schema, self.name, self.after, self.before, *columns)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """What Alembic's own `check` shows."""
@@ -71,38 +73,48 @@ class EnumTypeOp(MigrateOperation):
 def compare_enum_types(
     context: AutogenContext, upgrade: UpgradeOps, _schemas: Iterable[str | None]
 ) -> PriorityDispatchResult:
-    """Compare the enum types of the app's models with those in the database."""
+    """Compare the enum types of the apps' models with those in the database."""
     ownership: Ownership = context.opts["target_metadata"]
-    dialect, this = context.dialect, ownership.app.name
     inspector: Any = context.inspector
     existing = {
         ownership.key(enum["schema"], enum["name"]): tuple(enum["labels"])
         for enum in inspector.get_enums("*")
     }
-    of_models = {app.name: enums_of_models(app, ownership, dialect) for app in ownership.apps}
-    created = {ownership.key(*key) for key in types_of_revisions(ownership.revision_files())}
+    of_models = {app: enums_of_models(app, ownership, context.dialect) for app in ownership.apps}
+    for app in ownership.compared:
+        upgrade.ops.extend(changes_of_enum_types(app, context, existing, of_models))
+    return PriorityDispatchResult.CONTINUE
 
-    for key, labels in of_models[this].items():
+
+def changes_of_enum_types(
+    app: App,
+    context: AutogenContext,
+    existing: Mapping[TableKey, Labels],
+    of_models: Mapping[App, Mapping[TableKey, Labels | None]],
+) -> Iterator[EnumTypeOp]:
+    """What has to be done for an app's models to have their enum types."""
+    ownership: Ownership = context.opts["target_metadata"]
+    created = {ownership.key(*key) for key in types_of_revisions(ownership.revision_files(app))}
+    for key, labels in of_models[app].items():
         # Of several apps that share an enum the first has it, as upgrades go in that order.
-        owner = next((app for app, enums in of_models.items() if enums.get(key)), this)
-        there = existing.get(key) if owner == this else of_models[owner][key]
+        owner = next((other for other, enums in of_models.items() if enums.get(key)), app)
+        there = existing.get(key) if owner is app else of_models[owner][key]
         if labels is None or labels == there:
             continue
         if there is None:
-            upgrade.ops.append(EnumTypeOp(*key, before=None, after=labels))
-        elif owner == this and key in created:
-            columns = (columns_of_database(context, key), columns_of_models(context, key))
-            upgrade.ops.append(EnumTypeOp(*key, there, labels, *map(tuple, columns)))
+            yield EnumTypeOp(app, *key, before=None, after=labels)
+        elif owner is app and key in created:
+            columns = (columns_of_database(context, app, key), columns_of_models(context, app, key))
+            yield EnumTypeOp(app, *key, there, labels, *map(tuple, columns))
         else:
-            whose = "another program" if owner == this else owner
+            whose = "another program" if owner is app else owner.name
             raise CommandError(
-                f"{this}: its enum type {key[1]} has other values than that of {whose};"
+                f"{app.name}: its enum type {key[1]} has other values than that of {whose};"
                 " give it another name: Enum(..., name=...)"
             )
     for key in sorted(created & existing.keys(), key=str):
         if not any(key in enums for enums in of_models.values()):
-            upgrade.ops.append(EnumTypeOp(*key, before=existing[key], after=None))
-    return PriorityDispatchResult.CONTINUE
+            yield EnumTypeOp(app, *key, before=existing[key], after=None)
 
 
 def enum_of(column: Column[Any], dialect: Dialect) -> ENUM | None:
@@ -137,10 +149,12 @@ def types_of_revisions(files: Iterable[Path]) -> set[TableKey]:
     for file in files:
         dropped: list[ast.expr] = []
         for call in upgrade_calls(file):
-            if isinstance(call.func, ast.Attribute) and call.func.attr == "drop":
-                dropped.append(call.func.value)
+            function = call.func
+            if isinstance(function, ast.Attribute) and function.attr == "drop":
+                dropped.append(function.value)
             given = {word.arg: word.value for word in call.keywords}
-            if ast.unparse(call.func).split(".")[-1] in ("Enum", "ENUM") and "name" in given:
+            called = getattr(function, "attr", getattr(function, "id", None))
+            if called in ("Enum", "ENUM") and "name" in given:
                 name, schema = literal(given["name"]), literal(given.get("schema"))
                 if name and call in dropped:
                     types.discard((schema, name))
@@ -149,7 +163,7 @@ def types_of_revisions(files: Iterable[Path]) -> set[TableKey]:
     return types
 
 
-def columns_of_database(context: AutogenContext, key: TableKey) -> Iterator[EnumColumn]:
+def columns_of_database(context: AutogenContext, app: App, key: TableKey) -> Iterator[EnumColumn]:
     """The columns of the app's tables that have an enum type in the database."""
     assert context.connection is not None
     ownership: Ownership = context.opts["target_metadata"]
@@ -157,15 +171,15 @@ def columns_of_database(context: AutogenContext, key: TableKey) -> Iterator[Enum
     parameters = {"schema": key[0] or default_schema, "name": key[1]}
     for schema, table, *column in context.connection.execute(COLUMNS_OF_TYPE, parameters):
         schema = None if schema == default_schema else schema
-        if ownership.owns(schema, table):
+        if ownership.owner(schema, table) is app:
             yield enum_column(context.dialect, schema, table, *column)
 
 
-def columns_of_models(context: AutogenContext, key: TableKey) -> Iterator[EnumColumn]:
+def columns_of_models(context: AutogenContext, app: App, key: TableKey) -> Iterator[EnumColumn]:
     """The columns of the app's models that have an enum type."""
     ownership: Ownership = context.opts["target_metadata"]
     dialect = context.dialect
-    for table in ownership.app.own_models.values():
+    for table in app.own_models.values():
         for column in table.columns:
             enum = enum_of(column, dialect)
             if enum and ownership.key(enum.schema, str(enum.name)) == key:

@@ -7,12 +7,12 @@ from alembic.util import CommandError
 
 from .apps import App
 from .commands import Run
-from .ownership import owners, tables_of_revisions
+from .ownership import neighbours, owners, tables_of_revisions
 
 
 def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
     """Refuse to work on one of two such apps, unless on both together."""
-    homes = tuple(other for other in run.apps.values() if other.database == app.database)
+    homes = neighbours(app, tuple(run.apps.values()))
     having = owners(homes)
     for old in homes:
         scripts = list(run.script(old).walk_revisions())[::-1]

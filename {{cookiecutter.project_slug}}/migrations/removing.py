@@ -17,7 +17,7 @@ from .databases import one_migrator
 from .errors import naming, shown
 from .leftovers import named_like
 from .moves import check_moves
-from .ownership import Ownership, owner, referred_table
+from .ownership import Ownership, neighbours, owner, referred_table
 
 
 def remove(run: Run) -> None:
@@ -129,25 +129,25 @@ def check_references(run: Run, app: App, tables: list[TableKey]) -> None:
 def check_foreign_keys(connection: Connection, run: Run, app: App, tables: list[TableKey]) -> None:
     """Refuse while the database has such a foreign key, whatever the models say."""
     default = connection.dialect.default_schema_name
-    apps = list(run.apps.values())
-    homes = [other for other in apps if other.database == app.database]
-    ownerships = [Ownership(other, apps, run.script(other), default) for other in homes]
-    key = ownerships[0].key
+    apps = tuple(run.apps.values())
+    homes = neighbours(app, apps)
+    ownership = Ownership({other: run.script(other) for other in homes}, apps, default)
     schemas = {None, *(schema for other in homes for schema, _ in other.own_models)}
     for schema in schemas - {default}:
         found = inspect(connection).get_multi_foreign_keys(schema=schema)
         for (_, name), foreign_keys in found.items():
-            owning = next((o.app for o in ownerships if o.owns(schema, name)), None)
+            owning = ownership.owner(schema, name)
             if owning in run.selected:
                 continue
             for foreign_key in foreign_keys:
-                if key(foreign_key["referred_schema"], foreign_key["referred_table"]) in tables:
+                referred = foreign_key["referred_table"]
+                if ownership.key(foreign_key["referred_schema"], referred) in tables:
                     whose = f"of {owning.name}" if owning else "of no app"
                     way_out = "run ./generate.sh and ./migrate.sh" if owning else "drop it by hand"
                     columns = ", ".join(foreign_key["constrained_columns"])
                     raise CommandError(
                         f"{app.name}: its database has a foreign key from {name}.{columns} {whose}"
-                        f" to {foreign_key['referred_table']}; {way_out} first"
+                        f" to {referred}; {way_out} first"
                     )
 
 

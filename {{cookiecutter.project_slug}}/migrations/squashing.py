@@ -11,10 +11,10 @@ from alembic import command
 from alembic.script import Script
 from alembic.util import CommandError
 
-from .adopting import differences
 from .apps import App
 from .asking import ask
-from .commands import Run, check_head, check_home, read_current, tidy
+from .changes import describe
+from .commands import Run, check_head, check_home, differences, read_current, tidy
 from .errors import naming, relative
 from .moves import check_moves
 from .ownership import check_models, literal, upgrade_calls
@@ -105,8 +105,8 @@ def history(run: Run, app: App, current: tuple[str, ...]) -> History:
     if current != ((head,) if head else ()):
         raise CommandError(f"{app.name}: its database is behind; run ./migrate.sh {app.name} first")
     check_home(run, app)
-    check_models(app, list(run.apps.values()))
-    if found := differences(run, app):
+    check_models(app, tuple(run.apps.values()))
+    if found := describe(differences(run, [app])[app][0]):
         raise CommandError(
             f"{app.name}: models and database differ: {', '.join(found)};"
             " run ./generate.sh and ./migrate.sh first"
@@ -151,7 +151,7 @@ def verify(run: Run, histories: list[History]) -> None:
             for other in empty.apps.values():
                 if other.database == app.database:
                     command.upgrade(empty.turn_to(other), "head")
-            if found := differences(empty, app):
+            if found := describe(differences(empty, [app])[app][0]):
                 raise CommandError(
                     f"{app.name}: not squashed: in a new database the tables would still have to:"
                     f" {', '.join(found)}"

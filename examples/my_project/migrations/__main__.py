@@ -40,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ini = options.config or [os.environ.get("ALEMBIC_CONFIG", "alembic.ini")]
         config = Config(ini[-1], cmd_opts=options)
         apps = read_apps(config)
-        config.attributes.update(apps=apps, databases=databases)
         selected = select_apps(apps, [*options.names, *getattr(options, "apps", ())])
+        config.attributes.update(apps=apps, databases=databases)
         if config.file_config.has_section("loggers"):
             fileConfig(config.file_config, disable_existing_loggers=False)
         if options.quiet:

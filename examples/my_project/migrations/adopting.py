@@ -2,18 +2,23 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from alembic import command
-from alembic.autogenerate import produce_migrations
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from .apps import App, TableKey
 from .changes import describe
-from .commands import Run, check_head, check_home, look, read_current, read_versions, tidy
+from .commands import (
+    Run,
+    check_head,
+    check_home,
+    differences,
+    look,
+    read_current,
+    read_versions,
+    tidy,
+)
 from .errors import relative
 from .moves import check_moves
 from .ownership import Ownership
@@ -74,7 +79,7 @@ def own_tables(run: Run, app: App) -> list[TableKey]:
 
     def find(connection: Connection) -> list[TableKey]:
         default = connection.dialect.default_schema_name
-        ownership = Ownership(app, list(run.apps.values()), run.script(app), default)
+        ownership = Ownership({app: run.script(app)}, tuple(run.apps.values()), default)
         return ownership.tables_in(connection)
 
     return run.databases.run(app.url, find)
@@ -82,24 +87,9 @@ def own_tables(run: Run, app: App) -> list[TableKey]:
 
 def compare(run: Run, app: App) -> None:
     """Raise CommandError unless the app's tables are as its models say."""
-    if found := differences(run, app):
+    upgrade, _ = differences(run, [app])[app]
+    if found := describe(upgrade):
         raise CommandError(
             f"{app.name}: not stamped, because its tables are not what its models say;"
             f" they would have to: {', '.join(found)}"
         )
-
-
-def differences(run: Run, app: App) -> list[str]:
-    """What autogenerate would change in an app's database, whatever revision that is at."""
-    found: list[str] = []
-
-    def autogenerate(_: object, context: MigrationContext) -> list[Any]:
-        script = produce_migrations(context, context.opts["target_metadata"])
-        assert script.upgrade_ops is not None
-        found.extend(describe(script.upgrade_ops))
-        return []
-
-    script = run.script(app)
-    with EnvironmentContext(run.turn_to(app), script, fn=autogenerate):
-        script.run_env()
-    return found

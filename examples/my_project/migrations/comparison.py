@@ -1,7 +1,7 @@
 """What Alembic's autogenerate overlooks or gets wrong, put right for every app."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal, TypeGuard, TypeVar
 
@@ -160,12 +160,30 @@ def has_index(table: Table, columns: list[str]) -> bool:
 def arrange(_context: MigrationContext, _revision: Any, scripts: list[ops.MigrationScript]) -> None:
     """Put the operations of new revisions into an order that every database accepts."""
     for script in scripts:
-        for container in (script.upgrade_ops, script.downgrade_ops):
-            if container is not None:
-                container.ops = arranged(container.ops)
+        containers = [c for c in (script.upgrade_ops, script.downgrade_ops) if c is not None]
+        # What the one direction drops, the other creates.
+        references = dict(references_of(op) for container in containers for op in container.ops)
+        for container in containers:
+            container.ops = arranged(container.ops, references)
 
 
-def arranged(operations: Iterable[ops.MigrateOperation]) -> list[ops.MigrateOperation]:
+def references_of(operation: ops.MigrateOperation) -> tuple[str, set[str]]:
+    """The name of a new table, and the names of those that it refers to."""
+    if not isinstance(operation, ops.CreateTableOp):
+        return "", set()
+    columns = [item for item in operation.columns if isinstance(item, Column)]
+    keys = [key.target_fullname for column in columns for key in column.foreign_keys]
+    return full_name(operation), {key.rpartition(".")[0] for key in keys}
+
+
+def full_name(operation: TableOp) -> str:
+    """The name of a table as SQLAlchemy has it in its foreign keys."""
+    return ".".join(filter(None, (operation.schema, operation.table_name)))
+
+
+def arranged(
+    operations: Iterable[ops.MigrateOperation], references: Mapping[str, set[str]]
+) -> list[ops.MigrateOperation]:
     """Types and new tables first, then changes, and last what goes."""
     types: list[ops.MigrateOperation] = []
     new: list[ops.CreateTableOp] = []
@@ -189,7 +207,8 @@ def arranged(operations: Iterable[ops.MigrateOperation]) -> list[ops.MigrateOper
     # A table takes its indexes with it.
     gone = {(drop.schema, drop.table_name) for drop in drops}
     changes = [change for change in changes if (change.schema, change.table_name) not in gone]
-    return [*types, *reversed(referring_first(new)), *changes, *referring_first(drops), *unused]
+    new, drops = referred_first(new, references), referred_first(drops, references)[::-1]
+    return [*types, *new, *changes, *drops, *unused]
 
 
 def drops_foreign_key(operation: ops.MigrateOperation) -> TypeGuard[ops.DropConstraintOp]:
@@ -197,18 +216,14 @@ def drops_foreign_key(operation: ops.MigrateOperation) -> TypeGuard[ops.DropCons
     return isinstance(operation, ops.DropConstraintOp) and operation.constraint_type == "foreignkey"
 
 
-def referring_first(operations: Iterable[TableOp]) -> list[TableOp]:
-    """Order whole tables: each stands before those that it refers to."""
-    tables = {operation.to_table().fullname: operation for operation in operations}
-    graph: TopologicalSorter[str] = TopologicalSorter()
-    for name in sorted(tables):
-        graph.add(name)
-        for key in tables[name].to_table().foreign_keys:
-            referred = key.target_fullname.rpartition(".")[0]
-            if referred in tables and referred != name:
-                graph.add(referred, name)
+def referred_first(
+    operations: Iterable[TableOp], references: Mapping[str, set[str]]
+) -> list[TableOp]:
+    """Order whole tables: each stands behind those that it refers to."""
+    tables = {full_name(operation): operation for operation in operations}
+    graph = {name: references.get(name, set()) & tables.keys() - {name} for name in sorted(tables)}
     try:
-        return [tables[name] for name in graph.static_order()]
+        return [tables[name] for name in TopologicalSorter(graph).static_order()]
     except CycleError:  # they need an order made by hand
         return list(tables.values())
 

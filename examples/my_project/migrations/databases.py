@@ -16,11 +16,8 @@ from .apps import App
 
 T = TypeVar("T")
 
-# What would end the transaction that holds a lock of PostgreSQL; the second is new in version 17.
-NO_TIMEOUTS = text("""
-    SELECT set_config(name, '0', true) FROM pg_settings
-    WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')
-""")
+# What would end the transaction that holds a lock of PostgreSQL, and since which version.
+TIMEOUTS = {"idle_in_transaction_session_timeout": (9, 6), "transaction_timeout": (17,)}
 
 
 class Databases:
@@ -127,7 +124,9 @@ def lock_postgresql(connection: Connection, app: App) -> Iterator[None]:
             return False
 
         wait_for(attempt, app)
-        holder.execute(NO_TIMEOUTS)
+        for timeout, since in TIMEOUTS.items():
+            if (holder.dialect.server_version_info or ()) >= since:
+                holder.exec_driver_sql(f"SET LOCAL {timeout} = 0")
         try:
             yield
         except BaseException:

@@ -47,7 +47,9 @@ def changes_database() -> bool:
 
 def settings(app: App, apps: dict[str, App], dialect: Dialect) -> dict[str, Any]:
     """The arguments of `context.configure`, the same online and offline."""
-    ownership = Ownership(app, list(apps.values()), context.script, dialect.default_schema_name)
+    # Commands for several apps compare all those of a database together.
+    compared = config.attributes.get("compared", {app: context.script})
+    ownership = Ownership(compared, tuple(apps.values()), dialect.default_schema_name)
     return {
         "version_table": app.version_table,
         "version_table_schema": app.version_table_schema,
@@ -65,7 +67,6 @@ def settings(app: App, apps: dict[str, App], dialect: Dialect) -> dict[str, Any]
         # True as far as it goes: see lock_sqlite in databases.py.
         "transactional_ddl": True if dialect.name == "sqlite" else None,
         "transaction_per_migration": app.transaction_per_migration and dialect.name != "sqlite",
-        "on_version_apply": config.attributes.get("on_version_apply", ()),
     }
 
 

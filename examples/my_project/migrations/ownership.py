@@ -1,7 +1,7 @@
 """Which tables an app may create, alter and drop: its own, and no other."""
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -15,27 +15,25 @@ from .apps import App, TableKey
 
 
 class Ownership(Sequence[MetaData]):
-    """Decides what Alembic's autogenerate gets to see, for one app among those of its database.
+    """Decides what Alembic's autogenerate gets to see, for one or more apps of a database.
 
-    A table is the app's own if its models have it, its `tables` patterns match, or its
+    A table is an app's own if its models have it, its `tables` patterns match, or its
     revisions created it; so that the table of a deleted model is still known. It is not if
     another app's models have it, so that a model which moved does not become a DROP TABLE.
 
-    This is also the `target_metadata` of the app: a sequence of its one MetaData, imported
+    This is also the `target_metadata`: a sequence of every MetaData of these apps, imported
     when autogenerate first asks for it, because other commands need no models.
     """
 
     def __init__(
         self,
-        app: App,
-        apps: Sequence[App],
-        script: ScriptDirectory,
+        compared: Mapping[App, ScriptDirectory],
+        apps: tuple[App, ...],
         default_schema: str | None,
     ) -> None:
-        self.app = app
+        self.compared = compared
         self._all_apps = apps
-        self.apps = tuple(other for other in apps if other.database == app.database)
-        self._script = script
+        self.apps = neighbours(next(iter(compared)), apps)
         self._default_schema = default_schema
 
     @overload
@@ -43,11 +41,10 @@ class Ownership(Sequence[MetaData]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[MetaData]: ...
     def __getitem__(self, index: int | slice) -> MetaData | Sequence[MetaData]:
-        check_models(self.app, self._all_apps)
-        return [self.app.metadata][index]
+        return self._metadata[index]
 
     def __len__(self) -> int:
-        return 1
+        return len(self._metadata)
 
     def include_name(self, name: str | None, kind: str, parents: Any) -> bool:
         """Whether to look at something in the database: asked before it is reflected."""
@@ -62,47 +59,65 @@ class Ownership(Sequence[MetaData]):
         return kind != "table" or self.owns(item.schema, str(name))
 
     def owns(self, schema: str | None, name: str) -> bool:
-        """Whether a table is the app's own."""
+        """Whether a table is one of these apps' own."""
+        return self.owner(schema, name) is not None
+
+    def owner(self, schema: str | None, name: str) -> App | None:
+        """The one of these apps whose own a table is."""
         key = self.key(schema, name)
-        if owner := self._owners.get(key):
-            return owner == self.app.name
+        if app := self._owners.get(key):
+            return app if app in self.compared else None
         if key in self._version_tables or name.startswith("alembic_version"):
-            return False
-        return self.app.claims(schema, name) or key in self._created
+            return None
+        for app, created in self._created.items():
+            if app.claims(schema, name) or key in created:
+                return app
+        return None
 
     def key(self, schema: str | None, name: str) -> TableKey:
         """The key of a table or a type; whoever names it may leave out the default schema."""
         return (None if schema == self._default_schema else schema, name)
 
     def tables_in(self, connection: Connection) -> list[TableKey]:
-        """The app's own tables that a database has."""
+        """The apps' own tables that a database has."""
         found: set[TableKey] = set()
         for schema in {name or None for name in self._schemas}:
             tables = inspect(connection).get_table_names(schema)
             found |= {self.key(schema, table) for table in tables if self.owns(schema, table)}
         return sorted(found, key=str)
 
+    def revision_files(self, app: App) -> list[Path]:
+        """An app's revision files, oldest first."""
+        return [Path(revision.path) for revision in self.compared[app].walk_revisions()][::-1]
+
     @cached_property
-    def _owners(self) -> dict[TableKey, str]:
-        """The apps that have tables by their models."""
-        return {self.key(*key): app.name for key, app in owners(self.apps).items()}
+    def _metadata(self) -> list[MetaData]:
+        for app in self.compared:
+            check_models(app, self._all_apps)
+        return list(dict.fromkeys(app.metadata for app in self.compared))
+
+    @cached_property
+    def _owners(self) -> dict[TableKey, App]:
+        return owners(self.apps, self._default_schema)
 
     @cached_property
     def _version_tables(self) -> set[TableKey]:
         return {self.key(app.version_table_schema, app.version_table) for app in self.apps}
 
     @cached_property
-    def _created(self) -> set[TableKey]:
-        return {self.key(*key) for key in tables_of_revisions(self.revision_files())}
+    def _created(self) -> dict[App, set[TableKey]]:
+        return {
+            app: {self.key(*key) for key in tables_of_revisions(self.revision_files(app))}
+            for app in self.compared
+        }
 
     @cached_property
     def _schemas(self) -> set[str | None]:
-        named = [pattern.rpartition(".")[0] for pattern in self.app.tables]
-        return {schema for schema, _ in [*self.app.own_models, *self._created]} | set(named)
-
-    def revision_files(self) -> list[Path]:
-        """The app's revision files, oldest first."""
-        return [Path(revision.path) for revision in self._script.walk_revisions()][::-1]
+        found: set[str | None] = set()
+        for app, created in self._created.items():
+            found |= {schema for schema, _ in [*app.own_models, *created]}
+            found |= {pattern.rpartition(".")[0] for pattern in app.tables}
+        return found
 
 
 def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:
@@ -124,6 +139,7 @@ def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:
     return tables
 
 
+@cache
 def upgrade_calls(file: Path) -> list[ast.Call]:
     """The calls in a revision file in their order, but for those of its `downgrade`."""
     parts = [
@@ -158,26 +174,34 @@ def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
 
 
 @cache
-def owners(apps: tuple[App, ...]) -> dict[TableKey, App]:
+def neighbours(app: App, apps: tuple[App, ...]) -> tuple[App, ...]:
+    """The apps of the same database."""
+    return tuple(other for other in apps if other.database == app.database)
+
+
+@cache
+def owners(apps: tuple[App, ...], default_schema: str | None = None) -> dict[TableKey, App]:
     """Which of the apps of a database has which table, by their models."""
     for app in apps:
         _ = app.metadata  # before the first own_models: apps may share a MetaData
     found: dict[TableKey, App] = {}
     for app in apps:
-        for key in app.own_models:
+        for schema, name in app.own_models:
+            key = (None if schema == default_schema else schema, name)
             if key in found:
                 raise CommandError(
-                    f"both {found[key].name} and {app.name} have the table {key[1]}; set `tables`"
+                    f"both {found[key].name} and {app.name} have the table {name}; set `tables`"
                     " in their sections of alembic.ini, so that only one of them has it"
                 )
             found[key] = app
     return found
 
 
-def check_models(app: App, apps: Sequence[App]) -> None:
+@cache
+def check_models(app: App, apps: tuple[App, ...]) -> None:
     """Refuse models that could not be migrated; upgrades go in the order of the sections."""
-    neighbours = tuple(other for other in apps if other.database == app.database)
-    claimed = owners(neighbours)
+    near = neighbours(app, apps)
+    claimed = owners(near)
     for table in app.metadata.tables.values():
         key = (table.schema, table.name)
         if key not in claimed and not any(owner(table, [other]) for other in apps):
@@ -189,7 +213,7 @@ def check_models(app: App, apps: Sequence[App]) -> None:
     for table in app.own_models.values():
         for foreign_key in table.foreign_keys:
             referred = referred_table(app, foreign_key)
-            other = owner(referred, neighbours) or owner(referred, apps)
+            other = owner(referred, near) or owner(referred, apps)
             if other is None or other.name == app.name:
                 continue
             line = f"{app.name}: {table.name} refers to {referred.name}"
