@@ -11,11 +11,11 @@ from servers import Database
 
 APPS = [f"app_{number}" for number in range(50)]
 
-# How each database is asked for the columns of a table.
+# How each database is asked for columns: here of one table, there of any number.
 QUESTIONS = {
-    "sqlite": r'PRAGMA main\.table_xinfo\("(\w+)"\)',
-    "postgresql": r"\{'attidentity_1'.*'filter_names_1': '(\w+)'",
-    "mysql": r"SHOW CREATE TABLE `(\w+)`",
+    "sqlite": (r'PRAGMA main\.table_xinfo\("(\w+)"\)', APPS),
+    "postgresql": (r"\{'attidentity_1'.*'(filter_names)_1': ", ["filter_names"]),
+    "mysql": (r"SHOW CREATE TABLE `(\w+)`", APPS),
 }
 
 
@@ -31,5 +31,5 @@ def test_each_table_is_reflected_once_in_all(
     text = ini.read_text().replace("keys = root, migration", "keys = root, migration, sql")
     ini.write_text(f"{text}\n[logger_sql]\nlevel = INFO\nhandlers=\nqualname = sqlalchemy.engine\n")
     log = project.run("python", "-m", "migrations", command).stderr
-    asked = Counter(re.findall(QUESTIONS[database.url.get_backend_name()], log))
-    assert asked == Counter(APPS)
+    question, once = QUESTIONS[database.url.get_backend_name()]
+    assert Counter(re.findall(question, log)) == Counter(once)

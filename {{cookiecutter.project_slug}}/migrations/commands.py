@@ -462,7 +462,7 @@ def read_tables(
     queries = []
     for number, app in enumerate(apps):
         version_table = quote(table(app.version_table, schema=app.version_table_schema))
-        queries.append(f"SELECT {number}, version_num FROM {version_table}")
+        queries.append(f"SELECT {number}, {version_table}.version_num FROM {version_table}")
     for number, revision in connection.exec_driver_sql(" UNION ALL ".join(queries)):
         name = apps[number].name
         versions[name] = tuple(sorted([*versions[name], revision]))
