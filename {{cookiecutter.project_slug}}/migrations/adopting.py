@@ -9,19 +9,13 @@ from sqlalchemy import Connection
 
 from .apps import App, TableKey
 from .changes import describe
-from .commands import (
-    Run,
-    check_head,
-    check_home,
-    differences,
-    look,
-    read_current,
-    read_versions,
-    tidy,
-)
+from .differences import differences
 from .errors import relative
+from .generating import check_home, tidy
 from .moves import check_moves
 from .ownership import Ownership
+from .revisions import check_head, read_current, read_versions
+from .run import Run
 from .scratch import write_initial
 
 
@@ -49,7 +43,7 @@ def adopt(run: Run) -> None:
             return "nothing to adopt: it has no tables yet; ./migrate.sh creates them"
         return "" if run.options.yes else would
 
-    look(run, plan)
+    run.look(plan)
 
     def stamp(app: App) -> str:
         if revisions := stamps[app.name]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from alembic.util import CommandError
 
 from .apps import App
-from .commands import Run
 from .ownership import neighbours, owners, tables_of_revisions
+from .run import Run
 
 
 def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:

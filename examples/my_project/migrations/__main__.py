@@ -18,8 +18,19 @@ from migrations import adopting, commands, removing, squashing
 from migrations.apps import read_apps, select_apps
 from migrations.databases import Databases
 from migrations.errors import explain
+from migrations.generating import generate
+from migrations.run import Run
 
-ADDED = (*commands.ADDED, adopting.adopt, removing.remove, squashing.squash)
+ADDED = (
+    commands.migrate,
+    generate,
+    commands.status,
+    commands.graph,
+    adopting.adopt,
+    removing.remove,
+    squashing.squash,
+)
+"""The commands that Alembic does not have."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.quiet:
             for logger in ("alembic", "alembic.runtime.migration"):
                 logging.getLogger(logger).setLevel(logging.WARNING)
-        run = commands.Run(config, options, line, apps, selected, databases)
+        run = Run(config, options, line, apps, selected, databases)
         work(run)
     except KeyboardInterrupt as error:
         if options.raiseerr:
@@ -83,7 +94,7 @@ def command_line() -> CommandLine:
             parser.add_argument("--sql", action="store_true", help="print the SQL, run nothing")
         if command is commands.status:
             parser.add_argument("--json", action="store_true", help="print JSON, for programs")
-        if command is commands.generate:
+        if command is generate:
             parser.add_argument("-m", "--message", help="default: made from the changes")
         if command is removing.remove:
             half = parser.add_mutually_exclusive_group()

@@ -12,12 +12,13 @@ from .add_app import replace
 from .adopting import own_tables
 from .apps import App, TableKey
 from .asking import ask
-from .commands import Run, check_current, read_current, read_versions
 from .databases import one_migrator
 from .errors import naming, shown
 from .leftovers import named_like
 from .moves import check_moves
 from .ownership import Ownership, neighbours, owner, referred_table
+from .revisions import check_current, read_current, read_versions
+from .run import Run
 
 
 def remove(run: Run) -> None:

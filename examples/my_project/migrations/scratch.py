@@ -13,8 +13,8 @@ from alembic.script import Script
 from sqlalchemy import URL, Connection, text
 
 from .apps import App
-from .commands import Run
 from .databases import Databases
+from .run import Run
 
 
 @contextmanager

@@ -14,10 +14,13 @@ from alembic.util import CommandError
 from .apps import App
 from .asking import ask
 from .changes import describe
-from .commands import Run, check_head, check_home, differences, read_current, tidy
+from .differences import differences
 from .errors import naming, relative
+from .generating import check_home, tidy
 from .moves import check_moves
 from .ownership import check_models, literal, upgrade_calls
+from .revisions import check_head, read_current
+from .run import Run
 from .scratch import in_empty_database, write_initial
 
 SCHEMA_WORDS = re.compile(
@@ -135,7 +138,7 @@ def work(file: Path) -> Iterator[str]:
 
 
 def note_replaced(file: Path, revisions: list[str]) -> None:
-    """Write the ids that a revision stands for into it: commands.py looks for them."""
+    """Write the ids that a revision stands for into it: revisions.py looks for them."""
     text = file.read_text(encoding="utf-8")
     line = f"replaces: Sequence[str] = {tuple(revisions)!r}"
     text = re.sub(r"(?m)^depends_on\b.*$", lambda found: f"{found[0]}\n{line}", text, count=1)

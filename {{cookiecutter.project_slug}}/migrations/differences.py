@@ -1,0 +1,85 @@
+"""What differs between the apps' models and their databases."""
+
+import gc
+from collections.abc import Sequence
+from typing import Any
+
+from alembic.autogenerate import produce_migrations
+from alembic.operations.ops import (
+    CreateTableOp,
+    DowngradeOps,
+    DropTableOp,
+    MigrateOperation,
+    ModifyTableOps,
+    UpgradeOps,
+)
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.util import CommandError
+
+from .apps import App
+from .enum_types import EnumTypeOp
+from .errors import Interrupted, naming
+from .ownership import Ownership
+from .revisions import by_database
+from .run import Run
+
+
+def differences(run: Run, apps: Sequence[App]) -> dict[App, tuple[UpgradeOps, DowngradeOps]]:
+    """What autogenerate would change for each app, and how to take it back.
+
+    Apps of one database are compared together, so that its tables are reflected once.
+    """
+    # From here on little is garbage before the end; looking for it takes a quarter of the time.
+    gc.disable()
+    found: dict[App, tuple[UpgradeOps, DowngradeOps]] = {}
+    for together in by_database(apps).values():
+        try:
+            found |= compare(run, together)
+        except Interrupted:
+            raise
+        except CommandError:
+            if len(together) == 1:
+                raise
+            for app in together:  # which of them is it?
+                found |= compare(run, [app])
+    return found
+
+
+def compare(run: Run, apps: Sequence[App]) -> dict[App, tuple[UpgradeOps, DowngradeOps]]:
+    """Compare apps of one database with it, and sort what is found by app."""
+    found = {app: (UpgradeOps([]), DowngradeOps([])) for app in apps}
+
+    def sort(_: Any, context: MigrationContext) -> list[RevisionStep]:
+        ownership: Ownership = context.opts["target_metadata"]
+        script = produce_migrations(context, ownership)  # type: ignore[arg-type]
+        assert script.upgrade_ops is not None
+        assert script.downgrade_ops is not None
+        backwards = script.downgrade_ops.ops[::-1]
+        for operation, back in zip(script.upgrade_ops.ops, backwards, strict=True):
+            upgrade, downgrade = found[owner_of(operation, ownership)]
+            upgrade.ops.append(operation)
+            downgrade.ops.insert(0, back)
+        return []
+
+    run.config.attributes["compared"] = {app: run.script(app) for app in apps}
+    try:
+        with naming(apps[0]):
+            run.in_environment(apps[0], sort)
+    finally:
+        del run.config.attributes["compared"]
+    return found
+
+
+def owner_of(operation: MigrateOperation, ownership: Ownership) -> App:
+    """The app that an operation is for, among those that were compared."""
+    match operation:
+        case EnumTypeOp(app=app):
+            return app
+        case CreateTableOp() | DropTableOp() | ModifyTableOps():
+            owner = ownership.owner(operation.schema, operation.table_name)
+            assert owner is not None
+            return owner
+    # An extension of Alembic has found something that we do not know.
+    if len(ownership.compared) > 1:
+        raise CommandError(f"which app is {type(operation).__name__} for?")
+    return next(iter(ownership.compared))
