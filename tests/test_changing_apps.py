@@ -1,4 +1,7 @@
-"""docs/changing-apps.md, followed on a database with rows, and then on an empty one."""
+"""docs/changing-apps.md, followed on a database with rows, and then on an empty one.
+
+Its part on squashing is followed in test_squashing.py.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -49,22 +52,9 @@ def add(project: Project, app: str, model: str, column: str, kind: str) -> None:
 
 
 def with_another(project: Project, database: Database) -> None:
-    """Another database, which has no rows."""
+    """Another database beside it, which has no rows."""
     as_baked(project, database)
     project.run("./migrate.sh", env={"DATABASE_URL": project.environment["OTHER"]})
-
-
-def with_history(project: Project, database: Database) -> None:
-    """Three revisions of users, and another database that is at the first."""
-    with_another(project, database)
-    project.add_column("users", "email")
-    project.generate()
-    project.migrate()
-    project.migrations("-n", "users", "revision", "-m", "fill email")
-    [file] = project.package.glob("users/migrations/*_fill_email.py")
-    statement = "op.execute(\"UPDATE users SET email = 'a@example.org'\")"
-    file.write_text(file.read_text().replace("    pass", f"    {statement}", 1))
-    project.migrate()
 
 
 def two_branches(project: Project, database: Database) -> None:
@@ -100,7 +90,6 @@ STARTS: dict[str, Start] = {
     "Rename an app": as_baked,
     "Move a model to a later app": with_review,
     "Move a model to an earlier app": with_card,
-    "Squash a history": with_history,
     "Remove an app": with_another,
     "Two people add a revision to one app": two_branches,
 }
