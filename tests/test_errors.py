@@ -231,8 +231,8 @@ INI = {
     ),
     "version_locations of a package": Case(
         ini("version_locations", "nosuch:migrations"),
-        "books: the package 'nosuch' is not installed; install it, or correct version_locations"
-        " in [books] of alembic.ini",
+        "books: the package 'nosuch' is not installed; install it, correct version_locations"
+        " in [books] of alembic.ini, or run: python -m migrations remove books",
     ),
     "duplicate section": Case(
         ini_lines("[books]", f"sqlalchemy.url = mysql://me:{PASSWORD}@host/books"),

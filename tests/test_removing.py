@@ -83,9 +83,9 @@ def test_an_app_goes_and_the_others_stay_as_they_are(kind: str, tmp_path: Path) 
             "books  drops books (1 row); takes its section out of alembic.ini\n"
             "users  drops users (2 rows); takes its section out of alembic.ini\n"
             "books  removed, dropped books, alembic_version_books;"
-            " its code stays: my_project.books.models\n"
+            " code left as it is: my_project.books.models\n"
             "users  removed, dropped users, alembic_version_users;"
-            " its code stays: my_project.users.models\n"
+            " code left as it is: my_project.users.models\n"
         )
         assert live.tables() == {"of_nobody"}
 
@@ -207,7 +207,7 @@ def test_tables_of_a_lost_app_are_named_and_can_be_dropped_once_its_code_is_back
     done = copy.run(*REMOVE, "shop", "--keep-tables", "--yes")
     assert done.stdout == (
         "shop  its tables stay; takes its section out of alembic.ini\n"
-        "shop  removed, dropped no table; its code stays: my_project.shop.models\n"
+        "shop  removed, dropped no table; code left as it is: my_project.shop.models\n"
     )
     assert copy.sqlite("SELECT * FROM shop") == [(4, "open")]
     assert copy.migrations("check") == "users  no changes\n"
@@ -222,6 +222,16 @@ def test_tables_of_a_lost_app_are_named_and_can_be_dropped_once_its_code_is_back
     copy.run(*REMOVE, "shop", "--yes")
     assert copy.tables() == {"users", "alembic_version_users"}
     assert len(copy.migrations("status").splitlines()) == 2
+
+
+def test_a_section_without_code_or_tables_goes(copy: Project) -> None:
+    without_models(copy)
+    copy.environment["DATABASE_URL"] = "sqlite:///empty.db"
+    done = copy.run(*REMOVE, "shop", "--yes")
+    assert done.stdout == (
+        "shop  drops no table; takes its section out of alembic.ini\n"
+        "shop  removed, dropped no table; code left as it is: my_project.shop.models\n"
+    )
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])

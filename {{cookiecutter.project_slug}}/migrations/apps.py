@@ -94,8 +94,8 @@ class App:
                 folder = coerce_resource_to_filename(location)
             except ModuleNotFoundError as error:
                 raise CommandError(
-                    f"{self.name}: the package {error.name!r} is not installed; install it, or"
-                    f" {correct}"
+                    f"{self.name}: the package {error.name!r} is not installed; install it,"
+                    f" {correct}, or run: python -m migrations remove {self.name}"
                 ) from None
             if not folder.is_dir():
                 raise CommandError(

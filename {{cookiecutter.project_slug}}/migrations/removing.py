@@ -16,7 +16,7 @@ from .databases import one_migrator
 from .errors import naming, shown
 from .leftovers import named_like
 from .moves import check_moves
-from .ownership import Ownership, neighbours, owner, referred_table
+from .ownership import Ownership, neighbours, referred_table
 from .revisions import check_current, read_current, read_versions
 from .run import Run
 
@@ -48,7 +48,7 @@ def remove(run: Run) -> None:
         if keep_section:
             return told
         replace(ini, without_section(read(ini), app.name))
-        return f"removed, {told}; its code stays: {app.models.partition(':')[0]}"
+        return f"removed, {told}; code left as it is: {app.models.partition(':')[0]}"
 
     run.each(unplug, last_first)
 
@@ -64,8 +64,9 @@ def tables_to_drop(run: Run, app: App, current: tuple[str, ...]) -> list[TableKe
             return []
         told = [f"{app.version_table} at {', '.join(current)}"] if current else []
         told += [f"{name}, by its name" for name in like]
+        why = str(error).partition("; ")[0]
         raise CommandError(
-            f"{error}; without its code nothing can drop what is left in {shown(app.url)}:"
+            f"{why}; without its code nothing can drop what is left in {shown(app.url)}:"
             f" {', '.join(told)}; bring its code back, and run this again; or leave the tables"
             f" alone: python -m migrations remove {app.name} --keep-tables"
         ) from None
@@ -111,13 +112,17 @@ def drop_version_table(connection: Connection, app: App) -> bool:
 
 def check_references(run: Run, app: App, tables: list[TableKey]) -> None:
     """Refuse while a foreign key of an app that stays, or of nobody's table, points here."""
+    try:
+        models = list(app.own_models.values())
+    except CommandError:
+        return  # its code is gone, and so are its tables
     for other in run.apps.values():
         if other in run.selected or other.database != app.database:
             continue
         for model in other.own_models.values():
             for key in model.foreign_keys:
                 referred = referred_table(other, key)
-                if owner(referred, [app]):
+                if any(referred is own for own in models):
                     raise CommandError(
                         f"{app.name}: {model.name}.{key.parent.name} of {other.name} refers to"
                         f" {referred.name}; take that foreign key out of the models of"
