@@ -97,9 +97,9 @@ def command_line() -> CommandLine:
         if command is generate:
             parser.add_argument("-m", "--message", help="default: made from the changes")
         if command is removing.remove:
-            half = parser.add_mutually_exclusive_group()
-            half.add_argument("--keep-tables", action="store_true", help="take out the section")
-            half.add_argument("--keep-section", action="store_true", help="drop the tables")
+            one = parser.add_mutually_exclusive_group()
+            one.add_argument("--keep-tables", action="store_true", help="only take out the section")
+            one.add_argument("--keep-section", action="store_true", help="only drop the tables")
         if command is adopting.adopt:
             parser.add_argument("--yes", action="store_true", help="do it, do not only say it")
     return line
