@@ -81,7 +81,7 @@ def test_generate_warns_of_what_may_lose_or_lock(project: Project, database: Dat
 
     lines = project.generate().splitlines()
     kind = database.url.get_backend_name()
-    assert sorted(lines[1:-1]) == sorted(
+    assert sorted(lines[2:-1]) == sorted(
         f"       warning: {risk}" for risk in [*RISKS["all"], *RISKS[kind], TYPE]
     )
     assert lines[-1] == "books  no changes"

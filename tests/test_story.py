@@ -4,7 +4,9 @@ from project import Project
 
 
 def test_from_nothing_to_tables(project: Project) -> None:
-    assert "users  wrote src/my_project/users/migrations/" in project.generate()
+    [users, found, *_] = project.generate().splitlines()
+    assert users.startswith("users  wrote src/my_project/users/migrations/")
+    assert found == "       create users"
     assert [path.name[-11:] for path in project.revisions("books")] == ["_initial.py"]
     [users, books] = project.migrate().splitlines()
     assert users.startswith("users  applied ")
@@ -31,7 +33,7 @@ def test_a_column_more_and_back(project: Project) -> None:
     project.sqlite("INSERT INTO books (name) VALUES ('Ulysses')")
     project.add_column("users", "email", "sa.String(50), index=True")
     [users, books] = project.generate().splitlines()
-    assert users.endswith("_add_users_email.py")
+    assert users.endswith("_add_users_email.py")  # which says it all
     assert books == "books  no changes"
     assert len(project.revisions("users")) == 2
     assert len(project.revisions("books")) == 1

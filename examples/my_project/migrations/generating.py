@@ -49,19 +49,19 @@ def generate(run: Run) -> None:
         if not changes:
             return "no changes"
         check_home(run, app)
-        made_up = summarise(changes) if current[app.name] else "initial"
+        message = run.options.message or (summarise(changes) if current[app.name] else "initial")
         config = run.turn_to(app)
         config.set_main_option("revision_environment", "true")  # what runs env.py
         try:
-            script = command.revision(
-                config, run.options.message or made_up, process_revision_directives=fill
-            )
+            script = command.revision(config, message, process_revision_directives=fill)
         except BaseException:
             remove_revisions(app, ids)
             raise
         assert isinstance(script, Script)
         written.append(script.path)
         lines = [f"wrote {relative(script.path)}"]
+        if message != ", ".join(changes):  # else its name tells
+            lines.append(summarise(changes, width=300))
         lines += [f"warning: {text}" for text in risks(upgrade, app.database[0])]
         return "\n".join(lines)
 
