@@ -52,7 +52,7 @@ def add(project: Project, app: str, model: str, column: str, kind: str) -> None:
 
 
 def with_another(project: Project, database: Database) -> None:
-    """Another database beside it, which has no rows."""
+    """Another database beside it: the one that is new elsewhere, migrated already."""
     as_baked(project, database)
     project.run("./migrate.sh", env={"DATABASE_URL": project.environment["OTHER"]})
 
@@ -99,12 +99,8 @@ STARTS: dict[str, Start] = {
 @pytest.mark.parametrize("title", STARTS)
 def test_rows_stay_and_new_databases_become_the_same(title: str, kind: str, tmp_path: Path) -> None:
     project = bake(tmp_path)
-    with (
-        new_database(kind, tmp_path) as live,
-        new_database(kind, tmp_path) as other,
-        new_database(kind, tmp_path) as fresh,
-    ):
-        project.environment = {"DATABASE_URL": live.text, "OTHER": other.text, **GIT}
+    with new_database(kind, tmp_path) as live, new_database(kind, tmp_path) as fresh:
+        project.environment = {"DATABASE_URL": live.text, "OTHER": fresh.text, **GIT}
         STARTS[title](project, live)
         before = rows(live)
 
@@ -129,11 +125,13 @@ def test_rows_stay_and_new_databases_become_the_same(title: str, kind: str, tmp_
                     " first run: python -m migrations squash users books"
                 )
             project.migrations("squash", "users", "books", "--yes")
-            project.run("./migrate.sh", "users", env={"DATABASE_URL": other.text})
-            assert other.tables() == {"users", "alembic_version_users"}
-            project.run("./migrate.sh", env={"DATABASE_URL": other.text})
-            assert other.schema() == live.schema()
+            project.migrations("check")
             assert rows(live) == after
+            with new_database(kind, tmp_path) as newer:
+                project.run("./migrate.sh", "users", env={"DATABASE_URL": newer.text})
+                assert newer.tables() == {"users", "alembic_version_users"}
+                project.run("./migrate.sh", env={"DATABASE_URL": newer.text})
+                assert newer.schema() == live.schema()
 
 
 def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
