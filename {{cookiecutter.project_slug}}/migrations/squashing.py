@@ -84,7 +84,8 @@ def squash(run: Run) -> None:
             folder.mkdir()
             with naming(it.app):
                 it.new = write_initial(run, it.app, it.head, folder)
-                note_replaced(it.new, it.replaced)
+                if it.replaced:
+                    note_replaced(it.new, it.replaced)
         verify(run, histories)
         exchange(histories)
     tidy([str(it.home) for it in histories])
