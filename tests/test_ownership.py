@@ -157,12 +157,20 @@ def test_tables_in_schemas(tmp_path: Path, postgresql: Database) -> None:
         models = project.models(app)
         models.write_text(models.read_text().replace("MetaData(", f'MetaData(schema="{schema}", '))
         project.add_column(app, "kind", f'sa.Enum("{app}", name="{app}_kind")')
+    project.set_ini("users", "version_table_schema", "public")
     project.set_ini("books", "version_table_schema", "shop")
     project.set_ini("books", "transaction_per_migration", "true")
     project.generate()
     script = project.run("./migrate.sh", "--sql").stdout
     project.migrate()
     assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+    assert len(project.migrations("status").splitlines()) == 3
+    ini = project.path / "alembic.ini"
+    with_books = ini.read_text()
+    project.run("python", "-m", "migrations", "remove", "books", "--keep-tables", "--yes")
+    [*_, left] = project.migrations("status").splitlines()
+    assert "no section of alembic.ini has the version table shop.alembic_version_books" in left
+    ini.write_text(with_books)
     assert postgresql.tables("shop") == {"books", "alembic_version_books"}
     assert postgresql.tables() == {"users", "alembic_version_users", "books"}
     with new_database("postgresql") as second:

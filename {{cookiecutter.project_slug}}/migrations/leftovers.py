@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, column, inspect, select, table
+from sqlalchemy.exc import DBAPIError
 
 from .apps import App, TableKey
 from .databases import Databases
@@ -34,15 +35,25 @@ def left_over(databases: Databases, apps: Iterable[App]) -> Iterator[str]:
 def unclaimed(connection: Connection, apps: Iterable[App]) -> dict[TableKey, str]:
     """The version tables of a database that none of its apps has, and what they are at."""
     inspector = inspect(connection)
-    claimed = {(app.version_table_schema, app.version_table) for app in apps}
+    default = connection.dialect.default_schema_name
+    claimed = {(app.version_table_schema or default, app.version_table) for app in apps}
+    schemas = {default, *(schema for schema, _ in claimed)}
+    if connection.dialect.name == "postgresql":  # MySQL's schemas are other databases
+        schemas |= set(inspector.get_schema_names())
     found: dict[TableKey, str] = {}
-    for schema in {None, *(schema for schema, _ in claimed)}:
+    for schema in sorted(schemas, key=str):
         for name in inspector.get_table_names(schema):
             if not name.startswith("alembic_version") or (schema, name) in claimed:
                 continue
-            if [c["name"] for c in inspector.get_columns(name, schema)] == ["version_num"]:
-                rows = connection.scalars(select(table(name, column("version_num"), schema=schema)))
-                found[schema, name] = ", ".join(sorted(rows)) or "no revision"
+            if [it["name"] for it in inspector.get_columns(name, schema)] == ["version_num"]:
+                found[None if schema == default else schema, name] = ""
+    for schema, name in found:
+        versions = select(table(name, column("version_num"), schema=schema))
+        try:
+            found[schema, name] = ", ".join(sorted(connection.scalars(versions))) or "no revision"
+        except DBAPIError:  # it may be somebody else's
+            connection.rollback()
+            found[schema, name] = "a revision that this user may not read"
     return found
 
 
