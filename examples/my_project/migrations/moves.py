@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from alembic.util import CommandError
+from sqlalchemy import Connection
 
 from .apps import App
 from .ownership import neighbours, owners, tables_of_revisions
@@ -13,14 +14,21 @@ from .run import Run
 def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
     """Refuse to work on one of two such apps, unless on both together."""
     homes = neighbours(app, tuple(run.apps.values()))
-    having = owners(homes)
+    default = run.databases.run(app.url, default_schema)
+    having = owners(homes, default)
     for old in homes:
         scripts = list(run.script(old).walk_revisions())[::-1]
         created = tables_of_revisions(Path(script.path) for script in scripts)
-        for key in sorted(created & having.keys(), key=str):
+        keys = {(None if schema == default else schema, name) for schema, name in created}
+        for key in sorted(keys & having.keys(), key=str):
             new = having[key]
             if old != new and app in (old, new) and not {old, new} <= set(together):
                 raise CommandError(
                     f"{app.name}: the revisions of {old.name} create {key[1]}, which {new.name} has"
                     f" now; first run: python -m migrations squash {old.name} {new.name}"
                 )
+
+
+def default_schema(connection: Connection) -> str | None:
+    """The schema of tables that name none."""
+    return connection.dialect.default_schema_name
