@@ -1,5 +1,6 @@
 """Fixtures: projects to run, and databases for them."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from project import Project, bake
 from servers import Database, new_database
 
 pytest.register_assert_rewrite("pages")
+
+# Where a shell runs the tests in the background, Ctrl-C is ignored, also in what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(name="bake")
