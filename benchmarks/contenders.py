@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BIN = Path(sys.executable).parent
+BIN = HERE.parent / ".venv-bench/bin"
+"""Where the contenders are installed."""
 
 PROJECT, DJANGO, SHELL = "this project", "Django 5.2", "shell loop"
 FRESH, NOTHING, STATUS, CHECK, UNCHANGED, GENERATE = OPERATIONS = (
@@ -82,7 +83,8 @@ def build(folder: Path, apps: int, revisions: int) -> list[Contender]:
     """Make the projects; the shell loop runs in the one of `python -m migrations`."""
     names = [f"app{number:03}" for number in range(1, apps + 1)]
     answers = f"project_slug=bench ci=none apps={','.join(names)}"
-    run(f"cookiecutter --no-input --output-dir . '{HERE.parent}' {answers}", folder)
+    bake = f"'{sys.executable}' -m cookiecutter --no-input --output-dir . '{HERE.parent}' {answers}"
+    run(bake, folder)
     project = folder / "bench"
     write_apps(
         project,

@@ -4,7 +4,6 @@ import os
 import re
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 
 SERVER = os.environ.get("TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
@@ -45,7 +44,7 @@ class SQLite:
 
     def client(self, script: Path) -> list[str]:
         """The command that runs an SQL script."""
-        return [sys.executable, "-c", EXECUTE_SCRIPT, str(self.path), str(script)]
+        return ["python", "-c", EXECUTE_SCRIPT, str(self.path), str(script)]
 
     def content(self) -> list[int]:
         """The number of the apps' tables, columns, indexes and foreign keys."""

@@ -4,4 +4,5 @@ set -eu
 
 cd -- "$(dirname -- "$0")/.."
 ./venv.sh .venv-bench --group bench
-exec .venv-bench/bin/python benchmarks/run.py "$@"
+./venv.sh .venv-plot --group plot
+exec .venv-plot/bin/python benchmarks/run.py "$@"

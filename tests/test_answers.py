@@ -240,12 +240,12 @@ def test_random_answers(layout: str, answers: dict[str, Any]) -> None:
             assert tree(Path(folder)) == {}
             return
         assert_intact(project.path, answers["project_name"], answers["description"])
-        for path in project.path.rglob("*.py"):
+        for path in (project.path / "src").rglob("*.py"):  # the others do not depend on answers
             compile(path.read_bytes(), path, "exec")
         names = [name.strip() for name in answers["apps"].split(",")]
         assert list(read_apps(Config(project.path / "alembic.ini"))) == names
-        # The rest takes seconds: for one in eight.
-        if answers["database"] == "sqlite" and zlib.crc32(answers["apps"].encode()) % 8 == 0:
+        # The rest takes seconds: for one in sixteen.
+        if answers["database"] == "sqlite" and zlib.crc32(answers["apps"].encode()) % 16 == 0:
             assert project.generate().count("  wrote ") == len(names)
             assert project.migrate().count("  applied ") == len(names)
             for name in names:

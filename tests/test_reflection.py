@@ -4,12 +4,10 @@ import re
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from project import bake
 from servers import Database
 
-APPS = [f"app_{number}" for number in range(50)]
+APPS = [f"app_{number}" for number in range(12)]
 
 # How each database is asked for columns: here of one table, there of any number.
 QUESTIONS = {
@@ -19,10 +17,7 @@ QUESTIONS = {
 }
 
 
-@pytest.mark.parametrize("command", ["generate", "check"])
-def test_each_table_is_reflected_once_in_all(
-    command: str, database: Database, tmp_path: Path
-) -> None:
+def test_each_table_is_reflected_once_in_all(database: Database, tmp_path: Path) -> None:
     project = bake(tmp_path, apps=",".join(APPS))
     project.environment["DATABASE_URL"] = database.text
     project.generate()
@@ -30,6 +25,7 @@ def test_each_table_is_reflected_once_in_all(
     ini = project.path / "alembic.ini"
     text = ini.read_text().replace("keys = root, migration", "keys = root, migration, sql")
     ini.write_text(f"{text}\n[logger_sql]\nlevel = INFO\nhandlers=\nqualname = sqlalchemy.engine\n")
-    log = project.run("python", "-m", "migrations", command).stderr
     question, once = QUESTIONS[database.url.get_backend_name()]
-    assert Counter(re.findall(question, log)) == Counter(once)
+    for command in ("generate", "check"):
+        log = project.run("python", "-m", "migrations", command).stderr
+        assert Counter(re.findall(question, log)) == Counter(once)
