@@ -146,7 +146,7 @@ def main() -> None:
     packages = ("alembic", "sqlalchemy", "django", "psycopg")
     version = "python -c 'from importlib.metadata import version; print(version(\"{}\"))'"
     machine = {name: run(version.format(name), HERE).strip() for name in packages}
-    machine |= {"python": platform.python_version(), "system": platform.platform(terse=True)}
+    machine |= {"python": platform.python_version(), "system": platform.system()}
     results: list[Series] = []
     options.output.mkdir(parents=True, exist_ok=True)
     for kind in options.databases:
