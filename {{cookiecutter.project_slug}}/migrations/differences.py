@@ -17,6 +17,7 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.util import CommandError
 
 from .apps import App
+from .changes import describe
 from .enum_types import EnumTypeOp
 from .errors import Interrupted, naming
 from .ownership import Ownership
@@ -43,6 +44,12 @@ def differences(run: Run, apps: Sequence[App]) -> dict[App, tuple[UpgradeOps, Do
             for app in together:  # which of them is it?
                 found |= compare(run, [app])
     return found
+
+
+def changes_of(run: Run, app: App) -> list[str]:
+    """What autogenerate would change for one app, in words."""
+    upgrade, _ = differences(run, [app])[app]
+    return describe(upgrade)
 
 
 def compare(run: Run, apps: Sequence[App]) -> dict[App, tuple[UpgradeOps, DowngradeOps]]:

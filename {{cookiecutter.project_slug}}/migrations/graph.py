@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from alembic.script import Script, ScriptDirectory
+from alembic.script import ScriptDirectory
 from alembic.util import to_tuple
 
 from .apps import App
 from .errors import naming
-from .ownership import owner
+from .ownership import oldest_first, owner
 
 
 def draw(
@@ -34,7 +34,7 @@ def draw(
 def chain(box: str, script: ScriptDirectory, current: tuple[str, ...]) -> Iterator[str]:
     """The revisions of an app, oldest first, and an arrow from each to the next."""
     applied = {step.revision for step in script.iterate_revisions(current, "base")}
-    revisions: list[Script] = list(script.walk_revisions())[::-1]
+    revisions = oldest_first(script)
     nodes = {step.revision: f"{box}_{number}" for number, step in enumerate(revisions, start=1)}
     if not revisions:
         yield f'    {box}_0["no revisions yet"]'

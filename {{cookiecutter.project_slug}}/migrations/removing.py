@@ -8,7 +8,7 @@ from alembic import command
 from alembic.util import CommandError
 from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, select, table
 
-from .add_app import replace
+from .add_app import read, replace
 from .adopting import own_tables
 from .apps import App, TableKey
 from .asking import ask
@@ -28,7 +28,7 @@ def remove(run: Run) -> None:
     last_first = run.selected[::-1]
     current = {} if keep_tables else read_current(run)
     for app in last_first:
-        without_section(read(ini), app.name)
+        without_section(read(ini)[0], app.name)
         section = "its section stays" if keep_section else "takes its section out of alembic.ini"
         drops = "its tables stay"
         if not keep_tables:
@@ -40,14 +40,14 @@ def remove(run: Run) -> None:
         run.say(app, f"{drops}; {section}")
     ask(run.options.yes)
     if not keep_section:
-        replace(ini, read(ini))  # may this user write there? That should fail before anything else
+        replace(ini, read(ini)[0])  # may this user write there? If not, fail first
 
     def unplug(app: App) -> str:
         dropped = [] if keep_tables else drop(run, app, current[app.name])
         told = f"dropped {', '.join(dropped)}" if dropped else "dropped no table"
         if keep_section:
             return told
-        replace(ini, without_section(read(ini), app.name))
+        replace(ini, without_section(read(ini)[0], app.name))
         return f"removed, {told}; code left as it is: {app.models.partition(':')[0]}"
 
     run.each(unplug, last_first)
@@ -169,12 +169,6 @@ def count_rows(connection: Connection, tables: list[TableKey]) -> list[str]:
 def names(tables: list[TableKey]) -> str:
     """The names of tables, for a message."""
     return ", ".join(name for _, name in tables)
-
-
-def read(ini: Path) -> str:
-    """The text of alembic.ini, line breaks as they are."""
-    with ini.open(encoding="utf-8", newline="") as file:
-        return file.read()
 
 
 def without_section(text: str, name: str) -> str:

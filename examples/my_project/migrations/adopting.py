@@ -8,8 +8,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from .apps import App, TableKey
-from .changes import describe
-from .differences import differences
+from .differences import changes_of
 from .errors import relative
 from .generating import check_home, tidy
 from .moves import check_moves
@@ -81,8 +80,7 @@ def own_tables(run: Run, app: App) -> list[TableKey]:
 
 def compare(run: Run, app: App) -> None:
     """Raise CommandError unless the app's tables are as its models say."""
-    upgrade, _ = differences(run, [app])[app]
-    if found := describe(upgrade):
+    if found := changes_of(run, app):
         raise CommandError(
             f"{app.name}: not stamped, because its tables are not what its models say;"
             f" they would have to: {', '.join(found)}"

@@ -7,7 +7,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from .apps import App
-from .ownership import neighbours, owners, tables_of_revisions
+from .ownership import neighbours, oldest_first, owners, tables_of_revisions
 from .run import Run
 
 
@@ -17,8 +17,8 @@ def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
     default = run.databases.run(app.url, default_schema)
     having = owners(homes, default)
     for old in homes:
-        scripts = list(run.script(old).walk_revisions())[::-1]
-        created = tables_of_revisions(Path(script.path) for script in scripts)
+        files = [Path(revision.path) for revision in oldest_first(run.script(old))]
+        created = tables_of_revisions(files)
         keys = {(None if schema == default else schema, name) for schema, name in created}
         for key in sorted(keys & having.keys(), key=str):
             new = having[key]

@@ -6,7 +6,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, overload
 
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, ForeignKey, MetaData, Table, inspect
 from sqlalchemy.exc import NoReferencedTableError
@@ -88,7 +88,7 @@ class Ownership(Sequence[MetaData]):
 
     def revision_files(self, app: App) -> list[Path]:
         """An app's revision files, oldest first."""
-        return [Path(revision.path) for revision in self.compared[app].walk_revisions()][::-1]
+        return [Path(revision.path) for revision in oldest_first(self.compared[app])]
 
     @cached_property
     def _metadata(self) -> list[MetaData]:
@@ -118,6 +118,11 @@ class Ownership(Sequence[MetaData]):
             found |= {schema for schema, _ in [*app.own_models, *created]}
             found |= {pattern.rpartition(".")[0] for pattern in app.tables}
         return found
+
+
+def oldest_first(script: ScriptDirectory) -> list[Script]:
+    """An app's revisions, each behind those that it builds on."""
+    return list(script.walk_revisions())[::-1]
 
 
 def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:

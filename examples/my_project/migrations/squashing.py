@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,13 +13,12 @@ from alembic.util import CommandError
 
 from .apps import App
 from .asking import ask
-from .changes import describe
-from .differences import differences
+from .differences import changes_of
 from .errors import naming, relative
 from .generating import check_home, tidy
 from .moves import check_moves
-from .ownership import check_models, literal, upgrade_calls
-from .revisions import check_head, read_current
+from .ownership import check_models, literal, oldest_first, upgrade_calls
+from .revisions import at_head, check_head, read_current
 from .run import Run
 from .scratch import in_empty_database, write_initial
 
@@ -66,7 +65,7 @@ def squash(run: Run) -> None:
     histories = []
     for app in run.selected:
         with naming(app):
-            histories.append(history(run, app, current[app.name]))
+            histories.append(history(run, app, current))
     for it in histories:
         count = len(it.scripts)
         files = f"{count} revision{'' if count == 1 else 's'}"
@@ -99,18 +98,18 @@ def squash(run: Run) -> None:
         run.say(it.app, told)
 
 
-def history(run: Run, app: App, current: tuple[str, ...]) -> History:
+def history(run: Run, app: App, current: Mapping[str, tuple[str, ...]]) -> History:
     """What is to be squashed; CommandError unless database, revisions and models are one."""
-    head = check_head(run, app, current)
-    scripts = list(run.script(app).walk_revisions())[::-1]
+    head = check_head(run, app, current[app.name])
+    scripts = oldest_first(run.script(app))
     check_moves(run, app, together=run.selected)
     if len(scripts) < 2 and len(run.selected) == 1:
         raise CommandError(f"{app.name}: has one revision or none; there is nothing to squash")
-    if current != ((head,) if head else ()):
+    if not at_head(run, app, current):
         raise CommandError(f"{app.name}: its database is behind; run ./migrate.sh {app.name} first")
     check_home(run, app)
     check_models(app, tuple(run.apps.values()))
-    if found := describe(differences(run, [app])[app][0]):
+    if found := changes_of(run, app):
         raise CommandError(
             f"{app.name}: models and database differ: {', '.join(found)};"
             " run ./generate.sh and ./migrate.sh first"
@@ -155,7 +154,7 @@ def verify(run: Run, histories: list[History]) -> None:
             for other in empty.apps.values():
                 if other.database == app.database:
                     command.upgrade(empty.turn_to(other), "head")
-            if found := describe(differences(empty, [app])[app][0]):
+            if found := changes_of(empty, app):
                 raise CommandError(
                     f"{app.name}: not squashed: in a new database the tables would still have to:"
                     f" {', '.join(found)}"
