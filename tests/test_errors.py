@@ -725,6 +725,14 @@ def test_interrupted_while_starting(pending: Project) -> None:
     assert done.stdout + done.stderr == ""
 
 
+def test_interrupted_once_while_comparing(changed: Project) -> None:
+    once = "import os\nfrom pathlib import Path\nif not Path('once').exists():\n"
+    models(f"{once}    Path('once').touch()\n    os.kill(os.getpid(), 2)")(changed)
+    done = changed.run("python", "-m", "migrations", "check", status=130)
+    assert done.stderr.endswith(": interrupted; run the command again to go on\n")
+    assert done.stdout == ""
+
+
 def test_interrupted_elsewhere(pending: Project, changed: Project, postgresql: Database) -> None:
     line = "interrupted; run the command again to go on"
     models("import os\nos.kill(os.getpid(), 2)")(changed)

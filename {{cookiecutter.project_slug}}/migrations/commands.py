@@ -7,7 +7,6 @@ import re
 import sys
 from argparse import Namespace
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from alembic import command
@@ -17,8 +16,8 @@ from alembic.util import CommandError
 
 from .apps import App
 from .changes import describe
-from .differences import differences
-from .errors import naming, shown
+from .differences import changes_of, differences
+from .errors import Interrupted, naming, shown
 from .graph import draw
 from .leftovers import left_over
 from .revisions import at_head, check_current, check_head, label, read_current
@@ -74,14 +73,18 @@ def check(run: Run) -> None:
     """Fail where models and database differ, or where revisions are pending."""
     current = read_current(run)
     found: dict[App, tuple[UpgradeOps, DowngradeOps]] = {}
-    with suppress(CommandError):  # each app reports its own
+    try:
         found = differences(run, [app for app in run.selected if at_head(run, app, current)])
+    except Interrupted:
+        raise
+    except CommandError:
+        pass  # each app reports its own
 
     def report(app: App) -> str:
         if not at_head(run, app, current):
             raise CommandError("the database is behind the newest revision; run ./migrate.sh")
-        upgrade, _ = found.get(app) or differences(run, [app])[app]
-        if changes := describe(upgrade):
+        changes = describe(found[app][0]) if app in found else changes_of(run, app)
+        if changes:
             raise CommandError(
                 f"models and database differ: {', '.join(changes)}; run ./generate.sh"
             )
