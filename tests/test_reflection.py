@@ -9,11 +9,15 @@ from servers import Database
 
 APPS = [f"app_{number}" for number in range(12)]
 
-# How each database is asked for columns: here of one table, there of any number.
+# How each database is asked for columns, here of one table, there of any number; and
+# PostgreSQL for those that are SERIAL.
 QUESTIONS = {
-    "sqlite": (r'PRAGMA main\.table_xinfo\("(\w+)"\)', APPS),
-    "postgresql": (r"\{'attidentity_1'.*'(filter_names)_1': ", ["filter_names"]),
-    "mysql": (r"SHOW CREATE TABLE `(\w+)`", APPS),
+    "sqlite": {r'PRAGMA main\.table_xinfo\("(\w+)"\)': APPS},
+    "postgresql": {
+        r"\{'attidentity_1'.*'(filter_names)_1': ": ["filter_names"],
+        r"(?i)join (pg_depend) d on": ["pg_depend"],
+    },
+    "mysql": {r"SHOW CREATE TABLE `(\w+)`": APPS},
 }
 
 
@@ -25,7 +29,7 @@ def test_each_table_is_reflected_once_in_all(database: Database, tmp_path: Path)
     ini = project.path / "alembic.ini"
     text = ini.read_text().replace("keys = root, migration", "keys = root, migration, sql")
     ini.write_text(f"{text}\n[logger_sql]\nlevel = INFO\nhandlers=\nqualname = sqlalchemy.engine\n")
-    question, once = QUESTIONS[database.url.get_backend_name()]
     for command in ("generate", "check"):
         log = project.run("python", "-m", "migrations", command).stderr
-        assert Counter(re.findall(question, log)) == Counter(once)
+        for question, once in QUESTIONS[database.url.get_backend_name()].items():
+            assert Counter(re.findall(question, log)) == Counter(once)

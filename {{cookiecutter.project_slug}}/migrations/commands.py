@@ -10,13 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from alembic import command
-from alembic.operations.ops import DowngradeOps, UpgradeOps
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.util import CommandError
 
 from .apps import App
 from .changes import describe
-from .differences import changes_of, differences
+from .differences import Difference, changes_of, differences
 from .errors import Interrupted, naming, shown
 from .graph import draw
 from .leftovers import left_over
@@ -72,7 +71,7 @@ def print_sql(run: Run, current: dict[str, tuple[str, ...]]) -> None:
 def check(run: Run) -> None:
     """Fail where models and database differ, or where revisions are pending."""
     current = read_current(run)
-    found: dict[App, tuple[UpgradeOps, DowngradeOps]] = {}
+    found: dict[App, Difference] = {}
     try:
         found = differences(run, [app for app in run.selected if at_head(run, app, current)])
     except Interrupted:
@@ -83,7 +82,7 @@ def check(run: Run) -> None:
     def report(app: App) -> str:
         if not at_head(run, app, current):
             raise CommandError("the database is behind the newest revision; run ./migrate.sh")
-        changes = describe(found[app][0]) if app in found else changes_of(run, app)
+        changes = describe(found[app].upgrade) if app in found else changes_of(run, app)
         if changes:
             raise CommandError(
                 f"models and database differ: {', '.join(changes)}; run ./generate.sh"

@@ -1,4 +1,4 @@
-"""What Alembic's autogenerate overlooks or gets wrong, put right for every app."""
+"""What Alembic's autogenerate overlooks, gets wrong or asks too often, put right for every app."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,18 +11,24 @@ from alembic.runtime.migration import MigrationContext
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import (
+    BIGINT,
+    INTEGER,
     CheckConstraint,
     Column,
     DefaultClause,
     Enum,
     FetchedValue,
+    Inspector,
     PrimaryKeyConstraint,
     String,
     Table,
     TextClause,
     UniqueConstraint,
+    event,
+    text,
 )
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.schema import conv
 from sqlalchemy.types import SchemaType, TypeEngine
 
@@ -30,6 +36,16 @@ from .enum_types import EnumTypeOp, compare_enum_types, enum_reference
 
 # A text in SQL, and the cast that PostgreSQL adds.
 LITERAL = re.compile(r"""'((?:[^']|'')*)'(::[\w ".(),\[\]]+)?""")
+
+SERIALS = text("""
+    SELECT t.relname, a.attname,
+           'nextval(' || quote_literal(CAST(CAST(s.oid AS regclass) AS text)) || '::regclass)'
+    FROM pg_class s
+    JOIN pg_depend d ON d.objid = s.oid AND d.classid = CAST('pg_class' AS regclass)
+    JOIN pg_class t ON t.oid = d.refobjid AND d.refclassid = CAST('pg_class' AS regclass)
+    JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
+    WHERE s.relkind = 'S'
+""")
 
 TableOp = TypeVar("TableOp", ops.CreateTableOp, ops.DropTableOp)
 
@@ -80,6 +96,25 @@ def mysql_words(default: str) -> str:
     """A default as MySQL and MariaDB show it, to whom `true` is 1 and now() only an alias."""
     default = re.sub(r"\bnow\b", "current_timestamp", default.lower().replace("()", ""))
     return {"true": "1", "false": "0"}.get(default, default)
+
+
+def find_serials(
+    context: AutogenContext, _upgrade: ops.UpgradeOps, _schemas: Iterable[str | None]
+) -> PriorityDispatchResult:
+    """Ask PostgreSQL once for every SERIAL column; Alembic would, for each of them."""
+    assert context.connection is not None
+    serials = {tuple(row) for row in context.connection.execute(SERIALS)}
+    context.inspector.info_cache[SERIALS] = serials
+    return PriorityDispatchResult.CONTINUE
+
+
+@event.listens_for(Table, "column_reflect")
+def omit_default_of_serial(inspector: Inspector, table: Table, column: ReflectedColumn) -> None:
+    """Take away the default that makes a column SERIAL: models do not have it either."""
+    found = (table.name, column["name"], column.get("default"))
+    serial = found in inspector.info_cache.get(SERIALS, ())
+    if serial and isinstance(column["type"], INTEGER | BIGINT):
+        column["default"] = None
 
 
 def compare_checks(
@@ -247,6 +282,9 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
 
 plugin = Plugin("migrations.comparison")
 plugin.add_autogenerate_comparator(compare_checks, "table", "checks")
+plugin.add_autogenerate_comparator(
+    find_serials, "schema", "serials", qualifier="postgresql", priority=DispatchPriority.FIRST
+)
 for dialect in ("mysql", "mariadb"):
     plugin.add_autogenerate_comparator(
         compare_key_indexes, "table", qualifier=dialect, priority=DispatchPriority.LAST

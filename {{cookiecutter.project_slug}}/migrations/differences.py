@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from alembic.autogenerate import produce_migrations
@@ -25,14 +26,24 @@ from .revisions import by_database
 from .run import Run
 
 
-def differences(run: Run, apps: Sequence[App]) -> dict[App, tuple[UpgradeOps, DowngradeOps]]:
-    """What autogenerate would change for each app, and how to take it back.
+@dataclass
+class Difference:
+    """What autogenerate would change for an app."""
+
+    upgrade: UpgradeOps
+    downgrade: DowngradeOps
+    context: MigrationContext
+    """Where it was found."""
+
+
+def differences(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
+    """What autogenerate would change for each app.
 
     Apps of one database are compared together, so that its tables are reflected once.
     """
     # From here on little is garbage before the end; looking for it takes a quarter of the time.
     gc.disable()
-    found: dict[App, tuple[UpgradeOps, DowngradeOps]] = {}
+    found: dict[App, Difference] = {}
     for together in by_database(apps).values():
         try:
             found |= compare(run, together)
@@ -48,24 +59,24 @@ def differences(run: Run, apps: Sequence[App]) -> dict[App, tuple[UpgradeOps, Do
 
 def changes_of(run: Run, app: App) -> list[str]:
     """What autogenerate would change for one app, in words."""
-    upgrade, _ = differences(run, [app])[app]
-    return describe(upgrade)
+    return describe(differences(run, [app])[app].upgrade)
 
 
-def compare(run: Run, apps: Sequence[App]) -> dict[App, tuple[UpgradeOps, DowngradeOps]]:
+def compare(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
     """Compare apps of one database with it, and sort what is found by app."""
-    found = {app: (UpgradeOps([]), DowngradeOps([])) for app in apps}
+    found: dict[App, Difference] = {}
 
     def sort(_: Any, context: MigrationContext) -> list[RevisionStep]:
         ownership: Ownership = context.opts["target_metadata"]
         script = produce_migrations(context, ownership)  # type: ignore[arg-type]
         assert script.upgrade_ops is not None
         assert script.downgrade_ops is not None
+        found.update({app: Difference(UpgradeOps([]), DowngradeOps([]), context) for app in apps})
         backwards = script.downgrade_ops.ops[::-1]
         for operation, back in zip(script.upgrade_ops.ops, backwards, strict=True):
-            upgrade, downgrade = found[owner_of(operation, ownership)]
-            upgrade.ops.append(operation)
-            downgrade.ops.insert(0, back)
+            difference = found[owner_of(operation, ownership)]
+            difference.upgrade.ops.append(operation)
+            difference.downgrade.ops.insert(0, back)
         return []
 
     run.config.attributes["compared"] = {app: run.script(app) for app in apps}

@@ -94,7 +94,8 @@ def changes_of_enum_types(
 ) -> Iterator[EnumTypeOp]:
     """What has to be done for an app's models to have their enum types."""
     ownership: Ownership = context.opts["target_metadata"]
-    created = {ownership.key(*key) for key in types_of_revisions(ownership.revision_files(app))}
+    files = ownership.revision_files(app) if existing else ()
+    created = {ownership.key(*key) for key in types_of_revisions(files)}
     for key, labels in of_models[app].items():
         # Of several apps that share an enum the first has it, as upgrades go in that order.
         owner = next((other for other, enums in of_models.items() if enums.get(key)), app)

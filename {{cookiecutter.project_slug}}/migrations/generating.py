@@ -6,14 +6,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from sysconfig import get_path
 
-from alembic import command
-from alembic.operations.ops import MigrationScript
-from alembic.script import Script
+from alembic.autogenerate import RevisionContext
 from alembic.util import CommandError
 
 from .apps import App
 from .changes import describe, summarise
-from .differences import differences
+from .differences import Difference, differences
 from .errors import naming, relative
 from .ownership import check_models
 from .revisions import at_head, read_current
@@ -37,32 +35,17 @@ def generate(run: Run) -> None:
     written: list[str] = []
 
     def write(app: App) -> str:
-        ids: list[str] = []
-
-        def fill(_: object, __: object, directives: list[MigrationScript]) -> None:
-            [script] = directives
-            script.upgrade_ops, script.downgrade_ops = found[app]
-            ids.append(str(script.rev_id))
-
-        upgrade, _ = found[app]
-        changes = describe(upgrade)
+        changes = describe(found[app].upgrade)
         if not changes:
             return "no changes"
         check_home(run, app)
         message = run.options.message or (summarise(changes) if current[app.name] else "initial")
-        config = run.turn_to(app)
-        config.set_main_option("revision_environment", "true")  # what runs env.py
-        try:
-            script = command.revision(config, message, process_revision_directives=fill)
-        except BaseException:
-            remove_revisions(app, ids)
-            raise
-        assert isinstance(script, Script)
-        written.append(script.path)
-        lines = [f"wrote {relative(script.path)}"]
+        path = write_revision(run, app, message, current[app.name], found[app])
+        written.append(path)
+        lines = [f"wrote {relative(path)}"]
         if message != ", ".join(changes):  # else its name tells
             lines.append(summarise(changes, width=300))
-        lines += [f"warning: {text}" for text in risks(upgrade, app.database[0])]
+        lines += [f"warning: {text}" for text in risks(found[app].upgrade, app.database[0])]
         return "\n".join(lines)
 
     try:
@@ -71,12 +54,26 @@ def generate(run: Run) -> None:
         tidy(written)
 
 
-def remove_revisions(app: App, ids: list[str]) -> None:
-    """Remove what was written of these revisions: half a file would stop every command."""
-    for folder in app.folders:
-        for revision in ids:
-            for file in folder.glob(f"*{revision}*"):
+def write_revision(
+    run: Run, app: App, message: str, current: tuple[str, ...], found: Difference
+) -> str:
+    """Write what was found to a new revision, as `alembic revision` does; return its path."""
+    options = dict.fromkeys(("rev_id", "splice", "branch_label", "version_path", "depends_on"))
+    arguments = {**options, "message": message, "head": "head"}
+    revision = RevisionContext(run.turn_to(app), run.script(app), arguments)
+    [new] = revision.generated_revisions
+    new.upgrade_ops, new.downgrade_ops = found.upgrade, found.downgrade
+    revision.run_no_autogenerate(current, found.context)  # calls env.py's `arrange`
+    try:
+        [script] = revision.generate_scripts()
+    except BaseException:
+        # Half a file would stop every command.
+        for folder in app.folders:
+            for file in folder.glob(f"*{new.rev_id}*"):
                 file.unlink()
+        raise
+    assert script is not None
+    return script.path
 
 
 def tidy(files: list[str]) -> None:
@@ -89,11 +86,12 @@ def tidy(files: list[str]) -> None:
 
 def check_home(run: Run, app: App) -> None:
     """Refuse to write a revision into the folder of an installed package."""
-    project = Path(str(run.config.config_file_name)).resolve().parent
-    installed = [Path(get_path(kind)).resolve() for kind in ("purelib", "platlib")]
     for location, folder in zip(app.version_locations, app.folders, strict=True):
-        inside = folder.is_relative_to(project) and not any(map(folder.is_relative_to, installed))
-        if ":" in location and not Path(location).is_absolute() and not inside:
+        if ":" not in location or Path(location).is_absolute():
+            continue
+        project = Path(str(run.config.config_file_name)).resolve().parent
+        installed = [Path(get_path(kind)).resolve() for kind in ("purelib", "platlib")]
+        if not folder.is_relative_to(project) or any(map(folder.is_relative_to, installed)):
             raise CommandError(
                 f"{app.name}: its revisions belong to an installed package, and none is written"
                 f" to {folder}: install a version of it that has what you need"

@@ -33,7 +33,6 @@ class Ownership(Sequence[MetaData]):
     ) -> None:
         self.compared = compared
         self._all_apps = apps
-        self.apps = neighbours(next(iter(compared)), apps)
         self._default_schema = default_schema
 
     @overload
@@ -89,6 +88,11 @@ class Ownership(Sequence[MetaData]):
     def revision_files(self, app: App) -> list[Path]:
         """An app's revision files, oldest first."""
         return [Path(revision.path) for revision in oldest_first(self.compared[app])]
+
+    @cached_property
+    def apps(self) -> tuple[App, ...]:
+        """All apps of the database."""
+        return neighbours(next(iter(self.compared)), self._all_apps)
 
     @cached_property
     def _metadata(self) -> list[MetaData]:

@@ -4,6 +4,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from alembic.config import CommandLine, Config
@@ -81,8 +82,13 @@ class Run:
     def say(self, app: App, text: str) -> None:
         """Print what is to be said about one app."""
         if text:
-            width = max(len(other.name) for other in self.selected)
-            print(f"{app.name:<{width}}  " + text.replace("\n", f"\n{'':<{width}}  "), flush=True)
+            margin = "\n" + " " * (self.width + 2)
+            print(f"{app.name:<{self.width}}  " + text.replace("\n", margin), flush=True)
+
+    @cached_property
+    def width(self) -> int:
+        """The length of the longest name."""
+        return max(len(app.name) for app in self.selected)
 
     def look(self, work: Callable[[App], str]) -> None:
         """Do work that changes nothing for each app, also after an error; then exit with 1."""
