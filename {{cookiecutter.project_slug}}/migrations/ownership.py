@@ -92,7 +92,7 @@ class Ownership(Sequence[MetaData]):
     @cached_property
     def apps(self) -> tuple[App, ...]:
         """All apps of the database."""
-        return neighbours(next(iter(self.compared)), self._all_apps)
+        return neighbours(next(iter(self.compared)).database, self._all_apps)
 
     @cached_property
     def _metadata(self) -> list[MetaData]:
@@ -183,9 +183,9 @@ def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
 
 
 @cache
-def neighbours(app: App, apps: tuple[App, ...]) -> tuple[App, ...]:
-    """The apps of the same database."""
-    return tuple(other for other in apps if other.database == app.database)
+def neighbours(database: tuple[str, ...], apps: tuple[App, ...]) -> tuple[App, ...]:
+    """The apps of a database."""
+    return tuple(app for app in apps if app.database == database)
 
 
 @cache
@@ -209,7 +209,7 @@ def owners(apps: tuple[App, ...], default_schema: str | None = None) -> dict[Tab
 @cache
 def check_models(app: App, apps: tuple[App, ...]) -> None:
     """Refuse models that could not be migrated; upgrades go in the order of the sections."""
-    near = neighbours(app, apps)
+    near = neighbours(app.database, apps)
     claimed = owners(near)
     for table in app.metadata.tables.values():
         key = (table.schema, table.name)

@@ -136,7 +136,7 @@ def check_foreign_keys(connection: Connection, run: Run, app: App, tables: list[
     """Refuse while the database has such a foreign key, whatever the models say."""
     default = connection.dialect.default_schema_name
     apps = tuple(run.apps.values())
-    homes = neighbours(app, apps)
+    homes = neighbours(app.database, apps)
     ownership = Ownership({other: run.script(other) for other in homes}, apps, default)
     schemas = {None, *(schema for other in homes for schema, _ in other.own_models)}
     for schema in schemas - {default}:

@@ -13,7 +13,7 @@ from .run import Run
 
 def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
     """Refuse to work on one of two such apps, unless on both together."""
-    homes = neighbours(app, tuple(run.apps.values()))
+    homes = neighbours(app.database, tuple(run.apps.values()))
     default = run.databases.run(app.url, default_schema)
     having = owners(homes, default)
     for old in homes:
