@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 if sys.argv[0] == "-m":  # `python -m migrations` begins with its imports
-    gc.disable()  # they make no garbage, and looking for it takes a tenth of the start
+    gc.disable()  # looking for garbage takes a tenth of the start; Run.each enables it
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C shall not print a traceback
 

@@ -107,8 +107,6 @@ def command_line() -> CommandLine:
 
 
 if __name__ == "__main__":
-    gc.freeze()  # what was imported stays to the end
-    gc.enable()  # see __init__.py
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # from __init__.py
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Docker and Kubernetes send this; else it ends a process without a word, and not at all PID 1.
