@@ -32,9 +32,23 @@ class Results:
 
     def get(self, contender: str, what: str = "seconds", **wanted: object) -> float | None:
         """The median of a series, if there is one."""
+        numbers = self.numbers(contender, what, **wanted)
+        return median(numbers) if numbers else None
+
+    def ratio(self, contender: str, **wanted: object) -> str:
+        """How many times as long as a contender this project takes.
+
+        In the same round they run one after the other: what slows the machine slows both.
+        """
+        this, other = (self.numbers(name, "seconds", **wanted) for name in (PROJECT, contender))
+        rounds = [a / b for a, b in zip(this, other, strict=False)]
+        return f"{median(rounds):.2g}" if rounds else ""
+
+    def numbers(self, contender: str, what: str, **wanted: object) -> list[float]:
+        """What was measured of a contender, a number for each round."""
         wanted = {"revisions": 3, **wanted, "contender": contender}
         found = [one for one in self.series if wanted.items() <= one.items()]
-        return median(found[0][what]) if found else None
+        return list(found[0][what]) if found else []
 
 
 def ratios(results: Results) -> str:
@@ -46,7 +60,7 @@ def ratios(results: Results) -> str:
             row = [operation, database]
             for number in apps:
                 where = {"operation": operation, "database": database, "apps": number}
-                row.append(ratio(results.get(PROJECT, **where), results.get(DJANGO, **where)))
+                row.append(results.ratio(DJANGO, **where))
             rows.append(row)
     return table(["time / Django's time", "", *(f"{number} apps" for number in apps)], rows)
 
@@ -68,15 +82,11 @@ def medians(results: Results, database: str) -> str:
             if this:
                 row = [operation, str(apps), str(revisions)]
                 row += [f"{time:.2f}" if time else "" for time in (this, *others, floor)]
-                row += [ratio(this, other) for other in (*others, floor)]
+                row += [results.ratio(name, **where) for name in (DJANGO, SHELL)]
+                row.append(f"{this / floor:.2g}")
                 peaks = (results.get(name, "peak_mb", **where) for name in (PROJECT, DJANGO))
                 rows.append(row + [f"{peak:.0f}" for peak in peaks if peak])
     return table(head, rows)
-
-
-def ratio(one: float | None, other: float | None) -> str:
-    """A ratio, where both numbers were measured."""
-    return f"{one / other:.2g}" if one and other else ""
 
 
 def table(head: list[str], rows: Iterable[list[str]]) -> str:
@@ -122,7 +132,8 @@ def write(folder: Path) -> None:
     results = Results(folder)
     machine = ", ".join(f"{name} {version}" for name, version in results.machine.items())
     tables = [ratios(results), *(medians(results, name) for name in results.databases)]
-    text = f"Medians, in seconds and MB, measured with {machine}.\n\n" + "\n".join(tables)
+    told = "Medians, in seconds and MB, and of the ratios within a round, measured with"
+    text = f"{told} {machine}.\n\n" + "\n".join(tables)
     (folder / "results.md").write_text(f"# Benchmark\n\n{text}")
     plot(results, folder / "results.svg")
     print(text)

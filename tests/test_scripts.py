@@ -69,6 +69,15 @@ def test_from_anywhere(shop: Project, tmp_path: Path) -> None:
         assert done.stdout == "shop  no revisions yet\n"
 
 
+def test_a_program_that_imports_the_package_is_left_alone(shop: Project) -> None:
+    package = shop.path / "src/my_project"
+    (package / "__init__.py").write_text("import migrations\n")
+    told = "gc.isenabled(), signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    (package / "serve.py").write_text(f"import gc, signal\nprint({told})\n")
+    done = shop.run("python", "-m", "my_project.serve", env={"PYTHONPATH": "src"})
+    assert done.stdout == "True True\n"
+
+
 def test_environment_that_is_not_active_is_found(shop: Project) -> None:
     link(shop.path / ".venv", NEWEST)
     assert shop.run("./migrate.sh", env=WITHOUT_VENV).stdout == "shop  no revisions yet\n"

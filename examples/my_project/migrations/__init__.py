@@ -7,7 +7,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-if sys.argv[0] == "-m":  # `python -m migrations` begins with its imports
+if sys.argv[0] == "-m" and __name__ in sys.orig_argv:  # `python -m migrations` begins to import
     gc.disable()  # looking for garbage takes a tenth of the start; Run.each enables it
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C shall not print a traceback

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     TextClause,
     UniqueConstraint,
+    bindparam,
     event,
     text,
 )
@@ -43,9 +44,10 @@ SERIALS = text("""
     FROM pg_class s
     JOIN pg_depend d ON d.objid = s.oid AND d.classid = CAST('pg_class' AS regclass)
     JOIN pg_class t ON t.oid = d.refobjid AND d.refclassid = CAST('pg_class' AS regclass)
+    JOIN pg_namespace n ON n.oid = t.relnamespace
     JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
-    WHERE s.relkind = 'S'
-""")
+    WHERE s.relkind = 'S' AND n.nspname IN :schemas
+""").bindparams(bindparam("schemas", expanding=True))
 
 TableOp = TypeVar("TableOp", ops.CreateTableOp, ops.DropTableOp)
 
@@ -99,12 +101,13 @@ def mysql_words(default: str) -> str:
 
 
 def find_serials(
-    context: AutogenContext, _upgrade: ops.UpgradeOps, _schemas: Iterable[str | None]
+    context: AutogenContext, _upgrade: ops.UpgradeOps, schemas: Iterable[str | None]
 ) -> PriorityDispatchResult:
     """Ask PostgreSQL once for every SERIAL column; Alembic would, for each of them."""
     assert context.connection is not None
-    serials = {tuple(row) for row in context.connection.execute(SERIALS)}
-    context.inspector.info_cache[SERIALS] = serials
+    names = [schema or context.dialect.default_schema_name for schema in schemas]
+    serials = context.connection.execute(SERIALS, {"schemas": names})
+    context.inspector.info_cache[SERIALS] = {tuple(row) for row in serials}
     return PriorityDispatchResult.CONTINUE
 
 
