@@ -1,6 +1,7 @@
 """Fixtures: projects to run, and databases for them."""
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,8 +12,12 @@ from servers import Database, new_database
 
 pytest.register_assert_rewrite("pages")
 
-# Where a shell runs the tests in the background, Ctrl-C is ignored, also in what they start.
+# Where a shell runs the tests in the background, these are ignored, also in what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+# Importing from the template would leave bytecode in it, and in every bake.
+sys.dont_write_bytecode = True
 
 
 @pytest.fixture(name="bake")

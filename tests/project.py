@@ -180,7 +180,11 @@ class Project:
 
     def env(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment in which the project's commands run."""
-        outer = {k: v for k, v in os.environ.items() if not k.endswith("DATABASE_URL")}
+        outer = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.endswith("DATABASE_URL") and not key.startswith("PYTHON")
+        }
         path = f"{self.venv / 'bin'}{os.pathsep}{outer['PATH']}"
         inner = {"VIRTUAL_ENV": str(self.venv), "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
         return {**outer, **inner, **self.environment, **(more or {})}

@@ -10,6 +10,7 @@ import signal
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from io import TextIOWrapper
 from logging.config import fileConfig
 
 from alembic.config import CommandLine, Config
@@ -107,6 +108,8 @@ def command_line() -> CommandLine:
 
 
 if __name__ == "__main__":
+    assert isinstance(sys.stdout, TextIOWrapper)
+    sys.stdout.reconfigure(line_buffering=True)  # into a pipe, too, nothing comes after its error
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # from __init__.py
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Docker and Kubernetes send this; else it ends a process without a word, and not at all PID 1.

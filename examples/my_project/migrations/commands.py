@@ -60,7 +60,7 @@ def print_sql(run: Run, current: dict[str, tuple[str, ...]]) -> None:
     for app in run.selected:
         head, before = run.script(app).get_current_head(), current[app.name]
         pending = head is not None and before != (head,)
-        print(f"-- {app.name}" if pending else f"-- {app.name}: up to date", end="\n\n", flush=True)
+        print(f"-- {app.name}" if pending else f"-- {app.name}: up to date", end="\n\n")
         if pending:
             with naming(app):
                 command.upgrade(
@@ -157,7 +157,7 @@ def alembic(run: Run) -> None:
 
     def call(app: App) -> str:
         if len(run.selected) > 1:
-            print(f"{app.name}:", flush=True)
+            print(f"{app.name}:")
         run.line.run_cmd(run.turn_to(app), options)
         return ""
 

@@ -77,7 +77,7 @@ class Run:
                 show_progress("")
                 if len(todo) > 1:
                     done, rest = names(todo[:position]), names(todo[position + 1 :])
-                    print(f"stopped at {app.name}; done: {done}; not done: {rest}", flush=True)
+                    print(f"stopped at {app.name}; done: {done}; not done: {rest}")
                 raise
             show_progress("")
             self.say(app, said)
@@ -86,7 +86,7 @@ class Run:
         """Print what is to be said about one app."""
         if text:
             margin = "\n" + " " * (self.width + 2)
-            print(f"{app.name:<{self.width}}  " + text.replace("\n", margin), flush=True)
+            print(f"{app.name:<{self.width}}  " + text.replace("\n", margin))
 
     @cached_property
     def width(self) -> int:
@@ -104,7 +104,7 @@ class Run:
             except CommandError as error:
                 if self.options.raiseerr or isinstance(error, Interrupted):
                     raise
-                print(error, file=sys.stderr, flush=True)
+                print(error, file=sys.stderr)
                 failed = True
         if failed:
             sys.exit(1)
