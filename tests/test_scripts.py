@@ -69,6 +69,21 @@ def test_from_anywhere(shop: Project, tmp_path: Path) -> None:
         assert done.stdout == "shop  no revisions yet\n"
 
 
+def test_nobody_reads_what_they_print(shop: Project) -> None:
+    shop.run("./add_app.sh", "till")
+    for line in (
+        "./generate.sh | :",
+        "./migrate.sh | :",
+        "python -m migrations current | :",
+        "python -m migrations status | :",
+        "./migrate.sh >&-",
+        "python -m migrations status >&-",
+    ):
+        done = shop.run("bash", "-c", f"set -o pipefail; {line}")
+        assert done.stderr == ""
+    assert shop.tables() == {"shop", "alembic_version_shop", "till", "alembic_version_till"}
+
+
 def test_a_program_that_imports_the_package_is_left_alone(shop: Project) -> None:
     package = shop.path / "src/my_project"
     (package / "__init__.py").write_text("import migrations\n")

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     databases = Databases()
     try:
         ini = options.config or [os.environ.get("ALEMBIC_CONFIG", "alembic.ini")]
-        config = Config(ini[-1], cmd_opts=options)
+        config = Config(ini[-1], stdout=sys.stdout, cmd_opts=options)
         apps = read_apps(config)
         selected = select_apps(apps, [*options.names, *getattr(options, "apps", ())])
         config.attributes.update(apps=apps, databases=databases)
@@ -75,6 +75,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         databases.close()
     return 0
+
+
+class Output(TextIOWrapper):
+    """Standard output, line by line: into a pipe, too, nothing comes after its error.
+
+    What nobody reads any more, as behind `| head`, goes nowhere: no migration stops for that.
+    """
+
+    def write(self, text: str) -> int:
+        """Write text, and return its length."""
+        try:
+            return super().write(text)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            return len(text)
 
 
 def command_line() -> CommandLine:
@@ -108,8 +123,8 @@ def command_line() -> CommandLine:
 
 
 if __name__ == "__main__":
-    assert isinstance(sys.stdout, TextIOWrapper)
-    sys.stdout.reconfigure(line_buffering=True)  # into a pipe, too, nothing comes after its error
+    stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")  # it may be closed
+    sys.stdout = Output(stdout.buffer, stdout.encoding, stdout.errors, line_buffering=True)
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # from __init__.py
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Docker and Kubernetes send this; else it ends a process without a word, and not at all PID 1.
