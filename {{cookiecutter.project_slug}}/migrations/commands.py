@@ -115,7 +115,7 @@ def status(run: Run) -> None:
     else:
         print_table(found, brief=len(found) > MANY and not run.options.apps)
         if len(run.selected) == len(run.apps):
-            for line in left_over(run.databases, run.selected):
+            for line in left_over(run.databases, tuple(run.selected)):
                 print(line)
 
 

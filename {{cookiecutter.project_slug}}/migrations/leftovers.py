@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, column, inspect, select, table
@@ -10,20 +11,15 @@ from sqlalchemy.exc import DBAPIError
 from .apps import App, TableKey
 from .databases import Databases
 from .errors import naming, shown
+from .ownership import neighbours
 
 
-def left_over(databases: Databases, apps: Iterable[App]) -> Iterator[str]:
+def left_over(databases: Databases, apps: tuple[App, ...]) -> Iterator[str]:
     """A line for each version table, in the databases of the apps, that no section has."""
-    by_database: dict[tuple[str, ...], list[App]] = {}
-    for app in apps:
-        by_database.setdefault(app.database, []).append(app)
-    for homes in by_database.values():
-
-        def find(connection: Connection, homes: list[App] = homes) -> dict[TableKey, str]:
-            return unclaimed(connection, homes)
-
+    for database in dict.fromkeys(app.database for app in apps):
+        homes = neighbours(database, apps)
         with naming(homes[0]):
-            found = databases.run(homes[0].url, find)
+            found = databases.run(homes[0].url, partial(unclaimed, apps=homes))
         for (schema, name), revisions in found.items():
             full_name = f"{schema}.{name}" if schema else name
             yield (

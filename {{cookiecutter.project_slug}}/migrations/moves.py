@@ -1,13 +1,12 @@
 """Models that moved: the revisions of one app create the table, and another app has it now."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from .apps import App
-from .ownership import neighbours, oldest_first, owners, tables_of_revisions
+from .ownership import neighbours, owners, revision_files, tables_of_revisions
 from .run import Run
 
 
@@ -17,8 +16,7 @@ def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
     default = run.databases.run(app.url, default_schema)
     having = owners(homes, default)
     for old in homes:
-        files = [Path(revision.path) for revision in oldest_first(run.script(old))]
-        created = tables_of_revisions(files)
+        created = tables_of_revisions(revision_files(run.script(old)))
         keys = {(None if schema == default else schema, name) for schema, name in created}
         for key in sorted(keys & having.keys(), key=str):
             new = having[key]

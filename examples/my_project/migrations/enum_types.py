@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.types import TypeEngine
 
 from .apps import App, TableKey
-from .ownership import Ownership, literal, upgrade_calls
+from .ownership import Ownership, literal, revision_files, upgrade_calls
 
 Labels = tuple[str, ...]
 
@@ -94,7 +94,7 @@ def changes_of_enum_types(
 ) -> Iterator[EnumTypeOp]:
     """What has to be done for an app's models to have their enum types."""
     ownership: Ownership = context.opts["target_metadata"]
-    files = ownership.revision_files(app) if existing else ()
+    files = revision_files(ownership.compared[app]) if existing else ()
     created = {ownership.key(*key) for key in types_of_revisions(files)}
     for key, labels in of_models[app].items():
         # Of several apps that share an enum the first has it, as upgrades go in that order.

@@ -85,10 +85,6 @@ class Ownership(Sequence[MetaData]):
             found |= {self.key(schema, table) for table in tables if self.owns(schema, table)}
         return sorted(found, key=str)
 
-    def revision_files(self, app: App) -> list[Path]:
-        """An app's revision files, oldest first."""
-        return [Path(revision.path) for revision in oldest_first(self.compared[app])]
-
     @cached_property
     def apps(self) -> tuple[App, ...]:
         """All apps of the database."""
@@ -111,8 +107,8 @@ class Ownership(Sequence[MetaData]):
     @cached_property
     def _created(self) -> dict[App, set[TableKey]]:
         return {
-            app: {self.key(*key) for key in tables_of_revisions(self.revision_files(app))}
-            for app in self.compared
+            app: {self.key(*key) for key in tables_of_revisions(revision_files(script))}
+            for app, script in self.compared.items()
         }
 
     @cached_property
@@ -127,6 +123,11 @@ class Ownership(Sequence[MetaData]):
 def oldest_first(script: ScriptDirectory) -> list[Script]:
     """An app's revisions, each behind those that it builds on."""
     return list(script.walk_revisions())[::-1]
+
+
+def revision_files(script: ScriptDirectory) -> list[Path]:
+    """An app's revision files, oldest first."""
+    return [Path(revision.path) for revision in oldest_first(script)]
 
 
 def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:
