@@ -90,7 +90,8 @@ def what_mypy_reads(project: Project) -> str:
     return repr((settings, {path: files[path] for path in files if path.endswith(".py")}))
 
 
-@pytest.mark.parametrize(("layout", "is_async"), [("shared", False), ("per_app", True)])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_sqlite_up_and_down(layout: str, is_async: bool, tmp_path: Path) -> None:
     project = bake(tmp_path, database_layout=layout, async_driver=is_async)
     databases = [None, None] if layout == "shared" else ["users.db", "books.db"]

@@ -7,15 +7,9 @@ from pathlib import Path
 
 from project import TEMPLATE
 
-CONTENDERS = {"this project", "Django 5.2", "shell loop"}
-OPERATIONS = {
-    "fresh migrate",
-    "nothing to do",
-    "status",
-    "check",
-    "generate, no changes",
-    "generate from nothing",
-}
+PROJECTS = {"this project", "Django 5.2"}
+GROWTH = {"fresh migrate", "nothing to do", "status"}
+OPERATIONS = GROWTH | {"check", "generate, no changes", "generate from nothing"}
 FLOOR = {("imports alone", "imports alone"), ("DDL alone", "DDL alone")}
 
 
@@ -27,7 +21,7 @@ def test_the_readme_has_the_table_of_the_last_run() -> None:
 
 
 def test_a_short_run_has_all_numbers(tmp_path: Path) -> None:
-    short = ["--apps", "2", "--revisions", "--databases", "SQLite", "--rounds", "1"]
+    short = ["--apps", "2", "--revisions", "4", "--databases", "SQLite", "--rounds", "1"]
     run = [str(TEMPLATE / "benchmarks/run.sh"), *short, "--output", str(tmp_path)]
     subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
     measured: dict[tuple[int, int], set[tuple[str, str]]] = {}
@@ -37,7 +31,8 @@ def test_a_short_run_has_all_numbers(tmp_path: Path) -> None:
         pairs = measured.setdefault((one["apps"], one["revisions"]), set())
         pairs.add((one["operation"], one["contender"]))
     assert measured == {
-        (2, 3): FLOOR | {(o, c) for o in OPERATIONS for c in CONTENDERS},
+        (2, 3): FLOOR | {(o, c) for o in OPERATIONS for c in (*PROJECTS, "shell loop")},
+        (10, 4): FLOOR | {(o, c) for o in GROWTH for c in PROJECTS},
     }
-    assert "| fresh migrate | 2 | 3 |" in (tmp_path / "results.md").read_text()
+    assert "| fresh migrate | 10 | 4 |" in (tmp_path / "results.md").read_text()
     assert "<svg" in (tmp_path / "results.svg").read_text()

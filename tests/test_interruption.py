@@ -29,7 +29,7 @@ SLEEPING = {
 @pytest.mark.parametrize("case", ["sqlite", "postgresql", "mysql"])
 def test_killed_at_any_moment_the_next_run_completes(case: str, tmp_path: Path) -> None:
     with Soak.of(CASES[case], tmp_path) as soak:
-        for seed in range(4):
+        for seed in range(5):
             soak.kill(Random(f"{case} {seed}"))
 
 
