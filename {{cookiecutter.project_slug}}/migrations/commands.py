@@ -7,6 +7,7 @@ import re
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from alembic import command
@@ -15,8 +16,8 @@ from alembic.util import CommandError
 
 from .apps import App
 from .changes import describe
-from .differences import Difference, changes_of, differences
-from .errors import Interrupted, naming, shown
+from .differences import differences, known
+from .errors import naming, shown
 from .graph import draw
 from .leftovers import left_over
 from .revisions import at_head, check_current, check_head, label, read_current
@@ -71,19 +72,18 @@ def print_sql(run: Run, current: dict[str, tuple[str, ...]]) -> None:
 def check(run: Run) -> None:
     """Fail where models and database differ, or where revisions are pending."""
     current = read_current(run)
-    found: dict[App, Difference] = {}
-    try:
-        found = differences(run, [app for app in run.selected if at_head(run, app, current)])
-    except Interrupted:
-        raise
-    except CommandError:
-        pass  # each app reports its own
+
+    def ready(app: App) -> bool:
+        with suppress(CommandError):  # `report` raises it again
+            return at_head(run, app, current)
+        return False
+
+    found = differences(run, filter(ready, run.selected))
 
     def report(app: App) -> str:
         if not at_head(run, app, current):
             raise CommandError("the database is behind the newest revision; run ./migrate.sh")
-        changes = describe(found[app].upgrade) if app in found else changes_of(run, app)
-        if changes:
+        if changes := describe(known(found[app]).upgrade):
             raise CommandError(
                 f"models and database differ: {', '.join(changes)}; run ./generate.sh"
             )

@@ -1,6 +1,6 @@
 """What differs between the apps' models and their databases."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from alembic.util import CommandError
 from .apps import App
 from .changes import describe
 from .enum_types import EnumTypeOp
-from .errors import Interrupted, naming
+from .errors import naming
 from .ownership import Ownership
 from .revisions import by_database
 from .run import Run
@@ -35,28 +35,35 @@ class Difference:
     """Where it was found."""
 
 
-def differences(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
-    """What autogenerate would change for each app.
+def differences(run: Run, apps: Iterable[App]) -> dict[App, Difference | CommandError]:
+    """What autogenerate would change for each app, or why that cannot be said.
 
     Apps of one database are compared together, so that its tables are reflected once.
     """
-    found: dict[App, Difference] = {}
+    found: dict[App, Difference | CommandError] = {}
     for together in by_database(apps).values():
         try:
             found |= compare(run, together)
-        except Interrupted:
-            raise
-        except CommandError:
+        except CommandError as error:
             if len(together) == 1:
-                raise
-            for app in together:  # which of them is it?
-                found |= compare(run, [app])
+                found[together[0]] = error
+            else:
+                for app in together:  # which of them is it?
+                    found |= differences(run, [app])
     return found
+
+
+def known(difference: Difference | CommandError) -> Difference:
+    """The difference; raises the error that there is instead."""
+    if isinstance(difference, CommandError):
+        raise difference
+    return difference
 
 
 def changes_of(run: Run, app: App) -> list[str]:
     """What autogenerate would change for one app, in words."""
-    return describe(differences(run, [app])[app].upgrade)
+    [difference] = differences(run, [app]).values()
+    return describe(known(difference).upgrade)
 
 
 def compare(run: Run, apps: Sequence[App]) -> dict[App, Difference]:

@@ -11,7 +11,7 @@ from alembic.util import CommandError
 
 from .apps import App
 from .changes import describe, summarise
-from .differences import Difference, differences
+from .differences import Difference, differences, known
 from .errors import naming, relative
 from .ownership import check_models
 from .revisions import at_head, read_current
@@ -31,7 +31,7 @@ def generate(run: Run) -> None:
         with naming(app):
             check_models(app, tuple(run.apps.values()))
 
-    found = differences(run, run.selected)
+    found = {app: known(it) for app, it in differences(run, run.selected).items()}
     written: list[str] = []
 
     def write(app: App) -> str:

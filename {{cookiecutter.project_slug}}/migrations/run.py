@@ -16,7 +16,7 @@ from alembic.util import CommandError
 
 from .apps import App
 from .databases import Databases
-from .errors import Interrupted, naming
+from .errors import naming
 
 
 @dataclass
@@ -102,7 +102,7 @@ class Run:
                     self.script(app)
                     self.say(app, work(app))
             except CommandError as error:
-                if self.options.raiseerr or isinstance(error, Interrupted):
+                if self.options.raiseerr:
                     raise
                 print(error, file=sys.stderr)
                 failed = True

@@ -22,18 +22,18 @@ from migrations.comparison import (
     render_item,
 )
 from migrations.databases import Databases, create_schema, one_migrator
-from migrations.errors import naming
+from migrations.errors import reporting
 from migrations.half_done import noting_what_is_half_done
 from migrations.ownership import Ownership
 
 config = context.config
 
+# `python -m migrations` has read the sections already, keeps its databases open, and reports.
+in_a_loop = "apps" in config.attributes
+
 # Alembic's command line leaves its options here. Called from Python, logging and exceptions
 # are the caller's affair.
-from_command_line = config.cmd_opts is not None
-
-# `python -m migrations` has read the sections already, and keeps its databases open.
-in_a_loop = "apps" in config.attributes
+from_command_line = config.cmd_opts is not None and not in_a_loop
 
 
 def changes_database() -> bool:
@@ -128,8 +128,8 @@ def main() -> None:
     app = apps.get(config.config_ini_section)
     if app is None:
         raise CommandError(choose_an_app(apps))
-    with naming(app) if from_command_line else nullcontext():
-        if from_command_line and not in_a_loop and config.file_config.has_section("loggers"):
+    with reporting(app) if from_command_line else nullcontext():
+        if from_command_line and config.file_config.has_section("loggers"):
             fileConfig(config.file_config, disable_existing_loggers=False)
         app.check_revisions(context.script)
         run(app, apps)

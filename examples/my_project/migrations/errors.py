@@ -62,15 +62,12 @@ NOISE = re.compile(
 )
 
 
-class Interrupted(CommandError, KeyboardInterrupt):
-    """Ctrl-C, and where: a CommandError too, because Alembic's command line reports no other."""
-
-
 @contextmanager
 def naming(app: "App") -> Iterator[None]:
     """Turn every error of the block into a `CommandError` of one line that begins with the app.
 
-    Alembic's own command errors keep their type, so that callers can still tell them apart.
+    Alembic's own command errors keep their type, so that callers can still tell them apart;
+    Ctrl-C stays a `KeyboardInterrupt`, and gets such a line.
     """
     try:
         yield
@@ -79,10 +76,22 @@ def naming(app: "App") -> Iterator[None]:
             error.args = (one_error(app, error), *error.args[1:])
         raise
     except KeyboardInterrupt as error:
+        if error.args:  # it has its line
+            raise
         line = with_notes("interrupted; run the command again to go on", error)
-        raise Interrupted(f"{app.name}: {line}") from error
+        raise KeyboardInterrupt(f"{app.name}: {line}") from error
     except Exception as error:
         raise CommandError(one_error(app, error)) from error
+
+
+@contextmanager
+def reporting(app: "App") -> Iterator[None]:
+    """As `naming`, for Alembic's own command line: it reports a `CommandError`, and no other."""
+    try:
+        with naming(app):
+            yield
+    except KeyboardInterrupt as error:
+        raise CommandError(str(error)) from error
 
 
 def one_error(app: "App", error: Exception) -> str:
