@@ -26,7 +26,9 @@ class Base(DeclarativeBase):
 class Author(Base):
     __tablename__ = "author"
 
-    id = Column(Integer, primary_key=True)
+    id = Column(Integer, Identity(), primary_key=True)
+    number = Column(Integer)
+    twice = Column(Integer, Computed("number * 2", persisted=True))
 
 
 {}

@@ -16,8 +16,9 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DefaultClause,
+    Dialect,
     Enum,
-    FetchedValue,
+    Identity,
     Inspector,
     PrimaryKeyConstraint,
     String,
@@ -33,7 +34,7 @@ from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.schema import conv
 from sqlalchemy.types import SchemaType, TypeEngine
 
-from .enum_types import EnumTypeOp, compare_enum_types, enum_reference
+from .enum_types import EnumTypeOp, compare_enum_types, default_of, enum_reference
 
 # A text in SQL, and the cast that PostgreSQL adds.
 LITERAL = re.compile(r"""'((?:[^']|'')*)'(::[\w ".(),\[\]]+)?""")
@@ -69,18 +70,38 @@ def compare_type(
 
 
 def compare_server_default(
-    context: MigrationContext,
-    _reflected: Column[Any],
+    context: AutogenContext,
+    change: ops.AlterColumnOp,
+    _schema: str | None,
+    _table: str,
+    _column: str,
+    reflected: Column[Any],
     model: Column[Any],
-    in_database: str | None,
-    default: FetchedValue | None,
-    rendered: str | None,
+) -> PriorityDispatchResult:
+    """Compare server defaults where Alembic finds a change that is none, or fails.
+
+    As `compare_server_default` of `context.configure` it would break on a Computed and an Identity.
+    """
+    assert context.dialect is not None
+    before, after = reflected.server_default, model.server_default
+    if isinstance(after, Identity) and not context.dialect.supports_identity_columns:
+        return PriorityDispatchResult.STOP
+    if not isinstance(before, DefaultClause) or not isinstance(after, DefaultClause):
+        return PriorityDispatchResult.CONTINUE
+    changed = default_changed(context.dialect, model, str(before.arg), after)
+    if changed is None:
+        return PriorityDispatchResult.CONTINUE
+    if changed:
+        change.modify_server_default = after
+    return PriorityDispatchResult.STOP
+
+
+def default_changed(
+    dialect: Dialect, model: Column[Any], in_database: str, default: DefaultClause
 ) -> bool | None:
     """Whether a server default changed; None leaves the decision to Alembic."""
-    if in_database is None or rendered is None:
-        return None
-    on_mysql = context.dialect.name in ("mysql", "mariadb")
-    if isinstance(default, DefaultClause) and isinstance(default.arg, str):
+    on_mysql = dialect.name in ("mysql", "mariadb")
+    if isinstance(default.arg, str):
         # Alembic stumbles over quotes: here it leaves them out, there it forgets to double them.
         escaped = default.arg.replace("\\", "\\\\") if on_mysql else default.arg
         literal = "'" + escaped.replace("'", "''") + "'"
@@ -89,7 +110,7 @@ def compare_server_default(
         # It has PostgreSQL compare the values, which fails for json, and for a new enum value.
         as_text = isinstance(model.type, String) or in_database.endswith("::json")
         return True if as_text or "'" in escaped else None
-    if on_mysql and mysql_words(in_database) == mysql_words(rendered):
+    elif on_mysql and mysql_words(in_database) == mysql_words(str(default_of(model, dialect))):
         return False
     return None
 
@@ -285,6 +306,9 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
 
 plugin = Plugin("migrations.comparison")
 plugin.add_autogenerate_comparator(compare_checks, "table", "checks")
+plugin.add_autogenerate_comparator(
+    compare_server_default, "column", "server_default", priority=DispatchPriority.FIRST
+)
 plugin.add_autogenerate_comparator(
     find_serials, "schema", "serials", qualifier="postgresql", priority=DispatchPriority.FIRST
 )

@@ -16,7 +16,6 @@ from sqlalchemy.schema import CreateSchema
 from migrations.apps import App, choose_an_app, read_apps
 from migrations.comparison import (
     arrange,
-    compare_server_default,
     compare_type,
     plugin,
     render_item,
@@ -58,7 +57,7 @@ def settings(app: App, apps: dict[str, App], dialect: Dialect) -> dict[str, Any]
         "include_object": ownership.include_object,
         "include_schemas": True,
         "compare_type": compare_type,
-        "compare_server_default": compare_server_default,
+        "compare_server_default": True,
         "autogenerate_plugins": ["alembic.autogenerate.*", plugin.name],
         "process_revision_directives": arrange,
         "render_item": render_item,
