@@ -187,3 +187,45 @@ def test_tables_in_schemas(tmp_path: Path, postgresql: Database) -> None:
     assert postgresql.tables("shop") == {"alembic_version_books"}
     assert postgresql.tables() == {"alembic_version_users", "books"}
     assert postgresql.tables("elsewhere") == {"books"}
+
+
+ENFORCED = """
+
+@sa.event.listens_for(sa.Engine, "connect")
+def enforce_foreign_keys(connection: object, _record: object) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+"""
+
+AS_A_LIBRARY = """
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+import my_project.users.models
+
+with sa.create_engine("sqlite:///my_project.db").connect() as connection:
+    config = Config("alembic.ini", ini_section="users", attributes={"connection": connection})
+    command.upgrade(config, "head")
+    print(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
+"""
+
+
+def test_copies_of_tables_and_the_rows_that_refer_to_them(project: Project) -> None:
+    """Where SQLite enforces foreign keys, dropping a table deletes what refers to its rows."""
+    users, books = project.models("users"), project.models("books")
+    users.write_text(users.read_text() + ENFORCED)
+    key = "sa.ForeignKey(User.id, ondelete='CASCADE')"
+    column = f"    user_id: orm.Mapped[int] = orm.mapped_column({key})\n"
+    books.write_text("from my_project.users.models import User\n" + books.read_text() + column)
+    project.generate()
+    project.migrate()
+    project.sqlite("INSERT INTO users (id, name) VALUES (1, 'x')")
+    project.sqlite("INSERT INTO books (id, name, user_id) VALUES (1, 'x', 1)")
+    users.write_text(users.read_text().replace("sa.String(200)", "sa.String(300), unique=True"))
+    revision = project.revise("users")
+    revision.write_text("import my_project.users.models\n" + revision.read_text())
+    assert project.run("python", "-c", AS_A_LIBRARY, env={"PYTHONPATH": "src"}).stdout == "1\n"
+    assert project.sqlite("SELECT user_id FROM books") == [(1,)]
+    project.run("alembic", "--name", "users", "downgrade", "-1")
+    project.run("alembic", "--name", "users", "upgrade", "head")
+    assert project.sqlite("SELECT user_id FROM books") == [(1,)]

@@ -168,11 +168,20 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
 
     Left alone, Python's sqlite3 would run DDL outside of any transaction.
     https://docs.python.org/3/library/sqlite3.html#transaction-control
+
+    Foreign keys are not enforced meanwhile: a table is altered by a copy that takes its place,
+    and dropping the old one would delete the rows that refer to it, also those of other apps.
+    https://www.sqlite.org/lang_altertable.html#otheralter
     """
+    enforced = False
 
     def begin(connection: Connection) -> None:
+        nonlocal enforced
         if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
             return
+        enforced |= bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
+        if enforced:
+            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
         connection.exec_driver_sql("PRAGMA busy_timeout = 0")
         wait_for(attempt, app)
         # What is left to wait for is a reader, at the commit.
@@ -192,6 +201,8 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
         yield
     finally:
         event.remove(connection, "begin", begin)
+        if enforced:
+            connection.connection.cursor().execute("PRAGMA foreign_keys = ON")
 
 
 def lock_name(app: App, *where: str, size: int) -> bytes:
