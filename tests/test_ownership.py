@@ -189,6 +189,84 @@ def test_tables_in_schemas(tmp_path: Path, postgresql: Database) -> None:
     assert postgresql.tables("elsewhere") == {"books"}
 
 
+NOTE = '''
+
+class Note(Base):
+    """A row of the table user_notes."""
+
+    __tablename__ = "user_notes"
+
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+'''
+
+LOG = '''
+
+class Log(Base):
+    """A row of the table elsewhere.log."""
+
+    __tablename__ = "log"
+    __table_args__ = {"schema": "elsewhere"}
+
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+'''
+
+
+def test_patterns_and_the_tables_of_others(tmp_path: Path, postgresql: Database) -> None:
+    project = bake(tmp_path, database="postgresql")
+    project.environment["DATABASE_URL"] = postgresql.text
+    postgresql.query("CREATE SCHEMA elsewhere")
+    postgresql.query("CREATE TABLE elsewhere.users (id INTEGER PRIMARY KEY)")
+    users, books = project.models("users"), project.models("books")
+    without_note = books.read_text()
+    users.write_text(users.read_text() + LOG)
+    books.write_text(without_note + NOTE)
+    project.set_ini("users", "tables", "user* log")
+    said = project.generate()
+    assert "create log, create users\n" in said
+    assert "create books, create user_notes\n" in said
+    project.migrate()
+    books.write_text(without_note)
+    assert project.generate("users") == "users  no changes\n"
+    assert "books  wrote" in project.generate()
+    project.migrate()
+    assert postgresql.tables() & {"users", "books", "user_notes"} == {"users", "books"}
+    assert postgresql.tables("elsewhere") == {"users", "log"}
+
+
+def test_revision_that_computes_its_schema(tmp_path: Path, postgresql: Database) -> None:
+    project = bake(tmp_path, apps="users", database="postgresql")
+    project.environment["DATABASE_URL"] = postgresql.text
+    postgresql.query("CREATE TABLE users (id INTEGER PRIMARY KEY)")
+    postgresql.query("CREATE SCHEMA elsewhere")
+    models = project.models("users")
+    models.write_text(models.read_text().replace("MetaData(", 'MetaData(schema="elsewhere", '))
+    revision = project.revise("users")
+    text = revision.read_text().replace('schema="elsewhere"', "schema=SCHEMA")
+    assert "schema=SCHEMA" in text
+    revision.write_text(text.replace("\nrevision:", '\nSCHEMA = "elsewhere"\nrevision:'))
+    project.migrate()
+    assert project.generate() == "users  no changes\n"
+
+
+def test_table_that_moved_and_was_renamed(project: Project) -> None:
+    users, books = project.models("users"), project.models("books")
+    without_note = books.read_text()
+    users.write_text(users.read_text() + NOTE)
+    project.generate()
+    project.migrate()
+    users.write_text(users.read_text().replace(NOTE, ""))
+    books.write_text(without_note + NOTE.replace("user_notes", "notes"))
+    project.migrations("--name", "books", "revision", "--message", "rename")
+    revision = max(project.revisions("books"), key=lambda path: path.stat().st_mtime_ns)
+    head = revision.read_text().partition("\ndef upgrade")[0]
+    rename = RENAME.replace("order_lines", "notes").replace("lines", "user_notes")
+    revision.write_text(head + rename)
+    project.migrate()
+    assert project.generate() == "users  no changes\nbooks  no changes\n"
+    books.write_text(without_note)
+    assert "drop_table('notes')" in project.revise("books").read_text().replace('"', "'")
+
+
 ENFORCED = """
 
 @sa.event.listens_for(sa.Engine, "connect")

@@ -138,17 +138,23 @@ class App:
 
     @cached_property
     def own_models(self) -> dict[TableKey, Table]:
-        """The tables of the app's models; `tables` narrows a MetaData that apps share."""
+        """The tables of the app's models; `tables` narrows a MetaData that apps share.
+
+        There a pattern without a schema stands for all: nobody else has them.
+        """
         return {
             (table.schema, table.name): table
             for table in self.metadata.tables.values()
-            if not self.tables or self.claims(table.schema, table.name)
+            if not self.tables
+            or self.claims(table.schema, table.name)
+            or self.claims(None, table.name)
         }
 
     def claims(self, schema: str | None, name: str) -> bool:
-        """Whether one of the section's `tables` patterns matches; one with a dot has a schema."""
+        """Whether one of the section's `tables` patterns matches; without a dot, by its name."""
         full_name = f"{schema}.{name}" if schema else name
-        return any(fnmatchcase(full_name if "." in p else name, p) for p in self.tables)
+        patterns = [pattern for pattern in self.tables if ("." in pattern) == bool(schema)]
+        return any(fnmatchcase(full_name, pattern) for pattern in patterns)
 
     def _import(self, name: str) -> ModuleType:
         try:

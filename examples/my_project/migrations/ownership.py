@@ -17,9 +17,10 @@ from .apps import App, TableKey
 class Ownership(Sequence[MetaData]):
     """Decides what Alembic's autogenerate gets to see, for one or more apps of a database.
 
-    A table is an app's own if its models have it, its `tables` patterns match, or its
-    revisions created it; so that the table of a deleted model is still known. It is not if
-    another app's models have it, so that a model which moved does not become a DROP TABLE.
+    A table is an app's own if its models have it, its revisions created it, or its `tables`
+    patterns match; so that the table of a deleted model is still known. It is not if another
+    app's models have it, so that a model which moved does not become a DROP TABLE; and what
+    another app's revisions created, no pattern takes away.
 
     This is also the `target_metadata`: a sequence of every MetaData of these apps, imported
     when autogenerate first asks for it, because other commands need no models.
@@ -69,7 +70,10 @@ class Ownership(Sequence[MetaData]):
         if key in self._version_tables or name.startswith("alembic_version"):
             return None
         for app, created in self._created.items():
-            if app.claims(schema, name) or key in created:
+            if key in created:
+                return app
+        for app in self.compared:
+            if app.claims(*key) and key not in self._created_elsewhere:
                 return app
         return None
 
@@ -112,6 +116,15 @@ class Ownership(Sequence[MetaData]):
         }
 
     @cached_property
+    def _created_elsewhere(self) -> set[TableKey]:
+        others = [app for app in self.apps if app not in self.compared]
+        found: set[TableKey] = set()
+        for app in others:
+            files = sorted(file for folder in app.folders for file in folder.glob("*.py"))
+            found |= {self.key(*key) for key in tables_of_revisions(files)}
+        return found
+
+    @cached_property
     def _schemas(self) -> set[str | None]:
         found: set[str | None] = set()
         for app, created in self._created.items():
@@ -133,8 +146,8 @@ def revision_files(script: ScriptDirectory) -> list[Path]:
 def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:
     """The tables that revision files leave behind, read from their calls, oldest file first.
 
-    Nothing is run. Only `create_table`, `rename_table` and `drop_table` with literal names
-    are understood; for anything else, a section has `tables`.
+    Nothing is run. Only `create_table`, `rename_table` and `drop_table` with literal names and
+    schemas are understood; for anything else, a section has `tables`.
     """
     tables: set[TableKey] = set()
     for file in files:
@@ -143,8 +156,8 @@ def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:
                 tables.add((schema, names[0]))
             elif operation == "drop_table":
                 tables.discard((schema, names[0]))
-            elif len(names) > 1 and (schema, names[0]) in tables:
-                tables.remove((schema, names[0]))
+            elif len(names) > 1:  # it may have come from another app
+                tables.discard((schema, names[0]))
                 tables.add((schema, names[1]))
     return tables
 
@@ -166,6 +179,11 @@ def literal(node: ast.expr | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
+def is_literal(node: ast.expr | None) -> bool:
+    """Whether a text, or None, stands in a file as such, or nothing at all."""
+    return node is None or isinstance(node, ast.Constant)
+
+
 def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
     """The operations on whole tables of a revision file."""
     for call in upgrade_calls(file):
@@ -175,6 +193,8 @@ def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
         if function.attr not in ("create_table", "rename_table", "drop_table"):
             continue
         given = {word.arg: word.value for word in call.keywords}
+        if None in given or not is_literal(given.get("schema")):
+            continue  # to take it for one in another schema could drop a stranger's
         first = [given[word] for word in ("table_name", "old_table_name") if word in given]
         second = [given[word] for word in ("new_table_name",) if word in given]
         wanted = 2 if function.attr == "rename_table" else 1
