@@ -89,6 +89,7 @@ class Box(Base):
 CONSTRAINTS = [
     ('CheckConstraint("number > 0", name="dropped")', ""),
     ("", 'CheckConstraint("number < 100", name="added")'),
+    ("", 'CheckConstraint("needed % 2 = 1", name="odd")'),
     (
         'CheckConstraint("number > 1", name="changed")',
         'CheckConstraint("number > 2", name="changed")',

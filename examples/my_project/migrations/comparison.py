@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from copy import copy
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal, TypeGuard, TypeVar
 
@@ -216,8 +217,13 @@ def has_index(table: Table, columns: list[str]) -> bool:
     return any(names[: len(columns)] == columns for names in found)
 
 
-def arrange(_context: MigrationContext, _revision: Any, scripts: list[ops.MigrationScript]) -> None:
+def arrange(context: MigrationContext, _revision: Any, scripts: list[ops.MigrationScript]) -> None:
     """Put the operations of new revisions into an order that every database accepts."""
+    # Some drivers get every percent sign twice; a revision must have it once.
+    dialect = copy(context.impl.dialect)
+    dialect.paramstyle, dialect.positional = "named", False
+    dialect.identifier_preparer = dialect.preparer(dialect)
+    context.impl.dialect = dialect
     for script in scripts:
         containers = [c for c in (script.upgrade_ops, script.downgrade_ops) if c is not None]
         # What the one direction drops, the other creates.
