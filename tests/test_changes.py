@@ -34,6 +34,20 @@ class Author(Base):
 {}
 
 
+class Player(Base):
+    __tablename__ = "player"
+
+    id = Column(Integer, primary_key=True)
+    team_id = Column(ForeignKey("team.id", use_alter=True), index=True)
+
+
+class Team(Base):
+    __tablename__ = "team"
+
+    id = Column(Integer, primary_key=True)
+    captain_id = Column(ForeignKey(Player.id), index=True)
+
+
 class Book(Base):
     """A table and its columns."""
 

@@ -50,7 +50,8 @@ def _describe(container: ops.OpContainer, told: set[str]) -> Iterator[str]:
                     yield f"drop {table} index {index}"
             case ops.AddConstraintOp():
                 constraint = operation.to_constraint()
-                yield f"add {constraint.table.name} constraint {constraint.name}"
+                if constraint.table.name not in told:
+                    yield f"add {constraint.table.name} constraint {constraint.name}"
             case ops.DropConstraintOp(table_name=table, constraint_name=constraint):
                 yield f"drop {table} constraint {constraint}"
             case (

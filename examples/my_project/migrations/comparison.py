@@ -181,6 +181,22 @@ def compare_checks(
     return PriorityDispatchResult.CONTINUE
 
 
+def add_keys_to_new_table(
+    context: AutogenContext,
+    changes: ops.ModifyTableOps,
+    _schema: str | None,
+    _name: str,
+    reflected: Table | None,
+    model: Table | None,
+) -> PriorityDispatchResult:
+    """Create the foreign keys with `use_alter` of a new table; Alembic would the next time."""
+    assert context.dialect is not None
+    if reflected is None and model is not None and context.dialect.supports_alter:
+        keys = [key for key in model.foreign_key_constraints if key.use_alter]
+        changes.ops.extend(ops.CreateForeignKeyOp.from_constraint(key) for key in keys)
+    return PriorityDispatchResult.CONTINUE
+
+
 def compare_key_indexes(
     _context: AutogenContext,
     changes: ops.ModifyTableOps,
@@ -237,8 +253,8 @@ def references_of(operation: ops.MigrateOperation) -> tuple[str, set[str]]:
     if not isinstance(operation, ops.CreateTableOp):
         return "", set()
     columns = [item for item in operation.columns if isinstance(item, Column)]
-    keys = [key.target_fullname for column in columns for key in column.foreign_keys]
-    return full_name(operation), {key.rpartition(".")[0] for key in keys}
+    keys = [key for column in columns for key in column.foreign_keys if not key.use_alter]
+    return full_name(operation), {key.target_fullname.rpartition(".")[0] for key in keys}
 
 
 def full_name(operation: TableOp) -> str:
@@ -269,9 +285,12 @@ def arranged(
                 unused.append(operation)
             case _:
                 types.append(operation)
-    # A table takes its indexes with it.
+    # A table takes its indexes with it, but waits for the keys of others.
     gone = {(drop.schema, drop.table_name) for drop in drops}
-    changes = [change for change in changes if (change.schema, change.table_name) not in gone]
+    for change in changes:
+        if (change.schema, change.table_name) in gone:
+            change.ops = list(filter(drops_foreign_key, change.ops))
+    changes = [change for change in changes if change.ops]
     new, drops = referred_first(new, references), referred_first(drops, references)[::-1]
     return [*types, *new, *changes, *drops, *unused]
 
@@ -312,6 +331,7 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
 
 plugin = Plugin("migrations.comparison")
 plugin.add_autogenerate_comparator(compare_checks, "table", "checks")
+plugin.add_autogenerate_comparator(add_keys_to_new_table, "table", "keys")
 plugin.add_autogenerate_comparator(
     compare_server_default, "column", "server_default", priority=DispatchPriority.FIRST
 )
