@@ -2,18 +2,21 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from sysconfig import get_path
 
 from alembic.autogenerate import RevisionContext
+from alembic.operations.ops import DropTableOp, UpgradeOps
 from alembic.util import CommandError
 
 from .apps import App
 from .changes import describe, summarise
+from .comparison import full_name
 from .differences import Difference, differences, known
 from .errors import naming, relative
-from .ownership import check_models
+from .ownership import check_models, neighbours, refers_to, revision_files
 from .revisions import at_head, read_current
 from .risks import risks
 from .run import Run
@@ -45,7 +48,14 @@ def generate(run: Run) -> None:
         lines = [f"wrote {relative(path)}"]
         if message != ", ".join(changes):  # else its name tells
             lines.append(summarise(changes, width=300))
-        lines += [f"warning: {text}" for text in risks(found[app].upgrade, app.database[0])]
+        warnings = risks(found[app].upgrade, app.database[0])
+        warnings += [
+            f"revisions of {other} refer to {table}: run ./migrate.sh {other} before this, and"
+            f" after it python -m migrations squash {app.name} {other}; else no new database"
+            " can be made"
+            for table, other in references(run, app, found[app].upgrade)
+        ]
+        lines += [f"warning: {text}" for text in warnings]
         return "\n".join(lines)
 
     try:
@@ -74,6 +84,19 @@ def write_revision(
         raise
     assert script is not None
     return script.path
+
+
+def references(run: Run, app: App, operations: UpgradeOps) -> Iterator[tuple[str, str]]:
+    """The tables that are dropped, each with the name of another app whose revisions refer to it.
+
+    A new database gets all revisions of the one app, and then all of the other.
+    """
+    dropped = [full_name(op) for op in operations.ops if isinstance(op, DropTableOp)]
+    for table in dropped:
+        for other in neighbours(app.database, tuple(run.apps.values())):
+            files = revision_files(run.script(other)) if other != app else []
+            if any(refers_to(file, table) for file in files):
+                yield table, other.name
 
 
 def tidy(files: list[str]) -> None:

@@ -179,6 +179,14 @@ def literal(node: ast.expr | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
+def refers_to(file: Path, table: str) -> bool:
+    """Whether a revision file makes a foreign key to a table, with its schema if it has one."""
+    makers = ("ForeignKey", "ForeignKeyConstraint", "create_foreign_key")
+    calls = [call for call in upgrade_calls(file) if getattr(call.func, "attr", "") in makers]
+    nodes = [node for call in calls for node in ast.walk(call) if isinstance(node, ast.expr)]
+    return any(f"{literal(node)}.".startswith(f"{table}.") for node in nodes)
+
+
 def is_literal(node: ast.expr | None) -> bool:
     """Whether a text, or None, stands in a file as such, or nothing at all."""
     return node is None or isinstance(node, ast.Constant)
