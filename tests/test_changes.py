@@ -135,8 +135,8 @@ COLUMNS = [
         """text = Column(String(99), server_default="it's 6% 书:x", comment="it's 6%")""",
     ),
     (
-        """json = Column(JSON, server_default='{"a": 1}')""",
-        """json = Column(JSON, server_default='{"a": 2}')""",
+        """json = Column(JSON, server_default='{"a":1}')""",
+        """json = Column(JSON, server_default='{"a":2}')""",
     ),
     ("made = Column(DateTime, server_default=func.now())", "made = Column(DateTime)"),
     ("seen = Column(DateTime)", "seen = Column(DateTime, server_default=func.now())"),
@@ -153,6 +153,7 @@ COLUMNS = [
     ),
     ('kept = Column(Boolean(create_constraint=True, name="kept"))',) * 2,
     ("same = Column(Float, server_default='1.5', nullable=False)",) * 2,
+    ("""always = Column(JSON, server_default='{"a":1}')""",) * 2,
 ]
 
 

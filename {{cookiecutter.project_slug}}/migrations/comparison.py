@@ -142,6 +142,13 @@ def omit_default_of_serial(inspector: Inspector, table: Table, column: Reflected
         column["default"] = None
 
 
+@event.listens_for(Table, "column_reflect")
+def keep_colons(inspector: Inspector, _table: Table, column: ReflectedColumn) -> None:
+    """Escape colons in defaults, which would become parameters when SQLite copies the table."""
+    if inspector.dialect.name == "sqlite" and (default := column.get("default")):
+        column["default"] = re.sub(r"(?<![:\w]):(?=\w)", r"\:", default)
+
+
 def compare_checks(
     context: AutogenContext,
     changes: ops.ModifyTableOps,
