@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Column, DefaultClause, MetaData, make_url
 
 from project import Project
+from revisions import add_revision
 from servers import Database, new_database
 
 COMMENTED = """\
@@ -89,3 +90,18 @@ def test_applied_sql_is_as_good_as_migrating(
         assert checked == "users  no changes\nbooks  no changes\n"
         project.add_column("books", "author")
     assert "书名" in schema(second)
+
+
+def test_merge_of_two_heads_that_are_applied(project: Project, database: Database) -> None:
+    project.environment["DATABASE_URL"] = database.text
+    for name in ("base", "one", "two"):
+        add_revision(project, "users", f"op.create_table('t_{name}', sa.Column('id', sa.Integer))")
+    last = project.revisions("users")[-1]
+    last.write_text(last.read_text().replace("= 'users_2'", "= 'users_1'"))
+    project.run("alembic", "--name", "users", "upgrade", "heads")
+    project.run("alembic", "--name", "users", "merge", "heads", "-m", "merge")
+    script = project.migrate("--sql", "users")
+    assert "CREATE TABLE" not in script
+    apply(database, script)
+    assert project.migrate("users") == "users  up to date\n"
+    assert database.tables() == {"t_base", "t_one", "t_two", "alembic_version_users"}

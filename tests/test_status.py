@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 
 from project import Project
+from revisions import add_revision
 
 APPS = [f"app{number}" for number in range(21)]
 
@@ -24,6 +25,20 @@ def test_json_tells_a_program_all(project: Project) -> None:
     project.migrate()
     [users, _] = json.loads(project.migrations("status", "--json"))
     assert (users["current"], users["pending"]) == ([head], [])
+
+
+def test_what_a_second_base_brings_is_pending(project: Project) -> None:
+    create = "op.create_table('t_{}', sa.Column('id', sa.Integer))"
+    first, second = (add_revision(project, "users", create.format(name)) for name in ("a", "b"))
+    last = project.revisions("users")[-1]
+    last.write_text(last.read_text().replace(f"down_revision = '{first}'", "down_revision = None"))
+    project.run("alembic", "--name", "users", "upgrade", first)
+    [users, _] = json.loads(project.migrations("status", "--json"))
+    assert users["pending"] == [second]
+    project.run("alembic", "--name", "users", "merge", "heads", "-m", "merge")
+    [users, _] = json.loads(project.migrations("status", "--json"))
+    assert users["pending"] == [second, *users["heads"]]
+    assert project.migrate("users").count("(") == 2
 
 
 def test_of_many_apps_only_those_with_something_to_do(bake: Callable[..., Project]) -> None:

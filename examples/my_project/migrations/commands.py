@@ -8,10 +8,12 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from alembic import command
 from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from .apps import App
@@ -42,16 +44,22 @@ def migrate(run: Run) -> None:
         script = run.script(app)
         applied: list[str] = []
 
-        def steps(now: Any, _: MigrationContext) -> list[RevisionStep]:
+        def work(now: Any, context: MigrationContext) -> list[RevisionStep]:
             # Not those that were pending before: another migrator may have been faster.
-            pending = list(script.iterate_revisions("head", now, implicit_base=True))[::-1]
-            applied.extend(label(script, revision.revision) for revision in pending)
-            return [RevisionStep(script.revision_map, revision, True) for revision in pending]
+            steps = steps_to_head(script, now, context)
+            applied.extend(label(script, step.revision.revision) for step in steps)
+            return steps
 
-        run.in_environment(app, steps, destination_rev="head")
+        run.in_environment(app, work, destination_rev="head")
         return f"applied {', '.join(applied)}" if applied else "up to date"
 
     run.each(upgrade, run.selected)
+
+
+def steps_to_head(script: ScriptDirectory, now: Any, _: MigrationContext) -> list[RevisionStep]:
+    """The steps from the revisions that a database is at to the newest one."""
+    pending = list(script.iterate_revisions("head", now, implicit_base=True))[::-1]
+    return [RevisionStep(script.revision_map, revision, True) for revision in pending]
 
 
 def print_sql(run: Run, current: dict[str, tuple[str, ...]]) -> None:
@@ -59,13 +67,19 @@ def print_sql(run: Run, current: dict[str, tuple[str, ...]]) -> None:
     assert isinstance(sys.stdout, io.TextIOWrapper)
     sys.stdout.reconfigure(encoding="utf-8")
     for app in run.selected:
-        head, before = run.script(app).get_current_head(), current[app.name]
+        script, before = run.script(app), current[app.name]
+        head = script.get_current_head()
         pending = head is not None and before != (head,)
         print(f"-- {app.name}" if pending else f"-- {app.name}: up to date", end="\n\n")
         if pending:
+            # Not `command.upgrade`, which takes one revision to start from: there may be several.
             with naming(app):
-                command.upgrade(
-                    run.turn_to(app), f"{before[0]}:head" if before else "head", sql=True
+                run.in_environment(
+                    app,
+                    partial(steps_to_head, script),
+                    as_sql=True,
+                    starting_rev=before,
+                    destination_rev="head",
                 )
 
 
@@ -100,7 +114,8 @@ def status(run: Run) -> None:
         script = run.script(app)
         check_current(run, app, current[app.name])
         heads = script.get_heads()
-        steps = list(script.iterate_revisions(tuple(heads), current[app.name] or "base"))
+        now = current[app.name] or "base"
+        steps = list(script.iterate_revisions(tuple(heads), now, implicit_base=True))
         found.append(
             {
                 "app": app.name,
