@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from project import Project, bake, tree
+from revisions import add_revision
 from servers import new_database
 
 REMOVE = ("python", "-m", "migrations", "remove")
@@ -196,6 +197,27 @@ def test_what_downgrades_forget_is_named(copy: Project) -> None:
     copy.sqlite("DROP TABLE shop")
     copy.run(*REMOVE, "shop", "--yes")
     assert copy.tables() == {"users", "alembic_version_users"}
+
+
+@pytest.mark.parametrize("option", [(), ("--keep-section",)])
+def test_what_a_pending_revision_creates_or_renames_is_not_there_yet(
+    option: tuple[str, ...], project: Project
+) -> None:
+    create = "op.create_table('{}', sa.Column('id', sa.Integer))"
+    add_revision(project, "users", create.format("users"), "op.drop_table('users')")
+    add_revision(project, "users", create.format("notes"), "op.drop_table('notes')")
+    project.migrate()
+    add_revision(project, "users", create.format("logs"), "op.drop_table('logs')")
+    add_revision(project, "users", "op.rename_table('notes', 'letters')")
+    for name in ("logs", "letters"):
+        project.sqlite(f"CREATE TABLE {name} (of_a_stranger INT)")
+        project.sqlite(f"INSERT INTO {name} VALUES (1)")
+    project.sqlite("INSERT INTO notes VALUES (1), (2)")
+    done = project.run(*REMOVE, "users", "--yes", *option)
+    assert done.stdout.splitlines()[0].startswith("users  drops notes (2 rows), users (0 rows); ")
+    assert "dropped notes, users, alembic_version_users" in done.stdout.splitlines()[1]
+    assert project.tables() == {"logs", "letters"}
+    assert project.sqlite("SELECT * FROM logs") == project.sqlite("SELECT * FROM letters") == [(1,)]
 
 
 def test_tables_of_a_lost_app_are_named_and_can_be_dropped_once_its_code_is_back(

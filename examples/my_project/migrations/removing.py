@@ -16,7 +16,13 @@ from .databases import one_migrator
 from .errors import naming, shown
 from .leftovers import named_like
 from .moves import check_moves
-from .ownership import Ownership, neighbours, referred_table
+from .ownership import (
+    Ownership,
+    neighbours,
+    referred_table,
+    revision_files,
+    tables_of_revisions,
+)
 from .revisions import check_current, read_current, read_versions
 from .run import Run
 
@@ -72,21 +78,45 @@ def tables_to_drop(run: Run, app: App, current: tuple[str, ...]) -> list[TableKe
         ) from None
     check_current(run, app, current)
     check_moves(run, app)
-    tables = own_tables(run, app)
-    if tables and not current:
+    if current:
+        return applied_tables(run, app, current)
+    if tables := own_tables(run, app):
         raise CommandError(
             f"{app.name}: no revision created {names(tables)}, which its database has; adopt them"
             f" (python -m migrations adopt {app.name}), drop them by hand, or add --keep-tables"
         )
-    return tables
+    return []
+
+
+def applied_tables(run: Run, app: App, current: tuple[str, ...]) -> list[TableKey]:
+    """The app's own tables that its database has, as far as revisions that are applied go.
+
+    One that a pending revision would create, and which is there already, is somebody else's.
+    """
+    script, own = run.script(app), set(own_tables(run, app))
+    applied = [Path(step.path) for step in script.iterate_revisions(current, "base")][::-1]
+
+    def find(connection: Connection) -> list[TableKey]:
+        default, inspector = connection.dialect.default_schema_name, inspect(connection)
+
+        def created_by(files: list[Path]) -> set[TableKey]:
+            created = tables_of_revisions(files)
+            return {(None if schema == default else schema, name) for schema, name in created}
+
+        created = created_by(applied)
+        pending = created_by(revision_files(script)) - created
+        here = {key for key in created if inspector.has_table(key[1], key[0])}
+        return sorted(here | own - pending, key=str)
+
+    return run.databases.run(app.url, find)
 
 
 def drop(run: Run, app: App, current: tuple[str, ...]) -> list[str]:
     """Downgrade an app to nothing, drop its version table, and tell what was dropped."""
-    before = own_tables(run, app) if current else []
+    before = applied_tables(run, app, current) if current else []
     if current:
         command.downgrade(run.turn_to(app), "base")
-        if tables := own_tables(run, app):
+        if tables := applied_tables(run, app, current):
             raise CommandError(
                 f"{app.name}: its downgrades left {names(tables)} behind; drop what they should"
                 " have dropped by hand, then run this again"
