@@ -1,6 +1,8 @@
 """./add_app.sh: one section and one package more, and not a byte else; or nothing at all."""
 
+import signal
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -129,6 +131,48 @@ def test_failure_half_way_changes_nothing(blocks: int, project: Project) -> None
     said = project.refused("bash", "-c", f"ulimit -f {blocks}; ./add_app.sh shop till")
     assert "File too large" in said
     assert tree(project.path) == before
+
+
+# Sends a signal at each of the steps from one on: before files are opened, made, renamed, removed.
+SIGNALS = """
+import os, sys
+
+todo = int(os.environ["STEPS"])
+
+def step(event, arguments):
+    global todo
+    if event.startswith(("open", "os.")) and arguments:
+        if "/src/my_project/" in str(arguments[0]) or "/alembic.ini" in str(arguments[0]):
+            todo -= 1
+            if todo <= 0:
+                os.kill(os.getpid(), int(os.environ["SIGNAL"]))
+
+sys.addaudithook(step)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_anywhere_all_is_made_or_nothing(
+    number: signal.Signals, project: Project, tmp_path: Path
+) -> None:
+    append("../hook/sitecustomize.py", SIGNALS.encode())(project)
+    (project.package / "naming.py").unlink()
+    before = tree(project.path)
+    for steps in count(1):
+        env = {"PYTHONPATH": str(tmp_path / "hook"), "SIGNAL": str(number), "STEPS": str(steps)}
+        done = project.run("./add_app.sh", "shop", "till", status=130, env=env)
+        assert (done.stdout, done.stderr) == ("", "interrupted\n")
+        if tree(project.path) != before:
+            break
+    assert steps > 10
+    assert project.migrate("shop", "till").count("no revisions yet") == 2
+    assert {path.name for path in project.package.glob("*")} >= {"shop", "till", "naming.py"}
+
+
+def test_interrupted_while_starting(project: Project) -> None:
+    append("migrations/argparse.py", b"import os\nos.kill(os.getpid(), 2)")(project)
+    done = project.run("./add_app.sh", "shop", status=-2)
+    assert done.stdout + done.stderr == ""
 
 
 @pytest.mark.parametrize(("broken", "line"), [("se cret\n{}", 1), ("{}se cret\n", 54)])

@@ -6,6 +6,11 @@ metadata: nothing of theirs is imported.
 Needs the standard library alone: the project's template calls it when nothing is installed.
 """
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports: see `main`
+
 import argparse
 import configparser
 import keyword
@@ -14,6 +19,7 @@ import shutil
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import NoReturn
 
 GROUP = "alembic_apps"
 """The entry points of packages with apps: the app's name = `module:attribute` of its MetaData."""
@@ -143,10 +149,11 @@ def add_apps(ini: Path, names: list[str]) -> None:
             write(naming, NAMING)
         replace(ini, insert_sections(text, sections))
     except BaseException:
-        for name in names:
-            shutil.rmtree(apps_folder / name, ignore_errors=True)
-        if is_first:
-            naming.unlink(missing_ok=True)
+        if read(ini)[0] == text:  # else all is done
+            for name in names:
+                shutil.rmtree(apps_folder / name, ignore_errors=True)
+            if is_first:
+                naming.unlink(missing_ok=True)
         raise
 
 
@@ -300,8 +307,19 @@ def replace(path: Path, text: str) -> None:
         new.unlink(missing_ok=True)
 
 
+def interrupt(*_: object) -> NoReturn:
+    """End at Ctrl-C or SIGTERM; another one does not keep what is half done from being undone."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    print("interrupted", file=sys.stderr)
+    sys.exit(130)
+
+
 def main() -> int:
-    """Add the apps named on the command line; exit status 1 when they were refused."""
+    """Add the apps named on the command line; exit status 1 when refused, 130 when interrupted."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     parser = argparse.ArgumentParser(prog="./add_app.sh", description="Add apps to the project.")
     parser.add_argument("names", metavar="NAME", nargs="*", help="such as cities")
     parser.add_argument(
