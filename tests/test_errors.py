@@ -173,6 +173,12 @@ def two_heads(project: Project) -> None:
         another_revision(name, revision=f"'{name}'", down_revision=first)(project)
 
 
+def depends_on_users(project: Project) -> None:
+    """Let the revision of books depend on one of users."""
+    [[of_users]] = project.sqlite("SELECT version_num FROM alembic_version_users")
+    revision("depends_on: str | Sequence[str] | None = None", f"depends_on = '{of_users}'")(project)
+
+
 def sql(statement: str) -> Break:
     """Change the database."""
     return lambda project: project.sqlite(statement)
@@ -392,6 +398,23 @@ URLS = {
         " (in a password, write @ : / % as %40 %3A %2F %25)",
         ("migrate", "generate", "alembic"),
     ),
+    "password with an @": Case(
+        url(f"postgresql+psycopg://me:s@{SECRET}@127.0.0.1/books"),
+        "books: BOOKS_DATABASE_URL is not a database URL like…"
+        " (in a password, write @ : / % as %40 %3A %2F %25)",
+        (*READ, "alembic"),
+    ),
+    "password with an @ and a slash": Case(
+        url(f"postgresql+psycopg://me@corp:s@s/{SECRET}@127.0.0.1/books"),
+        "books: BOOKS_DATABASE_URL is not a database URL like…",
+        ("status",),
+    ),
+    "MySQL without a database": Case(
+        url(f"mysql+pymysql://me:{QUOTED}@127.0.0.1/"),
+        "books: BOOKS_DATABASE_URL names no database; write its name behind the host,"
+        " as in mysql+pymysql://user:password@host/name",
+        (*READ, "check", "alembic"),
+    ),
     "port not a number": Case(
         url(f"postgresql://me:{QUOTED}@host:port/books"),
         "books: BOOKS_DATABASE_URL is not a database URL like…",
@@ -516,6 +539,17 @@ REVISIONS = {
         "books: Revision nosuch referenced from nosuch -> aaa (head), initial is not present;"
         " restore its file, or correct down_revision",
         (*READ, "check", "alembic"),
+    ),
+    "depends_on in another app": Case(
+        depends_on_users,
+        "books: a revision has depends_on = '…', which is no revision of books;"
+        " take that out: the order of the sections does the same",
+        (*READ, "check", "upgrade", "alembic"),
+    ),
+    "KeyError of a revision file": Case(
+        revision("def upgrade", "{}['nosuch']\n\ndef upgrade"),
+        "books: KeyError: 'nosuch', at src/my_project/books/migrations/…_initial.py, line 19",
+        ("migrate",),
     ),
     "circle": Case(
         revision("Sequence[str] | None = None\nbranch", "Sequence[str] | None = revision\nbranch"),
@@ -769,6 +803,19 @@ def test_read_only(pending: Project, changed: Project) -> None:
     assert_line(line, "users: src/my_project/users/migrations/….py: …; may this user write there?")
     line = refused(pending, *read_only(pending.path / "my_project.db", "./migrate.sh"))
     assert_line(line, f"users: attempt to write a readonly database, at …; {TAKES_WRITES}")
+
+
+def test_type_that_exists_may_be_adopted(tmp_path: Path, postgresql: Database) -> None:
+    project = bake(tmp_path, apps="shop", database="postgresql")
+    project.environment["DATABASE_URL"] = postgresql.text
+    project.add_column("shop", "kind", "sa.Enum('a', 'b', name='kind')")
+    project.generate()
+    postgresql.query("CREATE TYPE kind AS ENUM ('a', 'b')")
+    assert_line(
+        project.refused("./migrate.sh"),
+        'shop: type "kind" already exists, at …;'
+        " if it was there before: python -m migrations adopt",
+    )
 
 
 def test_raiseerr_shows_where(pending: Project) -> None:

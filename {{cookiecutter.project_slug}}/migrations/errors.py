@@ -38,7 +38,9 @@ ADVICE = {
     r"unknown database|(database|schema) \S+ does not exist|\.sqlite_master": (
         "create it first, or correct its name"
     ),
-    r"(table|relation) \S+ already exists": "if it was there before: python -m migrations adopt",
+    r"(table|relation|type) \S+ already exists": (
+        "if it was there before: python -m migrations adopt"
+    ),
     r"unable to open database file": "does its folder exist, and may this user write there?",
     r"file is not a database": "name a file of SQLite, or one that does not exist yet",
     r"column:? \S*version_num": "version_table must name a version table",

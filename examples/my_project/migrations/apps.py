@@ -7,6 +7,7 @@ import pkgutil
 import re
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -21,10 +22,13 @@ from alembic.util import CommandError, coerce_resource_to_filename
 from sqlalchemy import URL, MetaData, Table, make_url
 from sqlalchemy.exc import ArgumentError
 
-from .errors import explain, explain_ini, relative
+from .errors import explain, explain_ini, place, relative
 
 TableKey = tuple[str | None, str]
 """A table's schema (None: the database's default) and name."""
+
+AT_IN_PASSWORD = re.compile(r"[^:]+://[^:/]*:[^@]*@[^?]*@")
+"""A URL whose password has an @ that is not encoded: its end would be taken for the host."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,15 +62,23 @@ class App:
                 f"{self.name}: no database URL: set DATABASE_URL or {url_variable(self.name)}"
                 f" in the environment, or sqlalchemy.url in [{self.name}] of alembic.ini"
             )
-        try:
-            return make_url(self.url_text)
-        except (ArgumentError, ValueError):
+        url = None
+        if not AT_IN_PASSWORD.match(self.url_text):
+            with suppress(ArgumentError, ValueError):
+                url = make_url(self.url_text)
+        if url is None:
             # Neither the URL nor what SQLAlchemy says of it is quoted: a password may be in it.
             raise CommandError(
                 f"{self.name}: {self.url_source} is not a database URL"
                 " like postgresql+psycopg://user:password@host/name"
                 " (in a password, write @ : / % as %40 %3A %2F %25)"
-            ) from None
+            )
+        if url.get_backend_name() in ("mysql", "mariadb") and not url.database:
+            raise CommandError(
+                f"{self.name}: {self.url_source} names no database; write its name behind the host,"
+                " as in mysql+pymysql://user:password@host/name"
+            )
+        return url
 
     @cached_property
     def database(self) -> tuple[str, ...]:
@@ -110,7 +122,15 @@ class App:
         with warnings.catch_warnings():
             # Alembic only warns of an id that two files have, and of one that none has.
             warnings.filterwarnings("error", "Revision .* is (not present|present more than once)")
-            script.get_heads()
+            try:
+                script.get_heads()
+            except KeyError as error:
+                if place(error):  # a revision file raised it
+                    raise
+                raise CommandError(
+                    f"{self.name}: a revision has depends_on = {error}, which is no revision of"
+                    f" {self.name}; take that out: the order of the sections does the same"
+                ) from None
 
     @cached_property
     def metadata(self) -> MetaData:
