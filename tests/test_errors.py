@@ -818,6 +818,14 @@ def test_type_that_exists_may_be_adopted(tmp_path: Path, postgresql: Database) -
     )
 
 
+def test_warnings_are_one_line(changed: Project) -> None:
+    with changed.revisions("books")[0].open("a") as file:
+        file.write("import warnings\nwarnings.warn('odd\\n  thing')\n")
+    for command in ("status", "generate"):
+        done = changed.run(*COMMANDS[command])
+        assert done.stderr == "warning: odd thing\n"
+
+
 def test_raiseerr_shows_where(pending: Project) -> None:
     def shown(*command: str) -> str:
         done = pending.run("python", "-m", "migrations", "--raiseerr", *command, status=1)

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -19,7 +20,7 @@ from alembic.util import CommandError
 from migrations import adopting, commands, removing, squashing
 from migrations.apps import read_apps, select_apps
 from migrations.databases import Databases
-from migrations.errors import explain
+from migrations.errors import explain, one_line
 from migrations.generating import generate
 from migrations.run import Run
 
@@ -92,6 +93,17 @@ class Output(TextIOWrapper):
             return len(text)
 
 
+def one_line_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """What Python prints for a warning: the text, and not the place in Alembic that gave it."""
+    return f"warning: {one_line(str(message))}\n"
+
+
 def command_line() -> CommandLine:
     """Alembic's own command line, with a few commands more."""
     line = CommandLine(prog="python -m migrations")
@@ -129,6 +141,7 @@ if __name__ == "__main__":
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Docker and Kubernetes send this; else it ends a process without a word, and not at all PID 1.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    warnings.formatwarning = one_line_warning
     status = main()
     gc.freeze()  # Python would look through all of it once more
     sys.exit(status)
