@@ -62,6 +62,7 @@ REFUSED = {
         "users,",
         "users, users",
         "users,books,users ",
+        "users_half,users",
         "Users",
         "1st",
         "my-app",
