@@ -48,7 +48,8 @@ class Answers(Extension):
 def slug(name: str) -> str:
     """A name for the folder and the package, as near to the project's name as ASCII goes."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    found = re.sub(r"[^a-z0-9]+", "_", ascii_name.lower()).strip("_0123456789")[:63].rstrip("_")
+    words = re.sub(r"[^a-z0-9]+", "_", ascii_name.lower())
+    found = words.lstrip("_0123456789")[:63].rstrip("_")
     return found if found and problem_with_slug(found) is None else "my_project"
 
 

@@ -130,6 +130,19 @@ def test_any_text_arrives_intact(text: str, tmp_path: Path) -> None:
     assert not (project.path / "x").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("Pg2", "pg2"),
+        ("3 Café 2.0!", "cafe_2_0"),
+        ("2026", "my_project"),
+        ("a" * 62 + " 2", "a" * 62),
+    ],
+)
+def test_slug_of_a_name(name: str, slug: str, tmp_path: Path) -> None:
+    assert bake_anew(tmp_path, project_name=name).package.name == slug
+
+
 def test_braces_typed_at_the_prompt_arrive_intact(tmp_path: Path) -> None:
     text = "{{ x }} {% y %} {# z"
     done = cookiecutter(tmp_path, typed=f"{text}\n\n{text}\n\n\n\n\n\n")
