@@ -98,6 +98,12 @@ def test_environment_that_is_not_active_is_found(shop: Project) -> None:
     assert shop.run("./migrate.sh", env=WITHOUT_VENV).stdout == "shop  no revisions yet\n"
 
 
+def test_safe_path(shop: Project) -> None:
+    shop.environment["PYTHONSAFEPATH"] = "1"
+    assert shop.migrate() == "shop  no revisions yet\n"
+    shop.run("./add_app.sh", "till")
+
+
 def test_without_alembic(shop: Project, tmp_path: Path) -> None:
     folder = tmp_path / "my venv"
     venv.create(folder, symlinks=True)

@@ -4,6 +4,8 @@ set -eu
 
 CDPATH='' cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
+unset PYTHONSAFEPATH # with it, -m would not look into this folder
+
 for python in "${VIRTUAL_ENV:+$VIRTUAL_ENV/bin/python}" "${VIRTUAL_ENV:+$VIRTUAL_ENV/Scripts/python.exe}" \
   .venv/bin/python .venv/Scripts/python.exe "$(command -v python3)" "$(command -v python)"; do
   if [ -n "$python" ] && [ -x "$python" ]; then
