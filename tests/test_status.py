@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from project import Project
 from revisions import add_revision
+from servers import Database
 
 APPS = [f"app{number}" for number in range(21)]
 
@@ -51,3 +52,19 @@ def test_of_many_apps_only_those_with_something_to_do(bake: Callable[..., Projec
     assert len(project.migrations("status", *APPS).splitlines()) == 22
     project.migrate()
     assert project.migrations("status") == "21 of 21 apps are up to date\n"
+
+
+def test_version_tables_in_the_schemas_of_urls_are_known(
+    project: Project, postgresql: Database
+) -> None:
+    for app in ("users", "books"):
+        postgresql.query(f"CREATE SCHEMA {app}")
+        url = postgresql.url.update_query_dict({"options": f"-csearch_path={app}"})
+        project.environment[f"{app.upper()}_DATABASE_URL"] = url.render_as_string(False)
+    project.generate()
+    project.migrate()
+    for app in ("users", "books"):
+        assert postgresql.tables(app) == {app, f"alembic_version_{app}"}
+    assert len(project.migrations("status").splitlines()) == 3
+    postgresql.query("ALTER TABLE books.alembic_version_books RENAME TO alembic_version_shop")
+    assert "version table books.alembic_version_shop," in project.migrations("status")

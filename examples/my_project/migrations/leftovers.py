@@ -12,6 +12,7 @@ from .apps import App, TableKey
 from .databases import Databases
 from .errors import naming, shown
 from .ownership import neighbours
+from .revisions import by_database
 
 
 def left_over(databases: Databases, apps: tuple[App, ...]) -> Iterator[str]:
@@ -19,7 +20,10 @@ def left_over(databases: Databases, apps: tuple[App, ...]) -> Iterator[str]:
     for database in dict.fromkeys(app.database for app in apps):
         homes = neighbours(database, apps)
         with naming(homes[0]):
-            found = databases.run(homes[0].url, partial(unclaimed, apps=homes))
+            claimed: set[TableKey] = set()
+            for url, apps_there in by_database(homes).items():
+                claimed |= databases.run(url, partial(version_tables, apps=apps_there))
+            found = databases.run(homes[0].url, partial(unclaimed, claimed=claimed))
         for (schema, name), revisions in found.items():
             full_name = f"{schema}.{name}" if schema else name
             yield (
@@ -28,11 +32,16 @@ def left_over(databases: Databases, apps: tuple[App, ...]) -> Iterator[str]:
             )
 
 
-def unclaimed(connection: Connection, apps: Iterable[App]) -> dict[TableKey, str]:
+def version_tables(connection: Connection, apps: Iterable[App]) -> set[TableKey]:
+    """The version tables of apps with one URL, which may say what their default schema is."""
+    default = connection.dialect.default_schema_name
+    return {(app.version_table_schema or default, app.version_table) for app in apps}
+
+
+def unclaimed(connection: Connection, claimed: set[TableKey]) -> dict[TableKey, str]:
     """The version tables of a database that none of its apps has, and what they are at."""
     inspector = inspect(connection)
     default = connection.dialect.default_schema_name
-    claimed = {(app.version_table_schema or default, app.version_table) for app in apps}
     schemas = {default, *(schema for schema, _ in claimed)}
     if connection.dialect.name == "postgresql":  # MySQL's schemas are other databases
         schemas |= set(inspector.get_schema_names())
