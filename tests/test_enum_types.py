@@ -1,5 +1,6 @@
 """Enum types of PostgreSQL: an app's own follow its models, and strangers' stay as they are."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from sqlalchemy import inspect
 from sqlalchemy.dialects.postgresql.base import PGInspector
 
 from project import Project, bake
-from servers import Database
+from servers import Database, new_database
 
 MODELS = '''
 """The models of shop."""
@@ -122,3 +123,75 @@ def test_two_apps_with_one_type(tmp_path: Path, postgresql: Database) -> None:
     assert project.refused("./generate.sh").startswith(
         "books: its enum type color has other values than that of users"
     )
+
+
+@pytest.fixture
+def sharing(tmp_path: Path, postgresql: Database) -> Project:
+    """A project with two apps whose tables have columns of one type."""
+    project = bake(tmp_path, database="postgresql")
+    project.environment["DATABASE_URL"] = postgresql.text
+    set_roles(project, "a")
+    project.generate()
+    project.migrate()
+    return project
+
+
+def set_roles(project: Project, *labels: str) -> None:
+    """Give both apps a column of the type and one of arrays, instead of those they have."""
+    role = f'sa.Enum({", ".join(map(repr, labels))}, name="role")'
+    for app in ("users", "books"):
+        path = project.models(app)
+        path.write_text(path.read_text().partition("    role")[0])
+        project.add_column(app, "role", f"{role}, server_default={labels[0]!r}")
+        project.add_column(app, "roles", f"sa.ARRAY({role})")
+
+
+def check_both(project: Project, postgresql: Database) -> None:
+    """Check that nothing is left to do, here and in a new database."""
+    assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+    with new_database("postgresql") as other:
+        elsewhere = replace(project, environment={"DATABASE_URL": other.text})
+        elsewhere.migrate()
+        assert other.schema() == postgresql.schema()
+        elsewhere.migrations("downgrade", "base")
+        assert types(other) == {}
+
+
+def test_replacing_a_type_changes_the_tables_of_both(
+    sharing: Project, postgresql: Database
+) -> None:
+    set_roles(sharing, "a", "b")
+    sharing.revise("users")
+    sharing.migrate()
+    postgresql.query("INSERT INTO books (name, roles) VALUES ('x', '{a}')")
+    sharing.migrations("-n", "users", "downgrade", "-1")
+    assert types(postgresql) == {"role": ["a"]}
+    sharing.migrate()
+
+    set_roles(sharing, "c", "a")
+    sharing.generate()
+    postgresql.query("CREATE TABLE stranger (role role)")
+    assert "cannot drop type role_old" in sharing.refused("./migrate.sh")
+    assert types(postgresql) == {"role": ["a", "b"]}
+    postgresql.query("DROP TABLE stranger")
+    sharing.migrate()
+    assert types(postgresql) == {"role": ["c", "a"]}
+    assert postgresql.query("SELECT role, roles FROM books") == [("a", "{a}")]
+    check_both(sharing, postgresql)
+    postgresql.query("INSERT INTO books (name) VALUES ('y')")
+    assert postgresql.query("SELECT role FROM books WHERE name = 'y'") == [("c",)]
+
+
+def test_a_type_that_two_apps_give_up_stays(sharing: Project, postgresql: Database) -> None:
+    for app in ("users", "books"):
+        sharing.remove_line(sharing.models(app), "role")
+    assert "type_role" not in sharing.generate()
+    sharing.migrate()
+    check_both(sharing, postgresql)
+    assert types(postgresql) == {"role": ["a"]}
+    # but not for longer than the revisions of books refer to it
+    sharing.migrations("squash", "--yes", "books")
+    assert "drop_type_role" in sharing.generate()
+    sharing.migrate()
+    check_both(sharing, postgresql)
+    assert types(postgresql) == {}

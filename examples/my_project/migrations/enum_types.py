@@ -36,15 +36,29 @@ COLUMNS_OF_TYPE = text("""
     ORDER BY n.nspname, c.relname, a.attnum
 """)
 
+# Another app may be at any of its revisions: there the column need not have the type, nor this
+# default. A default that is no value any more is left to the next revision of that app.
+CHANGE_ELSEWHERE = (
+    "DO $$DECLARE value text; BEGIN"
+    " SELECT substring(pg_get_expr(adbin, adrelid) FROM '''.*''') INTO value"
+    " FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum"
+    " WHERE attrelid = to_regclass({table}) AND attname = {name} AND atttypid = to_regtype({type});"
+    " IF FOUND THEN {change}; END IF;"
+    " IF value <> '' THEN BEGIN EXECUTE {set_default} || value;"
+    " EXCEPTION WHEN invalid_text_representation THEN NULL; END; END IF; END$$"
+)
+
 
 class EnumColumn(NamedTuple):
-    """A column with an enum type; all parts are SQL."""
+    """A column with an enum type; the table and the default are SQL."""
 
     table: str
     name: str
     brackets: str
     """`[]` for an array of such values."""
     server_default: str | None
+    elsewhere: bool
+    """Whether the table is another app's."""
 
 
 @dataclass
@@ -113,9 +127,14 @@ def changes_of_enum_types(
                 f"{app.name}: its enum type {key[1]} has other values than that of {whose};"
                 " give it another name: Enum(..., name=...)"
             )
-    for key in sorted(created & existing.keys(), key=str):
-        if not any(key in enums for enums in of_models.values()):
-            yield EnumTypeOp(app, *key, before=existing[key], after=None)
+    unused = (created & existing.keys()).difference(*of_models.values())
+    if unused:
+        # In a new database the revisions of other apps run later, and need the type.
+        folders = [f for other in ownership.apps if other is not app for f in other.folders]
+        others = (file for folder in folders for file in folder.glob("*.py"))
+        unused -= {ownership.key(*key) for file in others for key, _ in types_in(file)}
+    for key in sorted(unused, key=str):
+        yield EnumTypeOp(app, *key, before=existing[key], after=None)
 
 
 def enum_of(column: Column[Any], dialect: Dialect) -> ENUM | None:
@@ -148,54 +167,60 @@ def types_of_revisions(files: Iterable[Path]) -> set[TableKey]:
     """The enum types that revision files create and leave behind; nothing is run."""
     types: set[TableKey] = set()
     for file in files:
-        dropped: list[ast.expr] = []
-        for call in upgrade_calls(file):
-            function = call.func
-            if isinstance(function, ast.Attribute) and function.attr == "drop":
-                dropped.append(function.value)
-            given = {word.arg: word.value for word in call.keywords}
-            called = getattr(function, "attr", getattr(function, "id", None))
-            if called in ("Enum", "ENUM") and "name" in given:
-                name, schema = literal(given["name"]), literal(given.get("schema"))
-                if name and call in dropped:
-                    types.discard((schema, name))
-                elif name and "create_type" not in given:
-                    types.add((schema, name))
+        dropped = [
+            call.func.value
+            for call in upgrade_calls(file)
+            if isinstance(call.func, ast.Attribute) and call.func.attr == "drop"
+        ]
+        for key, call in types_in(file):
+            if call in dropped:
+                types.discard(key)
+            elif not any(word.arg == "create_type" for word in call.keywords):
+                types.add(key)
     return types
 
 
+def types_in(file: Path) -> Iterator[tuple[TableKey, ast.Call]]:
+    """The enum types that a revision file creates, drops or refers to."""
+    for call in upgrade_calls(file):
+        given = {word.arg: word.value for word in call.keywords}
+        called = getattr(call.func, "attr", getattr(call.func, "id", None))
+        if called in ("Enum", "ENUM") and (name := literal(given.get("name"))):
+            yield (literal(given.get("schema")), name), call
+
+
 def columns_of_database(context: AutogenContext, app: App, key: TableKey) -> Iterator[EnumColumn]:
-    """The columns of the app's tables that have an enum type in the database."""
+    """The columns of all apps' tables that have an enum type in the database.
+
+    Those of strangers' tables are left alone, so that their type cannot be replaced.
+    """
     assert context.connection is not None
     ownership: Ownership = context.opts["target_metadata"]
     default_schema = context.dialect.default_schema_name
     parameters = {"schema": key[0] or default_schema, "name": key[1]}
-    for schema, table, *column in context.connection.execute(COLUMNS_OF_TYPE, parameters):
+    for schema, name, *parts in context.connection.execute(COLUMNS_OF_TYPE, parameters):
         schema = None if schema == default_schema else schema
-        if ownership.owner(schema, table) is app:
-            yield enum_column(context.dialect, schema, table, *column)
+        if ownership.is_of_an_app(schema, name):
+            table = quoted(context.dialect, schema, name)
+            yield EnumColumn._make([table, *parts, ownership.owner(schema, name) is not app])
 
 
 def columns_of_models(context: AutogenContext, app: App, key: TableKey) -> Iterator[EnumColumn]:
-    """The columns of the app's models that have an enum type."""
+    """The columns of all apps' models that have an enum type."""
     ownership: Ownership = context.opts["target_metadata"]
     dialect = context.dialect
-    for table in app.own_models.values():
-        for column in table.columns:
-            enum = enum_of(column, dialect)
-            if enum and ownership.key(enum.schema, str(enum.name)) == key:
-                in_array = isinstance(column.type, ARRAY)
-                default = default_of(column, dialect)
-                yield enum_column(dialect, table.schema, table.name, column.name, in_array, default)
-
-
-def enum_column(
-    dialect: Dialect, schema: str | None, table: str, name: str, in_array: bool, default: str | None
-) -> EnumColumn:
-    """A column in the words of SQL."""
-    brackets = "[]" if in_array else ""
-    quote = dialect.identifier_preparer.quote
-    return EnumColumn(quoted(dialect, schema, table), quote(name), brackets, default)
+    for other in ownership.apps:
+        for table in other.own_models.values():
+            for column in table.columns:
+                enum = enum_of(column, dialect)
+                if enum and ownership.key(enum.schema, str(enum.name)) == key:
+                    yield EnumColumn(
+                        quoted(dialect, ownership.key(table.schema, table.name)[0], table.name),
+                        column.name,
+                        "[]" if isinstance(column.type, ARRAY) else "",
+                        default_of(column, dialect),
+                        elsewhere=other is not app,
+                    )
 
 
 def default_of(column: Column[Any], dialect: Dialect) -> str | None:
@@ -235,22 +260,35 @@ def statements_to_add(
 def statements_to_replace(operation: EnumTypeOp, after: Labels, dialect: Dialect) -> list[str]:
     """The SQL that puts another type in the place of one."""
     name = quoted(dialect, operation.schema, operation.name)
-    old = quoted(dialect, None, f"{operation.name[:59]}_old")
+    old_name = f"{operation.name[:59]}_old"
+    old = quoted(dialect, operation.schema, old_name)
     defaults = {column[:2]: column.server_default for column in operation.columns_after}
     sql = [
-        f"ALTER TYPE {name} RENAME TO {old}",
+        f"ALTER TYPE {name} RENAME TO {quoted(dialect, None, old_name)}",
         f"CREATE TYPE {name} AS ENUM ({', '.join(map(sql_literal, after))})",
     ]
     for column in operation.columns_before:
-        alter, kind = f"ALTER COLUMN {column.name}", name + column.brackets
-        changes = [f"{alter} TYPE {kind} USING {column.name}::text{column.brackets}::{kind}"]
+        column_name, kind = quoted(dialect, None, column.name), name + column.brackets
+        table, alter = f"ALTER TABLE {column.table}", f"ALTER COLUMN {column_name}"
+        change = f"{alter} TYPE {kind} USING {column_name}::text{column.brackets}::{kind}"
+        if column.elsewhere:
+            sql.append(
+                CHANGE_ELSEWHERE.format(
+                    table=sql_literal(column.table),
+                    name=sql_literal(column.name),
+                    type=sql_literal(old + column.brackets),
+                    change=f"{table} {alter} DROP DEFAULT, {change}",
+                    set_default=sql_literal(f"{table} {alter} SET DEFAULT "),
+                )
+            )
+            continue
+        changes = [change]
         if column.server_default:
             changes.insert(0, f"{alter} DROP DEFAULT")
         if default := defaults.get(column[:2]):
             changes.append(f"{alter} SET DEFAULT {default}")
-        sql.append(f"ALTER TABLE {column.table} {', '.join(changes)}")
-    schema = f"{quoted(dialect, None, operation.schema)}." if operation.schema else ""
-    return [*sql, f"DROP TYPE {schema}{old}"]
+        sql.append(f"{table} {', '.join(changes)}")
+    return [*sql, f"DROP TYPE {old}"]
 
 
 @renderers.dispatch_for(EnumTypeOp)

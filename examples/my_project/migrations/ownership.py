@@ -77,6 +77,11 @@ class Ownership(Sequence[MetaData]):
                 return app
         return None
 
+    def is_of_an_app(self, schema: str | None, name: str) -> bool:
+        """Whether a table is one of any app of the database."""
+        claimed = any(app.claims(schema, name) for app in self.apps)
+        return claimed or self.key(schema, name) in self._owners or self.owns(schema, name)
+
     def key(self, schema: str | None, name: str) -> TableKey:
         """The key of a table or a type; whoever names it may leave out the default schema."""
         return (None if schema == self._default_schema else schema, name)
