@@ -195,3 +195,25 @@ def test_a_type_that_two_apps_give_up_stays(sharing: Project, postgresql: Databa
     sharing.migrate()
     check_both(sharing, postgresql)
     assert types(postgresql) == {}
+
+
+def test_a_label_of_a_failed_revision_gets_another(shop: Project, postgresql: Database) -> None:
+    color = 'color = sa.Column(sa.Enum({}, name="color"))'.format
+    migrate(shop, color('"red"'))
+    mood = 'a_mood = sa.Column(sa.Enum("good", "bad", name="mood"))'
+    columns = f"{mood}\n    " + color('"it\'s: 5%", "red"')
+    shop.models("shop").write_text(MODELS.format(columns))
+    revision = shop.revise("shop")
+    text = revision.read_text()
+    failing = '\n    op.execute("nonsense")\n\n\ndef downgrade'
+    revision.write_text(text.replace("\n\n\ndef downgrade", failing))
+    assert "nonsense" in shop.refused("./migrate.sh")
+    # all is undone but for the label
+    assert types(postgresql) == {"color": ["it's: 5%", "red"]}
+    revision.unlink()
+    again = shop.revise("shop").read_text()
+    assert again.partition("def")[2] == text.partition("def")[2]
+    shop.migrate()
+    assert shop.migrations("check") == "shop  no changes\n"
+    shop.migrations("downgrade", "-1")
+    assert types(postgresql) == {"color": ["red"]}

@@ -272,7 +272,11 @@ def full_name(operation: TableOp) -> str:
 def arranged(
     operations: Iterable[ops.MigrateOperation], references: Mapping[str, set[str]]
 ) -> list[ops.MigrateOperation]:
-    """Types and new tables first, then changes, and last what goes."""
+    """Types and new tables first, then changes, and last what goes.
+
+    Labels are added before all else: that commits what came before it.
+    """
+    added: list[ops.MigrateOperation] = []
     types: list[ops.MigrateOperation] = []
     new: list[ops.CreateTableOp] = []
     changes: list[ops.ModifyTableOps] = []
@@ -288,6 +292,8 @@ def arranged(
                 # MySQL keeps an index for as long as a foreign key needs it.
                 operation.ops.sort(key=lambda op: not drops_foreign_key(op))
                 changes.append(operation)
+            case EnumTypeOp(only_adds=True):
+                added.append(operation)
             case EnumTypeOp(after=None):
                 unused.append(operation)
             case _:
@@ -299,7 +305,7 @@ def arranged(
             change.ops = list(filter(drops_foreign_key, change.ops))
     changes = [change for change in changes if change.ops]
     new, drops = referred_first(new, references), referred_first(drops, references)[::-1]
-    return [*types, *new, *changes, *drops, *unused]
+    return [*added, *types, *new, *changes, *drops, *unused]
 
 
 def drops_foreign_key(operation: ops.MigrateOperation) -> TypeGuard[ops.DropConstraintOp]:

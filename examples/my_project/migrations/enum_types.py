@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,6 +75,12 @@ class EnumTypeOp(MigrateOperation):
     columns_before: tuple[EnumColumn, ...] = ()
     columns_after: tuple[EnumColumn, ...] = ()
 
+    @property
+    def only_adds(self) -> bool:
+        """Whether the type stays, and gets more labels."""
+        before, after = self.before, self.after
+        return bool(before and after and [it for it in after if it in before] == list(before))
+
     def reverse(self) -> "EnumTypeOp":
         """The operation that takes this one back."""
         columns = (self.columns_after, self.columns_before)
@@ -114,6 +121,8 @@ def changes_of_enum_types(
         # Of several apps that share an enum the first has it, as upgrades go in that order.
         owner = next((other for other, enums in of_models.items() if enums.get(key)), app)
         there = existing.get(key) if owner is app else of_models[owner][key]
+        if there and labels and owner is app and key in created:
+            there = labels_of_revisions(files, there, labels)
         if labels is None or labels == there:
             continue
         if there is None:
@@ -178,6 +187,27 @@ def types_of_revisions(files: Iterable[Path]) -> set[TableKey]:
             elif not any(word.arg == "create_type" for word in call.keywords):
                 types.add(key)
     return types
+
+
+def labels_of_revisions(files: Iterable[Path], there: Labels, wanted: Labels) -> Labels:
+    """The labels of a type in the database, but for those that are wanted and in no revision.
+
+    A label is there to stay before the end of its revision, which may fail and be deleted.
+    """
+    texts = {text for file in files for text in texts_in(file)}
+    sql = " ".join(texts)
+    known = [label for label in there if label in texts or sql_literal(label) in sql]
+    if not known:  # they are written in some other way
+        return there
+    return tuple(label for label in there if label in known or label not in wanted)
+
+
+@cache
+def texts_in(file: Path) -> set[str]:
+    """The texts in the code of a revision file."""
+    nodes = ast.walk(ast.parse(file.read_bytes()))
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    return {text.replace("\\:", ":") for text in texts if isinstance(text, str)}
 
 
 def types_in(file: Path) -> Iterator[tuple[TableKey, ast.Call]]:
@@ -299,8 +329,8 @@ def render(context: AutogenContext, operation: EnumTypeOp) -> list[str]:
         enum = arguments(before or after or (), operation.name, operation.schema)
         return [f"sa.Enum({enum}).{'create' if after else 'drop'}(op.get_bind())"]
     block = ["if op.get_context().dialect.name == 'postgresql':"]
-    if [label for label in after if label in before] == list(before):
-        # A new label cannot be used before its transaction ends.
+    if operation.only_adds:
+        # Until its transaction ends, nothing can use a new label: no default, no later revision.
         block.append("with op.get_context().autocommit_block():")
         sql = statements_to_add(operation, before, after, context.dialect)
     else:
