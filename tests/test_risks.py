@@ -154,3 +154,40 @@ def test_drop_of_a_table_that_another_app_referred_to(tmp_path: Path, postgresql
         project.environment["DATABASE_URL"] = empty.text
         project.migrate()
         assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+
+
+def test_generate_warns_of_fewer_enum_labels(project: Project, postgresql: Database) -> None:
+    project.environment["DATABASE_URL"] = postgresql.text
+    models = project.models("users")
+    first = models.read_text()
+
+    def generate(*labels: str) -> str:
+        models.write_text(first)
+        project.add_column("users", "role", f"sa.Enum(*{labels}, name='role')")
+        return project.generate("users")
+
+    generate("old", "kept")
+    project.migrate()
+    postgresql.query("INSERT INTO users (name, role) VALUES ('Ada', 'old')")
+    risk = (
+        "\n       warning: takes old from the type role, which fails on rows that have it and"
+        " rewrites tables under a lock: "
+    )
+    assert generate("kept").endswith(f"{risk}give those rows another value before\n")
+    [revision] = project.package.glob("users/migrations/*_alter_type_role.py")
+    revision.unlink()
+
+    advice = "if it was renamed, execute ALTER TYPE ... RENAME VALUE instead"
+    assert generate("new", "kept").endswith(f"{risk}{advice}\n")
+    [revision] = project.package.glob("users/migrations/*_alter_type_role.py")
+    text = revision.read_text()
+    renaming = """op.execute("ALTER TYPE role RENAME VALUE 'old' TO 'new'")"""
+    revision.write_text(
+        text[: text.index("def upgrade")]
+        + f"def upgrade() -> None:\n    {renaming}\n\n\n"
+        + text[text.index("def downgrade") :]
+    )
+    project.migrate()
+    assert postgresql.query("SELECT role FROM users") == [("new",)]
+    assert project.migrations("check", "-n", "users") == "users  no changes\n"
+    assert "warning" not in generate("new", "newer", "kept")
