@@ -148,6 +148,14 @@ COLUMNS = [
     ("stranger = Column(ForeignKey(Author.id))", "stranger = Column(Integer)"),
     ("left = Column(ForeignKey(Author.id), index=True)", ""),
     (
+        'price = Column(Numeric(10, 2), server_default="1")',
+        'price = Column(Numeric(10, 2), server_default="2")',
+    ),
+    (
+        'since = Column(DateTime, server_default="2020-01-01")',
+        'since = Column(DateTime, server_default="2021-01-01")',
+    ),
+    (
         'color = Column(Enum(Color), server_default="red")',
         'color = Column(Enum(Color), server_default="blue")',
     ),
@@ -212,3 +220,34 @@ def test_every_kind_of_change(tmp_path: Path, database: Database, venv: Path) ->
     assert database.schema() == after
     project.venv = NEWEST
     assert project.migrations("check") == "shop  no changes\n"
+
+
+# What MySQL or MariaDB shows otherwise than it was written.
+DEFAULTS = [
+    'Numeric(10, 2), server_default="1"',
+    'Numeric(10, 2), server_default="1.005"',
+    'Float, server_default=text("0.10")',
+    'Integer, server_default=text("(1 + 2)")',
+    'Integer, server_default=text("NULL")',
+    'DateTime, server_default="2020-01-01"',
+    'Time, server_default="12:00"',
+    'String(36), server_default=text("(uuid())")',
+    """String(36), server_default=text("'5%'")""",
+]
+
+
+def test_defaults_that_mysql_rewrites(tmp_path: Path, mysql: Database) -> None:
+    project = bake(tmp_path, apps="shop", database="mysql")
+    project.environment["DATABASE_URL"] = mysql.text
+    columns = [f"c{number} = Column({column})" for number, column in enumerate(DEFAULTS)]
+    project.models("shop").write_text(MODELS.format("", "", "\n    ".join(columns)))
+    project.generate()
+    project.migrate()
+    assert project.migrations("check") == "shop  no changes\n"
+    project.models("shop").write_text(project.models("shop").read_text().replace("uuid", "rand"))
+    assert "differ: alter book c7;" in project.refused("python", "-m", "migrations", "check")
+    # A user who may only read cannot have the database rewrite them.
+    with mysql.reader("Pa55") as url:
+        environment = {"DATABASE_URL": Database(url).text}
+        line = project.refused("python", "-m", "migrations", "check", env=environment)
+        assert "differ: alter book c0, " in line

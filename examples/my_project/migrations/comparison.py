@@ -21,6 +21,7 @@ from sqlalchemy import (
     Enum,
     Identity,
     Inspector,
+    MetaData,
     PrimaryKeyConstraint,
     String,
     Table,
@@ -28,11 +29,13 @@ from sqlalchemy import (
     UniqueConstraint,
     bindparam,
     event,
+    inspect,
     text,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.interfaces import ReflectedColumn
-from sqlalchemy.schema import conv
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateTable, conv
 from sqlalchemy.types import SchemaType, TypeEngine
 
 from .enum_types import EnumTypeOp, compare_enum_types, default_of, enum_reference
@@ -87,9 +90,13 @@ def compare_server_default(
     before, after = reflected.server_default, model.server_default
     if isinstance(after, Identity) and not context.dialect.supports_identity_columns:
         return PriorityDispatchResult.STOP
-    if not isinstance(before, DefaultClause) or not isinstance(after, DefaultClause):
+    if not isinstance(after, DefaultClause) or not isinstance(before, DefaultClause | None):
         return PriorityDispatchResult.CONTINUE
-    changed = default_changed(context.dialect, model, str(before.arg), after)
+    in_database = None if before is None else str(before.arg)
+    if context.dialect.name in ("mysql", "mariadb"):
+        changed = mysql_default_changed(context, reflected, in_database, model)
+    else:
+        changed = default_changed(context.dialect, in_database, model)
     if changed is None:
         return PriorityDispatchResult.CONTINUE
     if changed:
@@ -97,23 +104,55 @@ def compare_server_default(
     return PriorityDispatchResult.STOP
 
 
-def default_changed(
-    dialect: Dialect, model: Column[Any], in_database: str, default: DefaultClause
-) -> bool | None:
+def default_changed(dialect: Dialect, in_database: str | None, model: Column[Any]) -> bool | None:
     """Whether a server default changed; None leaves the decision to Alembic."""
-    on_mysql = dialect.name in ("mysql", "mariadb")
-    if isinstance(default.arg, str):
-        # Alembic stumbles over quotes: here it leaves them out, there it forgets to double them.
-        escaped = default.arg.replace("\\", "\\\\") if on_mysql else default.arg
-        literal = "'" + escaped.replace("'", "''") + "'"
-        if in_database in (escaped, literal) or in_database.startswith(f"{literal}::"):
-            return False
-        # It has PostgreSQL compare the values, which fails for json, and for a new enum value.
-        as_text = isinstance(model.type, String) or in_database.endswith("::json")
-        return True if as_text or "'" in escaped else None
-    elif on_mysql and mysql_words(in_database) == mysql_words(str(default_of(model, dialect))):
+    assert isinstance(model.server_default, DefaultClause)
+    if in_database is None:
+        return None
+    wanted = model.server_default.arg
+    words = wanted if isinstance(wanted, str) else None
+    literal = default_of(model, dialect)
+    # Alembic stumbles over quotes: here it leaves them out, there it forgets to double them.
+    if in_database in (words, literal) or in_database.startswith(f"{literal}::"):
         return False
-    return None
+    # It has PostgreSQL compare the values, which fails for json, and for a new enum value.
+    as_text = isinstance(model.type, String) or in_database.endswith("::json")
+    return True if words and (as_text or "'" in words) else None
+
+
+def mysql_default_changed(
+    context: AutogenContext, reflected: Column[Any], in_database: str | None, model: Column[Any]
+) -> bool | None:
+    """Whether a server default changed, for MySQL and MariaDB; None where they cannot tell.
+
+    They rewrite defaults, each in its way and by the column's type: of '1' they make 1.00, of
+    (uuid()) uuid(). So a temporary table, which commits nothing, shows what becomes of this one.
+    """
+    assert context.dialect is not None and context.connection is not None
+    assert isinstance(model.server_default, DefaultClause)
+    wanted = model.server_default.arg
+    if isinstance(wanted, str):
+        escaped = wanted.replace("\\", "\\\\")
+        same = in_database in (escaped, "'" + escaped.replace("'", "''") + "'")
+    else:
+        rendered = str(default_of(model, context.dialect))
+        same = mysql_words(in_database or "NULL") == mysql_words(rendered)
+    if same:
+        return False
+    column = Column(
+        reflected.name,
+        reflected.type,
+        server_default=DefaultClause(wanted),
+        nullable=reflected.nullable,
+    )
+    scratch = Table("alembic_default", MetaData(), column, prefixes=["TEMPORARY"])
+    try:
+        context.connection.execute(CreateTable(scratch))
+    except DBAPIError:  # the default is not valid here, or the user may not
+        return None
+    [shown] = inspect(context.connection).get_columns(scratch.name)
+    context.connection.exec_driver_sql(f"DROP TEMPORARY TABLE {scratch.name}")
+    return shown["default"] != in_database
 
 
 def mysql_words(default: str) -> str:
