@@ -147,6 +147,14 @@ COLUMNS = [
     ("friend = Column(Integer)", "friend = Column(ForeignKey(Author.id, ondelete='CASCADE'))"),
     ("stranger = Column(ForeignKey(Author.id))", "stranger = Column(Integer)"),
     ("left = Column(ForeignKey(Author.id), index=True)", ""),
+    ("boss = Column(ForeignKey(Author.id))", "boss = Column(ForeignKey(Author.id), index=True)"),
+    ("heir = Column(ForeignKey(Author.id), index=True)", "heir = Column(ForeignKey(Author.id))"),
+    ("twin = Column(ForeignKey(Author.id))", "twin = Column(ForeignKey(Author.id), unique=True)"),
+    ("wife = Column(ForeignKey(Author.id), unique=True)", "wife = Column(ForeignKey(Author.id))"),
+    (
+        "pet = Column(ForeignKey(Author.id))",
+        "pet = Column(ForeignKey(Author.id, ondelete='CASCADE'), index=True)",
+    ),
     (
         'price = Column(Numeric(10, 2), server_default="1")',
         'price = Column(Numeric(10, 2), server_default="2")',

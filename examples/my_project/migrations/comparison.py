@@ -1,7 +1,7 @@
 """What Alembic's autogenerate overlooks, gets wrong or asks too often, put right for every app."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal, TypeGuard, TypeVar
@@ -53,6 +53,8 @@ SERIALS = text("""
     JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
     WHERE s.relkind = 'S' AND n.nspname IN :schemas
 """).bindparams(bindparam("schemas", expanding=True))
+
+RENEWED = "foreign keys that a downgrade has to make anew"
 
 TableOp = TypeVar("TableOp", ops.CreateTableOp, ops.DropTableOp)
 
@@ -128,7 +130,8 @@ def mysql_default_changed(
     They rewrite defaults, each in its way and by the column's type: of '1' they make 1.00, of
     (uuid()) uuid(). So a temporary table, which commits nothing, shows what becomes of this one.
     """
-    assert context.dialect is not None and context.connection is not None
+    assert context.dialect is not None
+    assert context.connection is not None
     assert isinstance(model.server_default, DefaultClause)
     wanted = model.server_default.arg
     if isinstance(wanted, str):
@@ -267,16 +270,46 @@ def compare_key_indexes(
             new = ops.CreateIndexOp(
                 conv(change.constraint_name), name, change.local_cols, schema=schema
             )
-            if not has_index(model, change.local_cols):
+            if not indexes_on(model, change.local_cols):
                 changes.ops.insert(position, new)
     return PriorityDispatchResult.CONTINUE
 
 
-def has_index(table: Table, columns: list[str]) -> bool:
-    """Whether an index or a constraint of a table begins with these columns."""
+def keep_keys_indexed(
+    _context: AutogenContext,
+    changes: ops.ModifyTableOps,
+    schema: str | None,
+    name: str,
+    reflected: Table | None,
+    model: Table | None,
+) -> PriorityDispatchResult:
+    """See that no index is dropped which a foreign key needs: MySQL refuses that.
+
+    The index that it made for the key goes by itself as soon as the columns have another.
+    """
+    if reflected is None or model is None:
+        return PriorityDispatchResult.CONTINUE
+    # By name: a table that another one refers to may have been reflected twice.
+    keys = {str(key.name): key for key in reflected.foreign_key_constraints}
+    for change in filter(drops_foreign_key, changes.ops):
+        keys.pop(str(change.constraint_name), None)
+    for key_name, key in keys.items():
+        before = indexes_on(reflected, key.column_keys)
+        after = indexes_on(model, key.column_keys)
+        made = before & {key_name, key.column_keys[0]}
+        if after - before and before == made:
+            changes.info.setdefault(RENEWED, []).append(key)
+        elif not after and not made:
+            new = ops.CreateIndexOp(conv(key_name), name, key.column_keys, schema=schema)
+            changes.ops.insert(0, new)
+    return PriorityDispatchResult.CONTINUE
+
+
+def indexes_on(table: Table, columns: Sequence[str]) -> set[str]:
+    """The names of the indexes and constraints of a table that begin with these columns."""
     keys = [c for c in table.constraints if isinstance(c, UniqueConstraint | PrimaryKeyConstraint)]
-    found = [[column.name for column in item.columns] for item in [*table.indexes, *keys]]
-    return any(names[: len(columns)] == columns for names in found)
+    found = [(str(i.name), [column.name for column in i.columns]) for i in [*table.indexes, *keys]]
+    return {name for name, names in found if names[: len(columns)] == list(columns)}
 
 
 def arrange(context: MigrationContext, _revision: Any, scripts: list[ops.MigrationScript]) -> None:
@@ -290,8 +323,18 @@ def arrange(context: MigrationContext, _revision: Any, scripts: list[ops.Migrati
         containers = [c for c in (script.upgrade_ops, script.downgrade_ops) if c is not None]
         # What the one direction drops, the other creates.
         references = dict(references_of(op) for container in containers for op in container.ops)
+        renew_keys(*containers)
         for container in containers:
             container.ops = arranged(container.ops, references)
+
+
+def renew_keys(upgrade: ops.OpContainer, downgrade: ops.OpContainer) -> None:
+    """Have a downgrade make foreign keys anew whose own index has gone: they get it again."""
+    for operation, back in zip(upgrade.ops, downgrade.ops[::-1], strict=True):
+        for key in operation.info.get(RENEWED, ()):
+            assert isinstance(back, ops.ModifyTableOps)
+            back.ops.append(ops.DropConstraintOp.from_constraint(key))
+            back.ops.append(ops.CreateForeignKeyOp.from_constraint(key))
 
 
 def references_of(operation: ops.MigrateOperation) -> tuple[str, set[str]]:
@@ -329,7 +372,9 @@ def arranged(
                 drops.append(operation)
             case ops.ModifyTableOps():
                 # MySQL keeps an index for as long as a foreign key needs it.
-                operation.ops.sort(key=lambda op: not drops_foreign_key(op))
+                operation.ops.sort(
+                    key=lambda op: isinstance(op, ops.CreateForeignKeyOp) - drops_foreign_key(op)
+                )
                 changes.append(operation)
             case EnumTypeOp(only_adds=True):
                 added.append(operation)
@@ -391,9 +436,10 @@ plugin.add_autogenerate_comparator(
     find_serials, "schema", "serials", qualifier="postgresql", priority=DispatchPriority.FIRST
 )
 for dialect in ("mysql", "mariadb"):
-    plugin.add_autogenerate_comparator(
-        compare_key_indexes, "table", qualifier=dialect, priority=DispatchPriority.LAST
-    )
+    for comparator in (compare_key_indexes, keep_keys_indexed):
+        plugin.add_autogenerate_comparator(
+            comparator, "table", qualifier=dialect, priority=DispatchPriority.LAST
+        )
 plugin.add_autogenerate_comparator(
     compare_enum_types, "schema", "enum types", qualifier="postgresql"
 )
