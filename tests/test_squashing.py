@@ -58,7 +58,8 @@ def test_databases_stay_as_they_are_and_new_ones_become_the_same(kind: str, tmp_
         project.add_column("users", "phone")
         project.generate("users")
         project.migrate("users")
-        project.run(*SQUASH, "users", "books", "--yes")
+        done = project.run(*SQUASH, "users", "books", "--yes")
+        assert "lost" not in done.stdout  # nothing of what is generated
         project.migrations("check")
         project.run("./migrate.sh", env={"DATABASE_URL": fresh.text})
         assert fresh.schema() == live.schema()
@@ -187,3 +188,26 @@ def test_refusal_changes_nothing(
     before = tree(project.path)
     assert problem in project.refused(*SQUASH, *apps, "--yes")
     assert tree(project.path) == before
+
+
+SEEDING = """
+    from my_project import seeds
+    session = sa.orm.Session(bind=op.get_bind())
+    seeds.fill(op.get_bind())
+    session.add_all(seeds.USERS)
+    session.flush()
+    rows = op.get_bind().exec_driver_sql("SELECT 1").fetchall()
+    for name in sorted(sa.inspect(op.get_bind()).get_table_names()):
+        print(name.upper())
+"""
+
+
+def test_work_of_other_modules_is_named(grown: Project, tmp_path: Path) -> None:
+    project = Project(shutil.copytree(grown.path, tmp_path / "my_project"))
+    [last] = project.package.glob("users/migrations/*_email.py")
+    text, line = last.read_text(), "def upgrade() -> None:\n"
+    start = text[: text.index(line)].count("\n") + 2
+    last.write_text(text.replace(line, f"{line}{SEEDING}", 1))
+    said = project.run(*SQUASH, "users", status=None).stdout
+    lost = [(int(at) - start, call) for at, call in re.findall(r"in line (\d+): (\w+)", said)]
+    assert lost == [(3, "fill"), (4, "add_all"), (5, "flush"), (6, "exec_driver_sql")]

@@ -1,6 +1,7 @@
 """One revision in place of an app's history: it creates what is there now, under the last id."""
 
 import ast
+import builtins
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,8 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from alembic import command
+from alembic.operations import BatchOperations
 from alembic.script import Script
 from alembic.util import CommandError
+from sqlalchemy import Inspector, dialects
 
 from .apps import App
 from .asking import ask
@@ -26,6 +29,12 @@ SCHEMA_WORDS = re.compile(
     r"(add|alter|batch|create(?!_exclude)|drop|rename)_|(f|get_bind|get_context)$"
 )
 """The operations of Alembic that change what a comparison sees, or nothing."""
+
+SCHEMA_MODULES = {"op", "sa", "sqlalchemy", "orm", "context", *dialects.__all__}
+"""The names under which revisions import what changes nothing but the schema."""
+
+HARMLESS = (builtins, str, list, dict, Inspector, BatchOperations)
+"""What has functions that change no row."""
 
 ENUM_TYPE = re.compile(r"\s*(CREATE|ALTER|DROP) TYPE ")
 
@@ -119,22 +128,49 @@ def history(run: Run, app: App, current: Mapping[str, tuple[str, ...]]) -> Histo
 
 def work(file: Path) -> Iterator[str]:
     """Where the upgrade of a revision does more than change the schema, as far as one can see."""
-    calls = upgrade_calls(file)
-    for call in calls:
-        function = call.func
-        if isinstance(function, ast.Name) and function.id[0].islower():
-            yield f"line {call.lineno}: {function.id}"
-        if not isinstance(function, ast.Attribute):
-            continue
-        if function.attr == "execute" and call.args:
-            if ENUM_TYPE.match(literal(call.args[0]) or ""):
-                continue
-        elif isinstance(function.value, ast.Name) and function.value.id == "op":
-            if SCHEMA_WORDS.match(function.attr):
-                continue
-        elif function.attr not in ("commit", "exec_driver_sql", "scalar", "scalars"):
-            continue
-        yield f"line {call.lineno}: {function.attr}"
+    told: set[ast.AST] = set()
+    for call in upgrade_calls(file):
+        calls = [part for part in beginnings(call) if isinstance(part, ast.Call)]
+        names = [called(part) for part in calls if is_work(part)]
+        if names and call not in told:
+            told.update(ast.walk(call))
+            yield f"line {call.lineno}: {names[-1]}"
+
+
+def is_work(call: ast.Call) -> bool:
+    """Whether a call seems to do more than change the schema."""
+    name, arguments = called(call), [*call.args, *(word.value for word in call.keywords)]
+    if name == "execute":
+        return not (arguments and ENUM_TYPE.match(literal(arguments[0]) or ""))
+    match call.func:
+        case ast.Attribute(value=ast.Name(id="op")):
+            return not SCHEMA_WORDS.match(name)
+    if name in ("commit", "exec_driver_sql", "scalar", "scalars"):
+        return True
+    match [*beginnings(call)][-1]:
+        case ast.Name(id=root) if root in SCHEMA_MODULES:
+            return False
+    if name in ("create", "drop"):  # a type, mostly
+        return False
+    if any(isinstance(it, ast.Call) and called(it) == "get_bind" for it in arguments):
+        return True
+    return name[:1].islower() and not any(hasattr(kind, name) for kind in HARMLESS)
+
+
+def called(call: ast.Call) -> str:
+    """The name of what is called, without what stands before it."""
+    return str(getattr(call.func, "attr", getattr(call.func, "id", "")))
+
+
+def beginnings(part: ast.expr) -> Iterator[ast.expr]:
+    """An expression and those it begins with: `a.b().c`, then `a.b()`, `a.b` and `a`."""
+    while True:
+        yield part
+        match part:
+            case ast.Call(func=first) | ast.Attribute(value=first) | ast.Subscript(value=first):
+                part = first
+            case _:
+                return
 
 
 def note_replaced(file: Path, revisions: list[str]) -> None:
