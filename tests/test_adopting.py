@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import make_url
 
 from pages import assert_runs_as_shown, section
-from project import TEMPLATE, Project, bake
+from project import TEMPLATE, Project, bake, tree
 from servers import Database, new_database
 from starts import ROWS, STARTS, Start, append
 
@@ -86,3 +86,24 @@ def schema(databases: Sequence[Database]) -> list[dict[str, list[str]]]:
         {part: words for part, words in database.schema().items() if "alembic_version " not in part}
         for database in databases
     ]
+
+
+ADOPT = ("python", "-m", "migrations", "adopt")
+
+
+def test_interrupted_adopt_writes_no_revision(project: Project) -> None:
+    project.generate()
+    project.migrate()
+    project.sqlite("DROP TABLE alembic_version_users")
+    [revision] = project.revisions("users")
+    revision.unlink()
+    with (project.path / "alembic.ini").open("a") as ini:
+        ini.write(
+            "\n[post_write_hooks]\nhooks = slow\nslow.type = exec\nslow.executable = sh\n"
+            "slow.options = -c 'kill -TERM $PPID; exec sleep 600' REVISION_SCRIPT_FILENAME\n"
+        )
+    before = tree(project.path)
+    project.run(*ADOPT, "users", "--yes", status=130)
+    assert tree(project.path) == before
+    project.set_ini("post_write_hooks", "hooks", "")
+    assert "and stamped it" in project.run(*ADOPT, "users", "--yes").stdout

@@ -9,7 +9,7 @@ import pytest
 
 from pages import assert_runs_as_shown, section
 from project import TEMPLATE, Project, bake, tree
-from servers import new_database
+from servers import Database, new_database
 
 PAGE = (TEMPLATE / "docs" / "changing-apps.md").read_text()
 SQUASH = ("python", "-m", "migrations", "squash")
@@ -188,6 +188,106 @@ def test_refusal_changes_nothing(
     before = tree(project.path)
     assert problem in project.refused(*SQUASH, *apps, "--yes")
     assert tree(project.path) == before
+
+
+INTERRUPTION = """
+import os, signal
+from pathlib import Path
+
+kept = []
+
+
+@sa.event.listens_for(sa.Engine, "before_cursor_execute")
+def note(connection, cursor, statement, *_):
+    if statement.startswith("CREATE DATABASE"):
+        Path(os.environ["NAMES"]).write_text(statement.split()[-1])
+    interrupt("before", connection, statement)
+
+
+@sa.event.listens_for(sa.Engine, "after_cursor_execute")
+def after(connection, cursor, statement, *_):
+    interrupt("after", connection, statement)
+
+
+def interrupt(when, connection, statement):
+    if f"{when} {statement.strip()}".startswith(os.environ["INTERRUPT"]):
+        if "TABLE" in statement:  # one that nobody closes any more
+            kept.append(connection.engine.connect())
+        os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
+def test_interrupted_squash_leaves_no_database(kind: str, grown: Project, tmp_path: Path) -> None:
+    project = Project(shutil.copytree(grown.path, tmp_path / "my_project"))
+    name = tmp_path / "name"
+    with new_database(kind) as database:
+        project.environment = {"DATABASE_URL": database.text, "NAMES": str(name)}
+        project.migrate()
+        with project.models("users").open("a") as file:
+            file.write(INTERRUPTION)
+        before = tree(project.path)
+        for moment in ("after CREATE DATABASE", "after CREATE TABLE", "before DROP DATABASE"):
+            done = project.run(*SQUASH, "users", "--yes", status=130, env={"INTERRUPT": moment})
+            assert re.fullmatch(r"(users: )?interrupted.*\n", done.stderr)
+            assert name.read_text().startswith("empty_")
+            assert name.read_text() not in names_of_databases(database)
+            assert tree(project.path) == before
+
+
+def names_of_databases(database: Database) -> list[object]:
+    """The names of all databases of a server."""
+    schemas = "information_schema.schemata"
+    query = {"postgresql": "SELECT datname FROM pg_database"}
+    backend = database.url.get_backend_name()
+    found = database.query(query.get(backend, f"SELECT schema_name FROM {schemas}"))
+    return [name for (name,) in found]
+
+
+RENAMING = """
+import os, signal
+from pathlib import Path
+
+rename, unlink = Path.rename, Path.unlink
+
+
+def rename_and_stop(self, target):
+    rename(self, target)
+    if target.name.endswith(os.environ.get("STOP_AT", "-")):
+        del os.environ["STOP_AT"]
+        raise KeyboardInterrupt
+
+
+def unlink_and_stop(self, missing_ok=False):
+    if self.name.endswith(".old"):
+        os.kill(os.getpid(), signal.SIGTERM)
+    unlink(self, missing_ok)
+
+
+Path.{method} = {method}_and_stop
+"""
+
+
+@pytest.mark.parametrize("suffix", [".old", ".py"])
+def test_interrupted_exchange_puts_all_files_back(
+    suffix: str, grown: Project, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(grown.path, tmp_path / "my_project"))
+    with project.models("users").open("a") as file:
+        file.write(RENAMING.format(method="rename"))
+    before = tree(project.path)
+    project.run(*SQUASH, "users", "--yes", status=130, env={"STOP_AT": suffix})
+    assert tree(project.path) == before
+
+
+def test_interrupted_exchange_leaves_no_old_files(grown: Project, tmp_path: Path) -> None:
+    project = Project(shutil.copytree(grown.path, tmp_path / "my_project"))
+    with project.models("users").open("a") as file:
+        file.write(RENAMING.format(method="unlink"))
+    project.run(*SQUASH, "users", "--yes", status=130)
+    assert not [*project.package.rglob("*.old")]
+    assert len(project.revisions("users")) == 1
+    project.migrations("check")
 
 
 SEEDING = """

@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from sysconfig import get_path
@@ -74,14 +75,8 @@ def write_revision(
     [new] = revision.generated_revisions
     new.upgrade_ops, new.downgrade_ops = found.upgrade, found.downgrade
     revision.run_no_autogenerate(current, found.context)  # calls env.py's `arrange`
-    try:
+    with whole_or_none(app.folders, str(new.rev_id)):
         [script] = revision.generate_scripts()
-    except BaseException:
-        # Half a file would stop every command.
-        for folder in app.folders:
-            for file in folder.glob(f"*{new.rev_id}*"):
-                file.unlink()
-        raise
     assert script is not None
     return script.path
 
@@ -97,6 +92,18 @@ def references(run: Run, app: App, operations: UpgradeOps) -> Iterator[tuple[str
             files = revision_files(run.script(other)) if other != app else []
             if any(refers_to(file, table) for file in files):
                 yield table, other.name
+
+
+@contextmanager
+def whole_or_none(folders: Iterable[Path], revision: str) -> Iterator[None]:
+    """Delete the file of a new revision after an error: half a file would stop every command."""
+    try:
+        yield
+    except BaseException:
+        for folder in folders:
+            for file in folder.glob(f"*{revision}*"):
+                file.unlink()
+        raise
 
 
 def tidy(files: list[str]) -> None:

@@ -1,19 +1,24 @@
 """Empty databases to try something in, of the same kind as an app's own."""
 
-from collections.abc import Callable, Iterator, Mapping
+import signal
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import current_thread, main_thread
 from uuid import uuid4
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import Script
+from alembic.util import rev_id
 from sqlalchemy import URL, Connection, text
 
 from .apps import App
 from .databases import Databases
+from .generating import whole_or_none
 from .run import Run
 
 
@@ -53,31 +58,59 @@ def empty_database(databases: Databases, url: URL) -> Iterator[URL]:
                 databases.close()
         return
     name = f"empty_{uuid4().hex}"
-    databases.run(url, outside_of_transactions(f"CREATE DATABASE {name}"))
     try:
+        with uninterrupted():  # else the server could go on to create what is dropped already
+            databases.run(url, partial(execute, statement=f"CREATE DATABASE {name}"))
         yield url.set(database=name)
     finally:
-        databases.close()
-        databases.run(url, outside_of_transactions(f"DROP DATABASE {name}"))
-        databases.close()
+        with uninterrupted():
+            databases.close()
+            databases.run(url, partial(drop_database, name=name))
+            databases.close()
 
 
-def outside_of_transactions(statement: str) -> Callable[[Connection], None]:
-    """Work that executes a statement for which there may be no transaction."""
+def execute(connection: Connection, statement: str) -> None:
+    """Execute a statement for which there may be no transaction."""
+    connection.execution_options(isolation_level="AUTOCOMMIT").execute(text(statement))
 
-    def execute(connection: Connection) -> None:
-        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text(statement))
 
-    return execute
+def drop_database(connection: Connection, name: str) -> None:
+    """Drop a database if it exists; an interrupted run may have left a connection to it."""
+    version = connection.dialect.server_version_info or ()
+    force = connection.dialect.name == "postgresql" and version >= (13,)
+    execute(connection, f"DROP DATABASE IF EXISTS {name}{' WITH (FORCE)' if force else ''}")
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of the block."""
+    if current_thread() is not main_thread():  # only that one is interrupted
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in handlers:
+            signal.signal(number, lambda number, _: came.append(number))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for one in came[:1]:
+            signal.raise_signal(one)
 
 
 def write_initial(
     run: Run, app: App, revision: str | None = None, folder: Path | None = None
 ) -> Path:
     """Write a revision that creates all that the app's models have; elsewhere, if so told."""
-    with in_empty_database(run, app, {app.name: folder} if folder else None) as empty:
+    id = revision or rev_id()
+    with (
+        whole_or_none([folder] if folder else app.folders, id),
+        in_empty_database(run, app, {app.name: folder} if folder else None) as empty,
+    ):
         script = command.revision(
-            empty.turn_to(app), message="initial", autogenerate=True, rev_id=revision
+            empty.turn_to(app), message="initial", autogenerate=True, rev_id=id
         )
     assert isinstance(script, Script)
     return Path(script.path)

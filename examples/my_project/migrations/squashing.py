@@ -23,7 +23,7 @@ from .moves import check_moves
 from .ownership import check_models, literal, neighbours, oldest_first, upgrade_calls
 from .revisions import at_head, check_head, read_current
 from .run import Run
-from .scratch import in_empty_database, write_initial
+from .scratch import in_empty_database, uninterrupted, write_initial
 
 SCHEMA_WORDS = re.compile(
     r"(add|alter|batch|create(?!_exclude)|drop|rename)_|(f|get_bind|get_context)$"
@@ -95,7 +95,8 @@ def squash(run: Run) -> None:
                 if it.replaced:
                     note_replaced(it.new, it.replaced)
         verify(run, histories)
-        exchange(histories)
+        with uninterrupted():
+            exchange(histories)
     tidy([str(it.home) for it in histories])
     for it in histories:
         told = f"wrote {relative(str(it.home))}"
@@ -205,11 +206,12 @@ def exchange(histories: list[History]) -> None:
         for (file, _), it in zip(new, histories, strict=True):
             file.write_bytes(it.new.read_bytes())
         for source, target in [*aside, *new]:
-            source.rename(target)
             done.append((source, target))
+            source.rename(target)
     except BaseException:
         for source, target in reversed(done):
-            target.rename(source)
+            if not source.exists():  # the last may not have gone yet
+                target.rename(source)
         for file, _ in new:
             file.unlink(missing_ok=True)
         raise
