@@ -107,3 +107,16 @@ def test_interrupted_adopt_writes_no_revision(project: Project) -> None:
     assert tree(project.path) == before
     project.set_ini("post_write_hooks", "hooks", "")
     assert "and stamped it" in project.run(*ADOPT, "users", "--yes").stdout
+
+
+def test_mysql_has_no_empty_database_for_schemas(project: Project, mysql: Database) -> None:
+    project.environment["DATABASE_URL"] = mysql.text
+    models = project.models("books")
+    schema = f'MetaData(schema="{mysql.url.database}", '
+    models.write_text(models.read_text().replace("MetaData(", schema))
+    columns = "id INTEGER AUTO_INCREMENT PRIMARY KEY, name VARCHAR(200) NOT NULL"
+    mysql.query(f"CREATE TABLE books ({columns})")
+    assert project.refused(*ADOPT, "books", "--yes").startswith(
+        f"books: my_project.books.models:Base.metadata has the schema {mysql.url.database}, which"
+    )
+    assert project.revisions("books") == []

@@ -311,3 +311,35 @@ def test_work_of_other_modules_is_named(grown: Project, tmp_path: Path) -> None:
     said = project.run(*SQUASH, "users", status=None).stdout
     lost = [(int(at) - start, call) for at, call in re.findall(r"in line (\d+): (\w+)", said)]
     assert lost == [(3, "fill"), (4, "add_all"), (5, "flush"), (6, "exec_driver_sql")]
+
+
+def of_models(project: Project, schema: str) -> None:
+    """Let the models of books name a schema."""
+    models = project.models("books")
+    models.write_text(models.read_text().replace("MetaData(", f'MetaData(schema="{schema}", '))
+
+
+def of_revisions(project: Project, schema: str) -> None:
+    """Let a revision of books name a schema."""
+    [first] = project.revisions("books")
+    statement = f"    op.drop_table('kept', schema='{schema}')\n"
+    first.write_text(first.read_text().replace("None:\n", f"None:\n{statement}", 1))
+
+
+@pytest.mark.parametrize("where", [of_models, of_revisions])
+def test_mysql_has_no_empty_database_for_schemas(
+    where: Callable[[Project, str], None], grown: Project, mysql: Database, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(grown.path, tmp_path / "my_project"))
+    project.environment["DATABASE_URL"] = mysql.text
+    project.migrate()
+    with new_database("mysql") as other:
+        for table in ("books", "kept"):
+            other.query(f"CREATE TABLE {table} (id INTEGER)")
+        where(project, str(other.url.database))
+        before = tree(project.path)
+        said = project.refused(*SQUASH, "users", "--yes")
+        assert said.startswith("books: ")
+        assert f" has the schema {other.url.database}, which is a database of its own on" in said
+        assert tree(project.path) == before
+        assert other.tables() == {"books", "kept"}

@@ -15,7 +15,7 @@ from .moves import check_moves
 from .ownership import Ownership
 from .revisions import check_head, read_current, read_versions
 from .run import Run
-from .scratch import write_initial
+from .scratch import check_schemas, write_initial
 
 
 def adopt(run: Run) -> None:
@@ -35,6 +35,7 @@ def adopt(run: Run) -> None:
             if head is None:
                 check_moves(run, app)
                 check_home(run, app)
+                check_schemas(run, app)
             stamps[app.name] = (head,) if head else ()
             would = f"would stamp {head}" if head else "would write a first revision and stamp it"
             would += f"; its models agree with: {', '.join(name for _, name in tables)}"

@@ -1,5 +1,6 @@
 """Empty databases to try something in, of the same kind as an app's own."""
 
+import ast
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,12 +14,14 @@ from uuid import uuid4
 from alembic import command
 from alembic.config import Config
 from alembic.script import Script
-from alembic.util import rev_id
+from alembic.util import CommandError, rev_id
 from sqlalchemy import URL, Connection, text
 
 from .apps import App
 from .databases import Databases
+from .errors import relative
 from .generating import whole_or_none
+from .ownership import neighbours, revision_files, upgrade_calls
 from .run import Run
 
 
@@ -30,6 +33,7 @@ def in_empty_database(
 
     Where folders are given by the names of apps, their revisions are those that are in there.
     """
+    check_schemas(run, app)
     databases = Databases()
     with empty_database(databases, app.url) as url:
         other = url.render_as_string(hide_password=False)
@@ -45,6 +49,31 @@ def in_empty_database(
         config.attributes.update(apps=apps, databases=databases)
         selected = [apps[a.name] for a in run.selected]
         yield Run(config, run.options, run.line, apps, selected, databases)
+
+
+def check_schemas(run: Run, app: App) -> None:
+    """Refuse schemas where each is a database of its own: an empty one would stand in for none."""
+    if app.database[0] != "mysql":
+        return
+    for other in neighbours(app.database, tuple(run.apps.values())):
+        for where, schema in schemas_of(run, other):
+            raise CommandError(
+                f"{other.name}: {where} has the schema {schema}, which is a database of its own on"
+                " MySQL and MariaDB: what is tried out in an empty one would change it; take the"
+                " schema out, or write the revision by hand"
+            )
+
+
+def schemas_of(run: Run, app: App) -> Iterator[tuple[str, str]]:
+    """The schemas that an app names, and where."""
+    named = [app.version_table_schema, *(p.rpartition(".")[0] for p in app.tables)]
+    yield from (("alembic.ini", schema) for schema in named if schema)
+    yield from ((app.models, schema) for schema, _ in app.own_models if schema)
+    for file in revision_files(run.script(app)):
+        for call in upgrade_calls(file):
+            for word in call.keywords:
+                if (word.arg or "").endswith("schema") and ast.unparse(word.value) != "None":
+                    yield relative(str(file)), ast.unparse(word.value).strip("'")
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from .moves import check_moves
 from .ownership import check_models, literal, neighbours, oldest_first, upgrade_calls
 from .revisions import at_head, check_head, read_current
 from .run import Run
-from .scratch import in_empty_database, uninterrupted, write_initial
+from .scratch import check_schemas, in_empty_database, uninterrupted, write_initial
 
 SCHEMA_WORDS = re.compile(
     r"(add|alter|batch|create(?!_exclude)|drop|rename)_|(f|get_bind|get_context)$"
@@ -118,6 +118,7 @@ def history(run: Run, app: App, current: Mapping[str, tuple[str, ...]]) -> Histo
     if not at_head(run, app, current):
         raise CommandError(f"{app.name}: its database is behind; run ./migrate.sh {app.name} first")
     check_home(run, app)
+    check_schemas(run, app)
     check_models(app, tuple(run.apps.values()))
     if found := changes_of(run, app):
         raise CommandError(
