@@ -313,6 +313,36 @@ def test_work_of_other_modules_is_named(grown: Project, tmp_path: Path) -> None:
     assert lost == [(3, "fill"), (4, "add_all"), (5, "flush"), (6, "exec_driver_sql")]
 
 
+def test_schemas_and_extensions_that_are_there(tmp_path: Path, postgresql: Database) -> None:
+    project = bake(tmp_path, database="postgresql")
+    project.environment["DATABASE_URL"] = postgresql.text
+    for app, schema in (("users", "by hand"), ("books", "shop")):
+        models = project.models(app)
+        models.write_text(models.read_text().replace("MetaData(", f'MetaData(schema="{schema}", '))
+    postgresql.query('CREATE SCHEMA "by hand"')
+    project.add_column("books", "kind", "sa.dialects.postgresql.CITEXT")
+    project.generate()
+    [first] = project.revisions("books")
+    by_hand = "".join(
+        f"    op.execute('{statement}')\n"
+        for statement in ("CREATE SCHEMA shop", "create extension citext")
+    )
+    first.write_text(first.read_text().replace("None:\n", f"None:\n{by_hand}", 1))
+    project.migrate()
+    for app in ("users", "books"):
+        project.add_column(app, "email")
+    project.generate()
+    project.migrate()
+    before = postgresql.schema("shop"), postgresql.schema("by hand")
+
+    said = project.run(*SQUASH, "users", "--yes").stdout  # the other app creates its own
+    assert "lost" not in said
+    said = project.run(*SQUASH, "books", "--yes").stdout
+    assert said.count("lost: ") == said.count(": execute") == 2
+    assert (postgresql.schema("shop"), postgresql.schema("by hand")) == before
+    project.migrations("check")
+
+
 def of_models(project: Project, schema: str) -> None:
     """Let the models of books name a schema."""
     models = project.models("books")

@@ -1,28 +1,47 @@
 """Empty databases to try something in, of the same kind as an app's own."""
 
 import ast
+import re
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import current_thread, main_thread
+from typing import Any
 from uuid import uuid4
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import Script
 from alembic.util import CommandError, rev_id
-from sqlalchemy import URL, Connection, text
+from sqlalchemy import URL, Connection, event, text
+from sqlalchemy.exc import DBAPIError
 
 from .apps import App
-from .databases import Databases
+from .databases import Databases, T
 from .errors import relative
 from .generating import whole_or_none
 from .ownership import neighbours, revision_files, upgrade_calls
 from .run import Run
+
+SURROUNDINGS = text("""
+    SELECT 'CREATE SCHEMA IF NOT EXISTS ' || quote_ident(nspname) AS statement, 1 AS rank, oid
+    FROM pg_namespace
+    WHERE nspname !~ '^(pg_|information_schema$)' AND oid NOT IN (
+        SELECT objid FROM pg_depend
+        WHERE classid = CAST('pg_namespace' AS regclass) AND deptype = 'e'
+    )
+    UNION ALL
+    SELECT 'CREATE EXTENSION IF NOT EXISTS ' || quote_ident(extname)
+        || ' SCHEMA ' || CAST(CAST(extnamespace AS regnamespace) AS text), 2, oid FROM pg_extension
+    ORDER BY rank, oid
+""")
+"""What makes the schemas of a PostgreSQL database, but for those of extensions, and these."""
+
+SURROUNDING = re.compile(r"(\s*CREATE\s+(SCHEMA|EXTENSION)\s++)(?!IF\s)", re.IGNORECASE)
 
 
 @contextmanager
@@ -34,7 +53,7 @@ def in_empty_database(
     Where folders are given by the names of apps, their revisions are those that are in there.
     """
     check_schemas(run, app)
-    databases = Databases()
+    databases = ScratchDatabases()
     with empty_database(databases, app.url) as url:
         other = url.render_as_string(hide_password=False)
         apps = {
@@ -76,9 +95,33 @@ def schemas_of(run: Run, app: App) -> Iterator[tuple[str, str]]:
                     yield relative(str(file)), ast.unparse(word.value).strip("'")
 
 
+class ScratchDatabases(Databases):
+    """Databases in which revisions may create again what stands ready there."""
+
+    def run(self, url: URL, work: Callable[[Connection], T]) -> T:
+        """Call `work` with a connection to the database, and return what it returns."""
+
+        def run(connection: Connection) -> T:
+            if connection.dialect.name == "postgresql":
+                event.listen(connection, "before_cursor_execute", unless_there, retval=True)
+            return work(connection)
+
+        return super().run(url, run)
+
+
+def unless_there(
+    _: Connection, __: Any, statement: str, parameters: Any, *___: Any
+) -> tuple[str, Any]:
+    """The statement, which creates a schema or an extension only where that is missing."""
+    return SURROUNDING.sub(r"\1IF NOT EXISTS ", statement, count=1), parameters
+
+
 @contextmanager
 def empty_database(databases: Databases, url: URL) -> Iterator[URL]:
-    """The URL of an empty database beside another one; SQLite's is a temporary file."""
+    """The URL of an empty database beside another one; SQLite's is a temporary file.
+
+    On PostgreSQL it has the other's schemas and extensions: mostly no revision creates those.
+    """
     if url.get_backend_name() == "sqlite":
         with TemporaryDirectory() as folder:
             try:
@@ -87,10 +130,15 @@ def empty_database(databases: Databases, url: URL) -> Iterator[URL]:
                 databases.close()
         return
     name = f"empty_{uuid4().hex}"
+    empty = url.set(database=name)
     try:
         with uninterrupted():  # else the server could go on to create what is dropped already
             databases.run(url, partial(execute, statement=f"CREATE DATABASE {name}"))
-        yield url.set(database=name)
+        if url.get_backend_name() == "postgresql":
+            for statement in databases.run(url, lambda real: real.scalars(SURROUNDINGS).all()):
+                with suppress(DBAPIError):  # a revision that needs it says so
+                    databases.run(empty, partial(execute, statement=statement))
+        yield empty
     finally:
         with uninterrupted():
             databases.close()
