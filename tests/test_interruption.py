@@ -1,5 +1,6 @@
 """Migrations that end in their middle: killed, interrupted, failed, or left by their server."""
 
+import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -194,6 +195,46 @@ def test_mysql_says_what_is_half_done(finish: bool, project: Project, mysql: Dat
     assert project.migrate().splitlines()[0] == "users  up to date"
     assert mysql.rows()["users"] == [(9,)]
     assert mysql.tables() == {"users", "inside", "alembic_version_users"}
+
+
+@pytest.mark.parametrize("finish", [True, False])
+def test_mysql_says_what_a_downgrade_left(finish: bool, project: Project, mysql: Database) -> None:
+    project.environment["DATABASE_URL"] = mysql.text
+    down = "op.drop_table('inside')\nreach('middle')\nreach('end')\nop.drop_table('outside')"
+    add_revision(project, "users", "pass")
+    add_revision(project, "users", INSIDE + INSIDE.replace("inside", "outside"), down)
+    project.migrate()
+    checkpoints = Checkpoints.of(project)
+    checkpoints.order("wait at middle")
+    checkpoints.order("raise at end")
+    with project.started(
+        *("python", "-m", "migrations", "downgrade", "-n", "users", "-1"), env=checkpoints.env
+    ) as run:
+        checkpoints.wait_for("middle", run)
+        # This is work under way, of which nothing is wrong.
+        assert "half done" not in project.migrations("status")
+        checkpoints.recall("wait at middle")
+        _, err = run.communicate()
+    half_done = "users: " + err.splitlines()[-1].partition("; ")[2]
+    assert half_done.startswith("users: revision users_2 is half done: a run stopped in its downg")
+    before = mysql.rows()
+    for script in ("./migrate.sh", "./generate.sh"):
+        assert project.refused(script) == half_done
+    check = project.run("python", "-m", "migrations", "check", status=1)
+    assert check.stderr.splitlines()[0] == half_done
+    assert project.migrations("status").splitlines()[-1] == half_done
+    [users, books] = json.loads(project.migrations("status", "--json"))
+    assert (f"users: {users['half_done']}", books["half_done"]) == (half_done, None)
+    assert mysql.rows() == before
+    assert len(project.revisions("users")) == 2
+    if finish:
+        finish_by_hand(project, mysql, half_done)
+    else:
+        mysql.query("CREATE TABLE inside (id INTEGER)")
+        mysql.query("DROP TABLE alembic_version_users_half")
+    assert "half done" not in project.migrations("status")
+    project.migrate()
+    assert mysql.tables() == {"inside", "outside", "alembic_version_users"}
 
 
 def test_mysql_has_nothing_half_done_where_the_first_statement_fails(

@@ -19,6 +19,7 @@ def test_json_tells_a_program_all(project: Project) -> None:
         "current": [],
         "heads": [head],
         "pending": [head],
+        "half_done": None,
         "database": "sqlite:///my_project.db",
     }
     assert (books["app"], books["heads"], books["pending"]) == ("books", [], [])

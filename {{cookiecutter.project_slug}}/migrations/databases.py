@@ -141,7 +141,7 @@ def lock_mysql(connection: Connection, app: App) -> Iterator[None]:
     Such names are shared by all databases of the server and have at most 64 characters.
     https://mariadb.com/docs/server/reference/sql-functions/secondary-functions/miscellaneous-functions/get_lock
     """
-    name = "alembic_" + lock_name(app, str(connection.engine.url.database), size=16).hex()
+    name = mysql_lock(connection, app)
     was_in_transaction = connection.in_transaction()
 
     def ask(question: str) -> object:
@@ -160,6 +160,11 @@ def lock_mysql(connection: Connection, app: App) -> Iterator[None]:
                 if not was_in_transaction:
                     connection.rollback()
                 ask("SELECT RELEASE_LOCK(:name)")
+
+
+def mysql_lock(connection: Connection, app: App) -> str:
+    """The name of the app's lock on MySQL and MariaDB."""
+    return "alembic_" + lock_name(app, str(connection.engine.url.database), size=16).hex()
 
 
 @contextmanager

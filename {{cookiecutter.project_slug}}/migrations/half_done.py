@@ -8,7 +8,7 @@ of a run; one that was left behind, at the end of the next that has something to
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from inspect import currentframe
 from pathlib import Path
@@ -17,10 +17,11 @@ from typing import Any
 
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import Column, MetaData, Table, Text, event, inspect, select
+from sqlalchemy import Column, Connection, MetaData, Table, Text, event, func, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from .apps import App
+from .databases import mysql_lock
 from .errors import shorten
 
 READS = re.compile(r"\s*(SELECT|SET|SHOW|DESCRIBE|EXPLAIN)\b", re.IGNORECASE)
@@ -60,13 +61,7 @@ class Note:
         self.connection = migration.connection
         self.migration = migration
         self.app = app
-        self.table = Table(
-            f"{app.version_table[:59]}_half",
-            MetaData(),
-            Column("versions", Text),
-            Column("text", Text),
-            schema=app.version_table_schema,
-        )
+        self.table = note_table(app)
         self.revision: str | None = None
         """The revision that is running, or was the last to."""
         self.begun = False
@@ -83,7 +78,7 @@ class Note:
 
     def versions(self) -> str:
         """What the version table says."""
-        return " ".join(sorted(self.migration.get_current_heads()))
+        return in_words(self.migration.get_current_heads())
 
     def before(self, _: Any, __: Any, statement: str, *___: Any) -> None:
         """Write the note before a statement of a revision that commits."""
@@ -130,6 +125,37 @@ class Note:
             f" `{alembic} {direction} {start}:{end} --sql` by hand, then `{alembic} stamp {end}`;"
             f" or undo by hand what is done, then DROP TABLE {self.table.fullname}"
         )
+
+
+def note_name(app: App) -> str:
+    """The name of the table of an app's note."""
+    return f"{app.version_table[:59]}_half"
+
+
+def note_table(app: App) -> Table:
+    """The table of an app's note."""
+    return Table(
+        note_name(app),
+        MetaData(),
+        Column("versions", Text),
+        Column("text", Text),
+        schema=app.version_table_schema,
+    )
+
+
+def in_words(versions: Iterable[str]) -> str:
+    """What a version table says, as a note has it."""
+    return " ".join(sorted(versions))
+
+
+def left_half_done(connection: Connection, app: App, versions: Iterable[str]) -> str | None:
+    """The note of an app whose note table exists, if it counts and no migrator is at work."""
+    note = note_table(app).c
+    same = note.versions == in_words(versions)
+    nobody = func.is_free_lock(mysql_lock(connection, app)) == 1
+    with suppress(DBAPIError):  # a migrator has just dropped the table
+        return connection.scalar(select(note.text).where(same, nobody))
+    return None
 
 
 def revision_at_work() -> FrameType | None:

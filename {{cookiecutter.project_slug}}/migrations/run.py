@@ -32,6 +32,8 @@ class Run:
     """Those that the command is for, in the same order."""
     databases: Databases
     scripts: dict[str, ScriptDirectory] = field(default_factory=dict)
+    half_done: dict[str, str] = field(default_factory=dict)
+    """What `read_current` has found half done, by app: see half_done.py."""
 
     def turn_to(self, app: App) -> Config:
         """The configuration, with the app's section as Alembic's main section."""

@@ -22,7 +22,7 @@ from .differences import differences, known
 from .errors import naming, shown
 from .graph import draw
 from .leftovers import left_over
-from .revisions import at_head, check_current, check_head, label, read_current
+from .revisions import at_head, check_current, check_whole, label, read_current
 from .run import Run
 
 
@@ -30,7 +30,7 @@ def migrate(run: Run) -> None:
     """Bring every app's database to its newest revision."""
     current = read_current(run)
     for app in run.selected:
-        check_head(run, app, current[app.name])
+        check_whole(run, app, current[app.name])
     if run.options.sql:
         print_sql(run, current)
         return
@@ -122,6 +122,7 @@ def status(run: Run) -> None:
                 "current": list(current[app.name]),
                 "heads": heads,
                 "pending": [step.revision for step in reversed(steps)],
+                "half_done": run.half_done.get(app.name),
                 "database": shown(app.url),
             }
         )
@@ -129,6 +130,8 @@ def status(run: Run) -> None:
         print(json.dumps(found, indent=2))
     else:
         print_table(found, brief=len(found) > MANY and not run.options.apps)
+        for name, text in run.half_done.items():
+            print(f"{name}: {text}")
         if len(run.selected) == len(run.apps):
             for line in left_over(run.databases, tuple(run.selected)):
                 print(line)
@@ -139,10 +142,10 @@ MANY = 20
 
 
 def print_table(found: list[dict[str, Any]], brief: bool) -> None:
-    """Print a row for each app; in brief, only for those that have revisions pending."""
+    """Print a row for each app; in brief, only for those that have something to do."""
     rows = [("app", "current", "head", "pending", "database")]
     for row in found:
-        if row["pending"] or not brief:
+        if row["pending"] or row["half_done"] or not brief:
             now, head = (", ".join(row[key]) or "-" for key in ("current", "heads"))
             rows.append((row["app"], now, head, str(len(row["pending"])), row["database"]))
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]

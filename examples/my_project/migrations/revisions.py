@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .apps import App
 from .errors import naming
+from .half_done import left_half_done, note_name
 from .run import Run
 
 TABLES_IN_A_QUERY = 100
@@ -21,7 +22,8 @@ def read_current(run: Run) -> dict[str, tuple[str, ...]]:
     current: dict[str, tuple[str, ...]] = {}
     for url, apps in by_database(run.selected).items():
         with naming(apps[0]):
-            current.update(run.databases.run(url, partial(read_versions, apps=apps)))
+            read = partial(read_versions, apps=apps, half_done=run.half_done)
+            current.update(run.databases.run(url, read))
     return current
 
 
@@ -33,8 +35,13 @@ def by_database(apps: Iterable[App]) -> dict[URL, list[App]]:
     return found
 
 
-def read_versions(connection: Connection, apps: Sequence[App]) -> dict[str, tuple[str, ...]]:
-    """The revisions in the apps' version tables; none where there is no such table yet."""
+def read_versions(
+    connection: Connection, apps: Sequence[App], half_done: dict[str, str] | None = None
+) -> dict[str, tuple[str, ...]]:
+    """The revisions in the apps' version tables; none where there is no such table yet.
+
+    Adds to `half_done` the notes of what a run has left so: see half_done.py.
+    """
     inspector = inspect(connection)
     versions: dict[str, tuple[str, ...]] = {app.name: () for app in apps}
     existing = []
@@ -51,6 +58,11 @@ def read_versions(connection: Connection, apps: Sequence[App]) -> dict[str, tupl
             with naming(app):
                 read_tables(connection, [app], versions)
         raise
+    if half_done is not None and connection.dialect.name in ("mysql", "mariadb"):
+        for app in existing:
+            noted = note_name(app) in inspector.get_table_names(app.version_table_schema)
+            if noted and (text := left_half_done(connection, app, versions[app.name])):
+                half_done[app.name] = text
     return versions
 
 
@@ -83,9 +95,17 @@ def check_head(run: Run, app: App, current: tuple[str, ...]) -> str | None:
     return heads[0] if heads else None
 
 
+def check_whole(run: Run, app: App, current: tuple[str, ...]) -> str | None:
+    """As `check_head`; raises CommandError as well for a revision that is half done."""
+    head = check_head(run, app, current)
+    if text := run.half_done.get(app.name):
+        raise CommandError(f"{app.name}: {text}")
+    return head
+
+
 def at_head(run: Run, app: App, current: Mapping[str, tuple[str, ...]]) -> bool:
-    """Whether its database is at the app's one head; raises what `check_head` does."""
-    head = check_head(run, app, current[app.name])
+    """Whether its database is at the app's one head; raises what `check_whole` does."""
+    head = check_whole(run, app, current[app.name])
     return current[app.name] == ((head,) if head else ())
 
 
