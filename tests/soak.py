@@ -198,8 +198,8 @@ class Soak:
 
 def contents(database: Database) -> Contents:
     """What is in a database, but for a note on MySQL that does not count any more."""
-    schema = {k: v for k, v in database.schema().items() if "_half" not in k}
-    return schema, {k: v for k, v in database.rows().items() if "_half" not in k}
+    schema = {k: v for k, v in database.schema().items() if "$half" not in k}
+    return schema, {k: v for k, v in database.rows().items() if "$half" not in k}
 
 
 def finish_by_hand(project: Project, database: Database, line: str) -> None:

@@ -102,8 +102,6 @@ def nothing(project: Project) -> None:
         (nothing, "", "use a to z"),
         (nothing, "a" * 44, "longer than 43"),
         (nothing, "shop", "named twice"),
-        (nothing, "users_half", "'users' and 'users_half' cannot both be apps"),
-        (nothing, "shop_half", "'shop' and 'shop_half' cannot both be apps"),
         (append("src/my_project/till/x", b""), "till", "till exists already"),
         (append("src/my_project/till.py", b""), "till", "till.py exists already"),
         (append("alembic.ini", b"\xff"), "till", "UTF-8"),

@@ -62,7 +62,6 @@ REFUSED = {
         "users,",
         "users, users",
         "users,books,users ",
-        "users_half,users",
         "Users",
         "1st",
         "my-app",

@@ -826,26 +826,6 @@ def test_warnings_are_one_line(changed: Project) -> None:
         assert done.stderr == "warning: odd thing\n"
 
 
-def test_mysql_note_of_one_app_and_version_table_of_another(
-    pending: Project, mysql: Database
-) -> None:
-    with (pending.path / "alembic.ini").open("a") as file:
-        file.write(
-            "\n[users_half]\nmetadata = my_project.users.models:Base.metadata\n"
-            "version_locations = %(here)s/src/my_project/users/migrations\n"
-        )
-    pending.migrations("current")
-    pending.environment["DATABASE_URL"] = mysql.text
-    for command in READ:
-        assert refused(pending, *COMMANDS[command]) == (
-            "users_half: its version table 'alembic_version_users_half' has the name of the table"
-            " in which users notes what is half done; set another version_table in [users_half]"
-            " of alembic.ini"
-        )
-    pending.set_ini("users_half", "version_table", "alembic_version_halves")
-    pending.migrations("current")
-
-
 def test_raiseerr_shows_where(pending: Project) -> None:
     def shown(*command: str) -> str:
         done = pending.run("python", "-m", "migrations", "--raiseerr", *command, status=1)

@@ -190,7 +190,7 @@ def test_mysql_says_what_is_half_done(finish: bool, project: Project, mysql: Dat
     else:
         mysql.query("UPDATE users SET id = id - 1")
         mysql.query("DROP TABLE inside")
-        mysql.query("DROP TABLE alembic_version_users_half")
+        mysql.query("DROP TABLE alembic_version_users$half")
         project.migrate()
     assert project.migrate().splitlines()[0] == "users  up to date"
     assert mysql.rows()["users"] == [(9,)]
@@ -231,10 +231,22 @@ def test_mysql_says_what_a_downgrade_left(finish: bool, project: Project, mysql:
         finish_by_hand(project, mysql, half_done)
     else:
         mysql.query("CREATE TABLE inside (id INTEGER)")
-        mysql.query("DROP TABLE alembic_version_users_half")
+        mysql.query("DROP TABLE alembic_version_users$half")
     assert "half done" not in project.migrations("status")
     project.migrate()
     assert mysql.tables() == {"inside", "outside", "alembic_version_users"}
+
+
+def test_mysql_keeps_the_note_apart_from_the_table_of_an_app_called_half(
+    tmp_path: Path, mysql: Database
+) -> None:
+    project = bake(tmp_path, apps="users, users_half", database="mysql")
+    project.environment["DATABASE_URL"] = mysql.text
+    project.generate()
+    project.migrate()
+    project.add_column("users", "email")
+    project.generate()
+    assert "users_half  up to date\n" in project.migrate()
 
 
 def test_mysql_has_nothing_half_done_where_the_first_statement_fails(

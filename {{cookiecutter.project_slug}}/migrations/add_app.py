@@ -17,7 +17,6 @@ import keyword
 import re
 import shutil
 import sys
-from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import NoReturn
@@ -114,18 +113,12 @@ def check_name(name: str) -> None:
     raise Refused(f"{name!r} cannot be the name of an app: {problem}")
 
 
-def check_names(names: list[str], others: Iterable[str] = ()) -> None:
-    """Raise Refused for names that apps cannot have, or not together, or not beside others."""
+def check_names(names: list[str]) -> None:
+    """Raise Refused for names that apps cannot have, or not together."""
     for name in names:
         check_name(name)
         if names.count(name) > 1:
             raise Refused(f"{name!r} is named twice")
-        for first in (name, name.removesuffix("_half")):
-            if {first, f"{first}_half"} <= {*names, *others}:
-                raise Refused(
-                    f"'{first}' and '{first}_half' cannot both be apps: on MySQL, the table that"
-                    " notes what the one left half done is the version table of the other"
-                )
 
 
 def add_apps(ini: Path, names: list[str]) -> None:
@@ -214,7 +207,7 @@ def list_installed(ini: Path) -> str:
 
 def check_new(names: list[str], parser: configparser.ConfigParser) -> None:
     """Raise Refused for names that new apps cannot have."""
-    check_names(names, parser.sections())
+    check_names(names)
     for name in names:
         if parser.has_section(name):
             raise Refused(f"{name!r} cannot be added: alembic.ini has such a section already")

@@ -306,11 +306,7 @@ def _read_app(config: Config, name: str, own: set[str]) -> App:
 
 
 def _check_version_tables(apps: Iterable[App]) -> None:
-    """Refuse two apps with one version table in one database: their histories would mix.
-
-    On MySQL, neither may an app have the table of another's note: see half_done.py.
-    """
-    apps = tuple(apps)
+    """Refuse two apps with one version table in one database: their histories would mix."""
     seen: dict[tuple[str | None, str], list[App]] = {}
     for app in apps:
         namesakes = seen.setdefault((app.version_table_schema, app.version_table), [])
@@ -321,11 +317,3 @@ def _check_version_tables(apps: Iterable[App]) -> None:
                     " in the same database; give each its own version_table in alembic.ini"
                 )
         namesakes.append(app)
-    for app in apps:
-        for other in seen.get((app.version_table_schema, f"{app.version_table}_half"), ()):
-            if app.database == other.database and app.database[0] == "mysql":
-                raise CommandError(
-                    f"{other.name}: its version table {other.version_table!r} has the name of the"
-                    f" table in which {app.name} notes what is half done; set another version_table"
-                    f" in [{other.name}] of alembic.ini"
-                )

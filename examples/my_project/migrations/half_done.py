@@ -128,8 +128,8 @@ class Note:
 
 
 def note_name(app: App) -> str:
-    """The name of the table of an app's note."""
-    return f"{app.version_table[:59]}_half"
+    """The name of the table of an app's note: the name of an app has no `$`."""
+    return f"{app.version_table[:59]}$half"
 
 
 def note_table(app: App) -> Table:
