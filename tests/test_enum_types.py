@@ -54,13 +54,15 @@ def types(database: Database) -> dict[str, list[str]]:
     with database.engine() as engine:
         inspector = inspect(engine)
         assert isinstance(inspector, PGInspector)
-        return {enum["name"]: enum["labels"] for enum in inspector.get_enums()}
+        return {enum["name"]: enum["labels"] for enum in inspector.get_enums("*")}
 
 
 def test_own_types_follow_the_models(shop: Project, postgresql: Database) -> None:
-    color = 'color = sa.Column(sa.Enum({}, name="ColorEnum"), server_default="{}")'.format
+    color_type = 'sa.Enum({}, name="ColorEnum", schema="Odd")'
+    color = f'color = sa.Column({color_type}, server_default="{{}}")'.format
     moods = 'moods = sa.Column(ARRAY(sa.Enum({}, name="mood", create_constraint=False)))'.format
 
+    postgresql.query('CREATE SCHEMA "Odd"')
     migrate(shop, color('"red", "green"', "green"), moods('"good", "bad"'))
     postgresql.query("INSERT INTO books (moods) VALUES ('{bad}')")
     # a new value that becomes the default at once, a new order, and what SQL has to quote
@@ -138,7 +140,7 @@ def sharing(tmp_path: Path, postgresql: Database) -> Project:
 
 def set_roles(project: Project, *labels: str) -> None:
     """Give both apps a column of the type and one of arrays, instead of those they have."""
-    role = f'sa.Enum({", ".join(map(repr, labels))}, name="role")'
+    role = f'sa.Enum({", ".join(map(repr, labels))}, name="Role")'
     for app in ("users", "books"):
         path = project.models(app)
         path.write_text(path.read_text().partition("    role")[0])
@@ -165,17 +167,17 @@ def test_replacing_a_type_changes_the_tables_of_both(
     sharing.migrate()
     postgresql.query("INSERT INTO books (name, roles) VALUES ('x', '{a}')")
     sharing.migrations("-n", "users", "downgrade", "-1")
-    assert types(postgresql) == {"role": ["a"]}
+    assert types(postgresql) == {"Role": ["a"]}
     sharing.migrate()
 
     set_roles(sharing, "c", "a")
     sharing.generate()
-    postgresql.query("CREATE TABLE stranger (role role)")
-    assert "cannot drop type role_old" in sharing.refused("./migrate.sh")
-    assert types(postgresql) == {"role": ["a", "b"]}
+    postgresql.query('CREATE TABLE stranger (role "Role")')
+    assert 'cannot drop type "Role_old"' in sharing.refused("./migrate.sh")
+    assert types(postgresql) == {"Role": ["a", "b"]}
     postgresql.query("DROP TABLE stranger")
     sharing.migrate()
-    assert types(postgresql) == {"role": ["c", "a"]}
+    assert types(postgresql) == {"Role": ["c", "a"]}
     assert postgresql.query("SELECT role, roles FROM books") == [("a", "{a}")]
     check_both(sharing, postgresql)
     postgresql.query("INSERT INTO books (name) VALUES ('y')")
@@ -188,7 +190,7 @@ def test_a_type_that_two_apps_give_up_stays(sharing: Project, postgresql: Databa
     assert "type_role" not in sharing.generate()
     sharing.migrate()
     check_both(sharing, postgresql)
-    assert types(postgresql) == {"role": ["a"]}
+    assert types(postgresql) == {"Role": ["a"]}
     # but not for longer than the revisions of books refer to it
     sharing.migrations("squash", "--yes", "books")
     assert "drop_type_role" in sharing.generate()

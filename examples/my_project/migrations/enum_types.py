@@ -33,7 +33,8 @@ COLUMNS_OF_TYPE = text("""
     JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p') AND NOT c.relispartition
     JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    WHERE t.typname = :name AND t.typnamespace = CAST(:schema AS regnamespace)
+    JOIN pg_namespace tn ON tn.oid = t.typnamespace
+    WHERE t.typname = :name AND tn.nspname = :schema
     ORDER BY n.nspname, c.relname, a.attnum
 """)
 
