@@ -219,3 +219,31 @@ def test_a_label_of_a_failed_revision_gets_another(shop: Project, postgresql: Da
     assert shop.migrations("check") == "shop  no changes\n"
     shop.migrations("downgrade", "-1")
     assert types(postgresql) == {"color": ["red"]}
+
+
+REVIEW = """
+
+class Review(Base):
+    __tablename__ = "reviews"
+
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    state: orm.Mapped[str] = orm.mapped_column(sa.Enum({}, name="review_state"))
+"""
+
+
+def test_a_type_changes_in_the_app_to_which_its_model_moved(
+    tmp_path: Path, postgresql: Database
+) -> None:
+    project = bake(tmp_path, database="postgresql")
+    project.environment["DATABASE_URL"] = postgresql.text
+    users, books = project.models("users"), project.models("books")
+    before = users.read_text(), books.read_text()
+    users.write_text(before[0] + REVIEW.format('"new"'))
+    project.generate()
+    project.migrate()
+    users.write_text(before[0])
+    books.write_text(before[1] + REVIEW.format('"new", "old"'))
+    project.revise("books")
+    project.migrate()
+    assert types(postgresql) == {"review_state": ["new", "old"]}
+    assert project.migrations("check") == "users  no changes\nbooks  no changes\n"

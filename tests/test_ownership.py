@@ -237,12 +237,14 @@ def test_revision_that_computes_its_schema(tmp_path: Path, postgresql: Database)
     project = bake(tmp_path, apps="users", database="postgresql")
     project.environment["DATABASE_URL"] = postgresql.text
     postgresql.query("CREATE TABLE users (id INTEGER PRIMARY KEY)")
+    postgresql.query("CREATE TYPE mood AS ENUM ('good')")
     postgresql.query("CREATE SCHEMA elsewhere")
     models = project.models("users")
     models.write_text(models.read_text().replace("MetaData(", 'MetaData(schema="elsewhere", '))
+    project.add_column("users", "mood", 'sa.Enum("bad", name="mood", schema="elsewhere")')
     revision = project.revise("users")
     text = revision.read_text().replace('schema="elsewhere"', "schema=SCHEMA")
-    assert "schema=SCHEMA" in text
+    assert text.count("schema=SCHEMA") == 5
     revision.write_text(text.replace("\nrevision:", '\nSCHEMA = "elsewhere"\nrevision:'))
     project.migrate()
     assert project.generate() == "users  no changes\n"

@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.types import TypeEngine
 
 from .apps import App, TableKey
-from .ownership import Ownership, literal, revision_files, upgrade_calls
+from .ownership import Ownership, is_literal, literal, revision_files, upgrade_calls
 
 Labels = tuple[str, ...]
 
@@ -128,7 +128,7 @@ def changes_of_enum_types(
             continue
         if there is None:
             yield EnumTypeOp(app, *key, before=None, after=labels)
-        elif owner is app and key in created:
+        elif owner is app and (key in created or key in types_of_others(app, ownership)):
             columns = (columns_of_database(context, app, key), columns_of_models(context, app, key))
             yield EnumTypeOp(app, *key, there, labels, *map(tuple, columns))
         else:
@@ -140,11 +140,22 @@ def changes_of_enum_types(
     unused = (created & existing.keys()).difference(*of_models.values())
     if unused:
         # In a new database the revisions of other apps run later, and need the type.
-        folders = [f for other in ownership.apps if other is not app for f in other.folders]
-        others = (file for folder in folders for file in folder.glob("*.py"))
+        others = files_of_others(app, ownership)
         unused -= {ownership.key(*key) for file in others for key, _ in types_in(file)}
     for key in sorted(unused, key=str):
         yield EnumTypeOp(app, *key, before=existing[key], after=None)
+
+
+def types_of_others(app: App, ownership: Ownership) -> set[TableKey]:
+    """The enum types that the revisions of other apps have made: a model may have moved."""
+    created = types_of_revisions(files_of_others(app, ownership))
+    return {ownership.key(*key) for key in created}
+
+
+def files_of_others(app: App, ownership: Ownership) -> list[Path]:
+    """The revision files of the other apps of the database."""
+    folders = [folder for other in ownership.apps if other is not app for folder in other.folders]
+    return [file for folder in folders for file in sorted(folder.glob("*.py"))]
 
 
 def enum_of(column: Column[Any], dialect: Dialect) -> ENUM | None:
@@ -216,6 +227,8 @@ def types_in(file: Path) -> Iterator[tuple[TableKey, ast.Call]]:
     for call in upgrade_calls(file):
         given = {word.arg: word.value for word in call.keywords}
         called = getattr(call.func, "attr", getattr(call.func, "id", None))
+        if None in given or not is_literal(given.get("schema")):
+            continue  # to take it for one in another schema could drop a stranger's
         if called in ("Enum", "ENUM") and (name := literal(given.get("name"))):
             yield (literal(given.get("schema")), name), call
 
