@@ -6,7 +6,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from .apps import App
-from .ownership import neighbours, owners, revision_files, tables_of_revisions
+from .ownership import neighbours, owners, revision_files, table_key, tables_of_revisions
 from .run import Run
 
 
@@ -17,7 +17,7 @@ def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
     having = owners(homes, default)
     for old in homes:
         created = tables_of_revisions(revision_files(run.script(old)))
-        keys = {(None if schema == default else schema, name) for schema, name in created}
+        keys = {table_key(*key, default) for key in created}
         for key in sorted(keys & having.keys(), key=str):
             new = having[key]
             if old != new and app in (old, new) and not {old, new} <= set(together):

@@ -83,8 +83,8 @@ class Ownership(Sequence[MetaData]):
         return claimed or self.key(schema, name) in self._owners or self.owns(schema, name)
 
     def key(self, schema: str | None, name: str) -> TableKey:
-        """The key of a table or a type; whoever names it may leave out the default schema."""
-        return (None if schema == self._default_schema else schema, name)
+        """The key of a table or a type in the database."""
+        return table_key(schema, name, self._default_schema)
 
     def tables_in(self, connection: Connection) -> list[TableKey]:
         """The apps' own tables that a database has."""
@@ -216,6 +216,11 @@ def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
             yield function.attr, [str(name) for name in names], literal(given.get("schema"))
 
 
+def table_key(schema: str | None, name: str, default_schema: str | None) -> TableKey:
+    """The key of a table or a type; whoever names it may leave out the default schema."""
+    return (None if schema == default_schema else schema, name)
+
+
 @cache
 def neighbours(database: tuple[str, ...], apps: tuple[App, ...]) -> tuple[App, ...]:
     """The apps of a database."""
@@ -230,7 +235,7 @@ def owners(apps: tuple[App, ...], default_schema: str | None = None) -> dict[Tab
     found: dict[TableKey, App] = {}
     for app in apps:
         for schema, name in app.own_models:
-            key = (None if schema == default_schema else schema, name)
+            key = table_key(schema, name, default_schema)
             if key in found:
                 raise CommandError(
                     f"both {found[key].name} and {app.name} have the table {name}; set `tables`"

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from .apps import App, TableKey
 from .databases import Databases
 from .errors import naming, shown
-from .ownership import neighbours
+from .ownership import neighbours, table_key
 from .revisions import by_database
 
 
@@ -51,7 +51,7 @@ def unclaimed(connection: Connection, claimed: set[TableKey]) -> dict[TableKey, 
             if not name.startswith("alembic_version") or (schema, name) in claimed:
                 continue
             if [it["name"] for it in inspector.get_columns(name, schema)] == ["version_num"]:
-                found[None if schema == default else schema, name] = ""
+                found[table_key(schema, name, default)] = ""
     for schema, name in found:
         versions = select(table(name, column("version_num"), schema=schema))
         try:

@@ -21,6 +21,7 @@ from .ownership import (
     neighbours,
     referred_table,
     revision_files,
+    table_key,
     tables_of_revisions,
 )
 from .revisions import check_current, read_current, read_versions
@@ -100,8 +101,7 @@ def applied_tables(run: Run, app: App, current: tuple[str, ...]) -> list[TableKe
         default, inspector = connection.dialect.default_schema_name, inspect(connection)
 
         def created_by(files: list[Path]) -> set[TableKey]:
-            created = tables_of_revisions(files)
-            return {(None if schema == default else schema, name) for schema, name in created}
+            return {table_key(*key, default) for key in tables_of_revisions(files)}
 
         created = created_by(applied)
         pending = created_by(revision_files(script)) - created
