@@ -13,8 +13,8 @@ from alembic.operations.ops import DropTableOp, UpgradeOps
 from alembic.util import CommandError
 
 from .apps import App
+from .arranging import full_name
 from .changes import describe, summarise
-from .comparison import full_name
 from .differences import Difference, differences, known
 from .errors import naming, relative
 from .ownership import check_models, neighbours, refers_to, revision_files
