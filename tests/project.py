@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from compileall import compile_dir
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -211,7 +212,9 @@ def bake(folder: Path, **answers: object) -> Project:
 def _bake_once(answers: tuple[tuple[str, object], ...]) -> Path:
     folder = mkdtemp(prefix="bake-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return bake_anew(Path(folder), **dict(answers)).path
+    project = bake_anew(Path(folder), **dict(answers))
+    compile_dir(project.path / "migrations", quiet=1)  # else every command of every copy does
+    return project.path
 
 
 def bake_anew(folder: Path, **answers: object) -> Project:
@@ -237,8 +240,9 @@ def template_copy(folder: Path) -> Path:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """What is below a folder: its files, and its folders with an empty content."""
+    """What is below a folder but bytecode: its files, and its folders with an empty content."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else b""
         for path in sorted(folder.rglob("*"))
+        if "__pycache__" not in path.parts
     }

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from project import TEMPLATE, Project
+from project import TEMPLATE, Project, tree
 
 EXAMPLE = TEMPLATE / "examples" / "my_project"
 
@@ -16,8 +16,7 @@ def test_example_is_up_to_date(project: Project) -> None:
     revisions = {name for name in names if re.search(r"/migrations/\d[^/]*\.py$", name)}
     assert len(revisions) == 2
     kept = {name: text_of(EXAMPLE, name) for name in names if name not in revisions}
-    paths = [path for path in project.path.rglob("*") if path.is_file()]
-    baked = [path.relative_to(project.path).as_posix() for path in paths]
+    baked = [name for name in tree(project.path) if (project.path / name).is_file()]
     assert kept == {name: text_of(project.path, name) for name in baked}, "run make example"
 
     for name in revisions:
