@@ -27,7 +27,7 @@ from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 
-from .enum_types import default_of
+from .enum_types import default_of, escape_colons
 
 SERIALS = text("""
     SELECT t.relname, a.attname,
@@ -154,4 +154,4 @@ def omit_default_of_serial(inspector: Inspector, table: Table, column: Reflected
 def keep_colons(inspector: Inspector, _table: Table, column: ReflectedColumn) -> None:
     """Escape colons in defaults, which would become parameters when SQLite copies the table."""
     if inspector.dialect.name == "sqlite" and (default := column.get("default")):
-        column["default"] = re.sub(r"(?<![:\w]):(?=\w)", r"\:", default)
+        column["default"] = escape_colons(default)

@@ -21,7 +21,15 @@ from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.types import TypeEngine
 
 from .apps import App, TableKey
-from .ownership import Ownership, is_literal, literal, revision_files, upgrade_calls
+from .ownership import (
+    Ownership,
+    files_by_name,
+    is_literal,
+    literal,
+    parsed,
+    revision_files,
+    upgrade_calls,
+)
 
 Labels = tuple[str, ...]
 
@@ -154,8 +162,7 @@ def types_of_others(app: App, ownership: Ownership) -> set[TableKey]:
 
 def files_of_others(app: App, ownership: Ownership) -> list[Path]:
     """The revision files of the other apps of the database."""
-    folders = [folder for other in ownership.apps if other is not app for folder in other.folders]
-    return [file for folder in folders for file in sorted(folder.glob("*.py"))]
+    return [file for other in ownership.apps if other is not app for file in files_by_name(other)]
 
 
 def enum_of(column: Column[Any], dialect: Dialect) -> ENUM | None:
@@ -217,7 +224,7 @@ def labels_of_revisions(files: Iterable[Path], there: Labels, wanted: Labels) ->
 @cache
 def texts_in(file: Path) -> set[str]:
     """The texts in the code of a revision file."""
-    nodes = ast.walk(ast.parse(file.read_bytes()))
+    nodes = ast.walk(parsed(file))
     texts = [node.value for node in nodes if isinstance(node, ast.Constant)]
     return {text.replace("\\:", ":") for text in texts if isinstance(text, str)}
 
@@ -240,13 +247,12 @@ def columns_of_database(context: AutogenContext, app: App, key: TableKey) -> Ite
     """
     assert context.connection is not None
     ownership: Ownership = context.opts["target_metadata"]
-    default_schema = context.dialect.default_schema_name
-    parameters = {"schema": key[0] or default_schema, "name": key[1]}
+    parameters = {"schema": key[0] or context.dialect.default_schema_name, "name": key[1]}
     for schema, name, *parts in context.connection.execute(COLUMNS_OF_TYPE, parameters):
-        schema = None if schema == default_schema else schema
-        if ownership.is_of_an_app(schema, name):
-            table = quoted(context.dialect, schema, name)
-            yield EnumColumn._make([table, *parts, ownership.owner(schema, name) is not app])
+        table = ownership.key(schema, name)
+        if ownership.is_of_an_app(*table):
+            elsewhere = ownership.owner(*table) is not app
+            yield EnumColumn._make([quoted(context.dialect, *table), *parts, elsewhere])
 
 
 def columns_of_models(context: AutogenContext, app: App, key: TableKey) -> Iterator[EnumColumn]:
@@ -286,6 +292,11 @@ def quoted(dialect: Dialect, schema: str | None, name: str) -> str:
 def sql_literal(label: str) -> str:
     """A label in SQL."""
     return "'" + label.replace("'", "''") + "'"
+
+
+def escape_colons(sql: str) -> str:
+    """SQL for `text()` and `op.execute`, to which a word behind a colon would be a parameter."""
+    return re.sub(r"(?<![:\w]):(?=\w)", r"\:", sql)
 
 
 def statements_to_add(
@@ -349,9 +360,7 @@ def render(context: AutogenContext, operation: EnumTypeOp) -> list[str]:
         sql = statements_to_add(operation, before, after, context.dialect)
     else:
         sql = statements_to_replace(operation, after, context.dialect)
-    # In op.execute, a word behind a colon would be a parameter.
-    sql = [re.sub(r"(?<![:\w]):(?=\w)", r"\:", line) for line in sql]
-    calls = [f"op.execute({line!r})" for line in sql]
+    calls = [f"op.execute({escape_colons(line)!r})" for line in sql]
     return [*block, *calls, *("" for _ in block)]
 
 

@@ -123,11 +123,8 @@ class Ownership(Sequence[MetaData]):
     @cached_property
     def _created_elsewhere(self) -> set[TableKey]:
         others = [app for app in self.apps if app not in self.compared]
-        found: set[TableKey] = set()
-        for app in others:
-            files = sorted(file for folder in app.folders for file in folder.glob("*.py"))
-            found |= {self.key(*key) for key in tables_of_revisions(files)}
-        return found
+        created = (tables_of_revisions(files_by_name(app)) for app in others)
+        return {self.key(*key) for tables in created for key in tables}
 
     @cached_property
     def _schemas(self) -> set[str | None]:
@@ -146,6 +143,11 @@ def oldest_first(script: ScriptDirectory) -> list[Script]:
 def revision_files(script: ScriptDirectory) -> list[Path]:
     """An app's revision files, oldest first."""
     return [Path(revision.path) for revision in oldest_first(script)]
+
+
+def files_by_name(app: App) -> list[Path]:
+    """An app's revision files by their names, for an app whose revisions need not be loaded."""
+    return sorted(file for folder in app.folders for file in folder.glob("*.py"))
 
 
 def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:
@@ -168,11 +170,17 @@ def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:
 
 
 @cache
+def parsed(file: Path) -> ast.Module:
+    """A revision file's code."""
+    return ast.parse(file.read_bytes())
+
+
+@cache
 def upgrade_calls(file: Path) -> list[ast.Call]:
     """The calls in a revision file in their order, but for those of its `downgrade`."""
     parts = [
         part
-        for part in ast.parse(file.read_bytes()).body
+        for part in parsed(file).body
         if not (isinstance(part, ast.FunctionDef) and part.name.startswith("downgrade"))
     ]
     calls = [node for part in parts for node in ast.walk(part) if isinstance(node, ast.Call)]
