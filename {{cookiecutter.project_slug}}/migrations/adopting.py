@@ -12,7 +12,6 @@ from .differences import changes_of
 from .errors import relative
 from .generating import check_home, tidy
 from .moves import check_moves
-from .ownership import Ownership
 from .revisions import check_head, read_current, read_versions
 from .run import Run
 from .scratch import check_schemas, write_initial
@@ -72,9 +71,7 @@ def own_tables(run: Run, app: App) -> list[TableKey]:
     """The app's own tables that its database has."""
 
     def find(connection: Connection) -> list[TableKey]:
-        default = connection.dialect.default_schema_name
-        ownership = Ownership({app: run.script(app)}, tuple(run.apps.values()), default)
-        return ownership.tables_in(connection)
+        return run.ownership([app], connection).tables_in(connection)
 
     return run.databases.run(app.url, find)
 

@@ -17,7 +17,7 @@ from .arranging import full_name
 from .changes import describe, summarise
 from .differences import Difference, differences, known
 from .errors import naming, relative
-from .ownership import check_models, neighbours, refers_to, revision_files
+from .ownership import check_models, refers_to, revision_files
 from .revisions import at_head, read_current
 from .risks import risks
 from .run import Run
@@ -88,7 +88,7 @@ def references(run: Run, app: App, operations: UpgradeOps) -> Iterator[tuple[str
     """
     dropped = [full_name(op) for op in operations.ops if isinstance(op, DropTableOp)]
     for table in dropped:
-        for other in neighbours(app.database, tuple(run.apps.values())):
+        for other in run.neighbours(app):
             files = revision_files(run.script(other)) if other != app else []
             if any(refers_to(file, table) for file in files):
                 yield table, other.name

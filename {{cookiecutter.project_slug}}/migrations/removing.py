@@ -17,8 +17,6 @@ from .errors import naming, shown
 from .leftovers import named_like
 from .moves import check_moves
 from .ownership import (
-    Ownership,
-    neighbours,
     referred_table,
     revision_files,
     table_key,
@@ -146,8 +144,8 @@ def check_references(run: Run, app: App, tables: list[TableKey]) -> None:
         models = list(app.own_models.values())
     except CommandError:
         return  # its code is gone, and so are its tables
-    for other in run.apps.values():
-        if other in run.selected or other.database != app.database:
+    for other in run.neighbours(app):
+        if other in run.selected:
             continue
         for model in other.own_models.values():
             for key in model.foreign_keys:
@@ -164,12 +162,9 @@ def check_references(run: Run, app: App, tables: list[TableKey]) -> None:
 
 def check_foreign_keys(connection: Connection, run: Run, app: App, tables: list[TableKey]) -> None:
     """Refuse while the database has such a foreign key, whatever the models say."""
-    default = connection.dialect.default_schema_name
-    apps = tuple(run.apps.values())
-    homes = neighbours(app.database, apps)
-    ownership = Ownership({other: run.script(other) for other in homes}, apps, default)
-    schemas = {None, *(schema for other in homes for schema, _ in other.own_models)}
-    for schema in schemas - {default}:
+    ownership = run.ownership(run.neighbours(app), connection)
+    schemas = {None, *(schema for other in ownership.apps for schema, _ in other.own_models)}
+    for schema in schemas - {connection.dialect.default_schema_name}:
         found = inspect(connection).get_multi_foreign_keys(schema=schema)
         for (_, name), foreign_keys in found.items():
             owning = ownership.owner(schema, name)

@@ -13,10 +13,12 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy import Connection
 
 from .apps import App
 from .databases import Databases
 from .errors import naming
+from .ownership import Ownership, neighbours
 
 
 @dataclass
@@ -50,6 +52,15 @@ class Run:
                 app.check_revisions(script)
             self.scripts[app.name] = script
         return self.scripts[app.name]
+
+    def neighbours(self, app: App) -> tuple[App, ...]:
+        """All apps of an app's database."""
+        return neighbours(app.database, tuple(self.apps.values()))
+
+    def ownership(self, apps: Iterable[App], connection: Connection) -> Ownership:
+        """Which tables are the own ones of apps of the database that is connected."""
+        scripts = {app: self.script(app) for app in apps}
+        return Ownership(scripts, tuple(self.apps.values()), connection.dialect.default_schema_name)
 
     def in_environment(
         self,

@@ -94,6 +94,13 @@ class Ownership(Sequence[MetaData]):
             found |= {self.key(schema, table) for table in tables if self.owns(schema, table)}
         return sorted(found, key=str)
 
+    def moved(self) -> Iterator[tuple[App, App, str]]:
+        """The tables that one app's revisions create, and another's models have: from, to, name."""
+        for app, created in self._created.items():
+            for key in sorted(created & self._owners.keys(), key=str):
+                if self._owners[key] != app:
+                    yield app, self._owners[key], key[1]
+
     @cached_property
     def apps(self) -> tuple[App, ...]:
         """All apps of the database."""

@@ -24,7 +24,7 @@ from .apps import App
 from .databases import Databases, T
 from .errors import relative
 from .generating import whole_or_none
-from .ownership import neighbours, revision_files, upgrade_calls
+from .ownership import revision_files, upgrade_calls
 from .run import Run
 
 SURROUNDINGS = text("""
@@ -74,7 +74,7 @@ def check_schemas(run: Run, app: App) -> None:
     """Refuse schemas where each is a database of its own: an empty one would stand in for none."""
     if app.database[0] != "mysql":
         return
-    for other in neighbours(app.database, tuple(run.apps.values())):
+    for other in run.neighbours(app):
         for where, schema in schemas_of(run, other):
             raise CommandError(
                 f"{other.name}: {where} has the schema {schema}, which is a database of its own on"

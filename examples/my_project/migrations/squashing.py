@@ -20,7 +20,7 @@ from .differences import changes_of
 from .errors import naming, relative
 from .generating import check_home, tidy
 from .moves import check_moves
-from .ownership import check_models, literal, neighbours, oldest_first, upgrade_calls
+from .ownership import check_models, literal, oldest_first, upgrade_calls
 from .revisions import at_head, check_head, read_current
 from .run import Run
 from .scratch import check_schemas, in_empty_database, uninterrupted, write_initial
@@ -189,7 +189,7 @@ def verify(run: Run, histories: list[History]) -> None:
     for it in histories:
         with in_empty_database(run, it.app, folders) as empty, naming(it.app):
             app = empty.apps[it.app.name]
-            for other in neighbours(app.database, tuple(empty.apps.values())):
+            for other in empty.neighbours(app):
                 command.upgrade(empty.turn_to(other), "head")
             if found := changes_of(empty, app):
                 raise CommandError(
