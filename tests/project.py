@@ -184,7 +184,7 @@ class Project:
         outer = {
             key: value
             for key, value in os.environ.items()
-            if not key.endswith("DATABASE_URL") and not key.startswith("PYTHON")
+            if not key.endswith("DATABASE_URL") and not key.startswith(("PYTEST_", "PYTHON"))
         }
         path = f"{self.venv / 'bin'}{os.pathsep}{outer['PATH']}"
         inner = {"VIRTUAL_ENV": str(self.venv), "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}

@@ -1,4 +1,9 @@
-"""The migrations of every app of alembic.ini; see `python -m migrations --help`."""
+"""The migrations of every app of alembic.ini; see `python -m migrations --help`.
+
+Begin to read with env.py, which Alembic runs for every app. It takes the app from apps.py,
+whose tables are whose from ownership.py, and how a database is locked from databases.py.
+What autogenerate finds, autogenerate/ puts right; commands/ has a file for each command.
+"""
 
 import gc
 import shlex

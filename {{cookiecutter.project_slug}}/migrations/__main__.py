@@ -10,29 +10,30 @@ import signal
 import sys
 import warnings
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from logging.config import fileConfig
+from typing import Any
 
+from alembic import command
 from alembic.config import CommandLine, Config
 from alembic.util import CommandError
 
-from migrations import adopting, commands, removing, squashing
 from migrations.apps import read_apps, select_apps
+from migrations.commands import plain
+from migrations.commands.adopt import adopt
+from migrations.commands.check import check
+from migrations.commands.generate import generate
+from migrations.commands.graph import graph
+from migrations.commands.migrate import migrate
+from migrations.commands.remove import remove
+from migrations.commands.squash import squash
+from migrations.commands.status import status
 from migrations.databases import Databases
 from migrations.errors import explain, one_line
-from migrations.generating import generate
 from migrations.run import Run
 
-ADDED = (
-    commands.migrate,
-    generate,
-    commands.status,
-    commands.graph,
-    adopting.adopt,
-    removing.remove,
-    squashing.squash,
-)
+ADDED = (migrate, generate, status, graph, adopt, remove, squash)
 """The commands that Alembic does not have."""
 
 
@@ -47,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not hasattr(options, "cmd"):
         print("which command? See: python -m migrations --help", file=sys.stderr)
         return 2
-    work = commands.find(options.cmd)
-    options.quiet |= work is not commands.alembic  # the others print what they did themselves
+    work = chosen(options.cmd)
+    options.quiet |= work is not plain.alembic  # the others print what they did themselves
     databases = Databases()
     try:
         ini = options.config or [os.environ.get("ALEMBIC_CONFIG", "alembic.ini")]
@@ -76,6 +77,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         databases.close()
     return 0
+
+
+def chosen(cmd: Any) -> Callable[[Run], None]:
+    """What to run for the command that the command line found; Alembic's are tuples."""
+    if callable(cmd):
+        return cmd  # type: ignore[no-any-return]
+    return check if cmd[0] is command.check else plain.alembic
 
 
 class Output(TextIOWrapper):
@@ -109,27 +117,27 @@ def command_line() -> CommandLine:
     line = CommandLine(prog="python -m migrations")
     line.parser.description = __doc__
     line.parser.epilog = "-n APP may be given several times; without it, every app gets its turn."
-    for command in ADDED:
+    for work in ADDED:
         parser = line.subparsers.add_parser(
-            command.__name__, help=command.__doc__, description=command.__doc__
+            work.__name__, help=work.__doc__, description=work.__doc__
         )
-        if command in (removing.remove, squashing.squash):
+        if work in (remove, squash):
             parser.add_argument("apps", metavar="APP", nargs="+")
             parser.add_argument("--yes", action="store_true", help="do not ask")
         else:
             parser.add_argument("apps", metavar="APP", nargs="*", help="default: every app")
-        parser.set_defaults(cmd=command)
-        if command is commands.migrate:
+        parser.set_defaults(cmd=work)
+        if work is migrate:
             parser.add_argument("--sql", action="store_true", help="print the SQL, run nothing")
-        if command is commands.status:
+        if work is status:
             parser.add_argument("--json", action="store_true", help="print JSON, for programs")
-        if command is generate:
+        if work is generate:
             parser.add_argument("-m", "--message", help="default: made from the changes")
-        if command is removing.remove:
+        if work is remove:
             one = parser.add_mutually_exclusive_group()
             one.add_argument("--keep-tables", action="store_true", help="only take out the section")
             one.add_argument("--keep-section", action="store_true", help="only drop the tables")
-        if command is adopting.adopt:
+        if work is adopt:
             parser.add_argument("--yes", action="store_true", help="do it, do not only say it")
     return line
 
@@ -142,6 +150,6 @@ if __name__ == "__main__":
     # Docker and Kubernetes send this; else it ends a process without a word, and not at all PID 1.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     warnings.formatwarning = one_line_warning
-    status = main()
+    exit_status = main()
     gc.freeze()  # Python would look through all of it once more
-    sys.exit(status)
+    sys.exit(exit_status)

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.schema import CreateSchema
 
 from migrations.apps import App, choose_an_app, read_apps
-from migrations.arranging import arrange
-from migrations.comparison import compare_type, plugin, render_item
+from migrations.autogenerate.arranging import arrange
+from migrations.autogenerate.comparison import compare_type, plugin, render_item
 from migrations.databases import Databases, create_schema, one_migrator
 from migrations.errors import reporting
 from migrations.half_done import noting_what_is_half_done

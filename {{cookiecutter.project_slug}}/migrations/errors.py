@@ -194,7 +194,8 @@ def explain_ini(error: configparser.Error | UnicodeError) -> str:
 
 def place(error: BaseException) -> str:
     """The innermost line of a revision, or of a module's own code, that an error came through."""
-    machinery = {Path(__file__).parent, Path(alembic.__file__).parent}
+    home = Path(__file__).parent
+    machinery = {home, home / "autogenerate", home / "commands", Path(alembic.__file__).parent}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
         if frame.name in ("upgrade", "downgrade", "<module>") and path.parent not in machinery:

@@ -7,13 +7,13 @@ from alembic import command
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from .apps import App, TableKey
-from .differences import changes_of
-from .errors import relative
-from .generating import check_home, tidy
+from ..apps import App, TableKey
+from ..autogenerate.differences import changes_of
+from ..errors import relative
+from ..revisions import check_head, read_current, read_versions
+from ..run import Run
+from .generate import check_home, tidy
 from .moves import check_moves
-from .revisions import check_head, read_current, read_versions
-from .run import Run
 from .scratch import check_schemas, write_initial
 
 

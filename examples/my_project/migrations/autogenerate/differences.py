@@ -16,13 +16,13 @@ from alembic.operations.ops import (
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.util import CommandError
 
-from .apps import App
+from ..apps import App
+from ..errors import naming
+from ..ownership import Ownership
+from ..revisions import by_database
+from ..run import Run
 from .changes import describe
 from .enum_types import EnumTypeOp
-from .errors import naming
-from .ownership import Ownership
-from .revisions import by_database
-from .run import Run
 
 
 @dataclass

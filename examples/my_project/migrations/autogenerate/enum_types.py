@@ -20,8 +20,8 @@ from sqlalchemy import ARRAY, Column, DefaultClause, Dialect, text
 from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.types import TypeEngine
 
-from .apps import App, TableKey
-from .ownership import (
+from ..apps import App, TableKey
+from ..ownership import (
     Ownership,
     files_by_name,
     is_literal,

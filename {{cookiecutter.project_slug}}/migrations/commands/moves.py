@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from .apps import App
-from .run import Run
+from ..apps import App
+from ..run import Run
 
 
 def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:

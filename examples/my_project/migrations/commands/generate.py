@@ -12,15 +12,15 @@ from alembic.autogenerate import RevisionContext
 from alembic.operations.ops import DropTableOp, UpgradeOps
 from alembic.util import CommandError
 
-from .apps import App
-from .arranging import full_name
-from .changes import describe, summarise
-from .differences import Difference, differences, known
-from .errors import naming, relative
-from .ownership import check_models, refers_to, revision_files
-from .revisions import at_head, read_current
-from .risks import risks
-from .run import Run
+from ..apps import App
+from ..autogenerate.arranging import full_name
+from ..autogenerate.changes import describe, summarise
+from ..autogenerate.differences import Difference, differences, known
+from ..autogenerate.risks import risks
+from ..errors import naming, relative
+from ..ownership import check_models, refers_to, revision_files
+from ..revisions import at_head, read_current
+from ..run import Run
 
 
 def generate(run: Run) -> None:

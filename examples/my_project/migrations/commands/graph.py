@@ -6,9 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from alembic.script import ScriptDirectory
 from alembic.util import to_tuple
 
-from .apps import App
-from .errors import naming
-from .ownership import oldest_first, owner
+from ..apps import App
+from ..errors import naming
+from ..ownership import oldest_first, owner
+from ..revisions import check_current, read_current
+from ..run import Run
+
+
+def graph(run: Run) -> None:
+    """Print a picture of every app's revisions and references, as text for Mermaid."""
+    current = read_current(run)
+    for app in run.selected:
+        check_current(run, app, current[app.name])
+    scripts = {app.name: run.script(app) for app in run.selected}
+    print("\n".join(draw(run.selected, scripts, current)))
 
 
 def draw(

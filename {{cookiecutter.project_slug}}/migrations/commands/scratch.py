@@ -20,12 +20,12 @@ from alembic.util import CommandError, rev_id
 from sqlalchemy import URL, Connection, event, text
 from sqlalchemy.exc import DBAPIError
 
-from .apps import App
-from .databases import Databases, T
-from .errors import relative
-from .generating import whole_or_none
-from .ownership import revision_files, upgrade_calls
-from .run import Run
+from ..apps import App
+from ..databases import Databases, T
+from ..errors import relative
+from ..ownership import revision_files, upgrade_calls
+from ..run import Run
+from .generate import whole_or_none
 
 SURROUNDINGS = text("""
     SELECT 'CREATE SCHEMA IF NOT EXISTS ' || quote_ident(nspname) AS statement, 1 AS rank, oid

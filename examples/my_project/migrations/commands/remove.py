@@ -8,22 +8,22 @@ from alembic import command
 from alembic.util import CommandError
 from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, select, table
 
-from .add_app import read, replace
-from .adopting import own_tables
-from .apps import App, TableKey
-from .asking import ask
-from .databases import one_migrator
-from .errors import naming, shown
-from .leftovers import named_like
-from .moves import check_moves
-from .ownership import (
+from ..add_app import read, replace
+from ..apps import App, TableKey
+from ..databases import one_migrator
+from ..errors import naming, shown
+from ..ownership import (
     referred_table,
     revision_files,
     table_key,
     tables_of_revisions,
 )
-from .revisions import check_current, read_current, read_versions
-from .run import Run
+from ..revisions import check_current, read_current, read_versions
+from ..run import Run
+from .adopt import own_tables
+from .asking import ask
+from .leftovers import named_like
+from .moves import check_moves
 
 
 def remove(run: Run) -> None:

@@ -8,11 +8,11 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
-from .apps import App, TableKey
-from .databases import Databases
-from .errors import naming, shown
-from .ownership import neighbours, table_key
-from .revisions import by_database
+from ..apps import App, TableKey
+from ..databases import Databases
+from ..errors import naming, shown
+from ..ownership import neighbours, table_key
+from ..revisions import by_database
 
 
 def left_over(databases: Databases, apps: tuple[App, ...]) -> Iterator[str]:

@@ -14,15 +14,15 @@ from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy import Inspector, dialects
 
-from .apps import App
+from ..apps import App
+from ..autogenerate.differences import changes_of
+from ..errors import naming, relative
+from ..ownership import check_models, literal, oldest_first, upgrade_calls
+from ..revisions import at_head, check_head, read_current
+from ..run import Run
 from .asking import ask
-from .differences import changes_of
-from .errors import naming, relative
-from .generating import check_home, tidy
+from .generate import check_home, tidy
 from .moves import check_moves
-from .ownership import check_models, literal, oldest_first, upgrade_calls
-from .revisions import at_head, check_head, read_current
-from .run import Run
 from .scratch import check_schemas, in_empty_database, uninterrupted, write_initial
 
 SCHEMA_WORDS = re.compile(
