@@ -185,7 +185,7 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     return False
 
 
-plugin = Plugin("migrations.comparison")
+plugin = Plugin("migrations.autogenerate")
 plugin.add_autogenerate_comparator(compare_checks, "table", "checks")
 plugin.add_autogenerate_comparator(add_keys_to_new_table, "table", "keys")
 plugin.add_autogenerate_comparator(
