@@ -114,6 +114,13 @@ def ini_lines(*lines: str, before: str = "[alembic]") -> Break:
     )
 
 
+def own_env(project: Project) -> None:
+    """Let the section of books name an environment that it had before."""
+    (project.path / "old").mkdir()
+    (project.path / "old" / "env.py").write_text("raise AssertionError")
+    project.set_ini("books", "script_location", "%(here)s/old")
+
+
 def no_apps(project: Project) -> None:
     """Take the sections of all apps out of alembic.ini."""
     path = project.path / "alembic.ini"
@@ -234,6 +241,13 @@ INI = {
         ini("version_locations", "%(here)s/nosuch"),
         "books: nosuch is not a folder; correct version_locations in [books] of alembic.ini",
         ("migrate", "generate", "upgrade", "alembic"),
+    ),
+    "script_location with another env.py": Case(
+        own_env,
+        "books: script_location is old, whose env.py knows nothing of the keys of this section;"
+        " write script_location = %(here)s/migrations in [DEFAULT] of alembic.ini,"
+        " and in no section",
+        (*READ, "check", "upgrade"),
     ),
     "version_locations of a package": Case(
         ini("version_locations", "nosuch:migrations"),

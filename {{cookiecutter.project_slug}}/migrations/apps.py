@@ -119,6 +119,12 @@ class App:
     def check_revisions(self, script: ScriptDirectory) -> None:
         """Load the app's revision files, and raise what is wrong with them or their folders."""
         _ = self.folders
+        if not Path(script.dir).samefile(Path(__file__).parent):
+            raise CommandError(
+                f"{self.name}: script_location is {relative(script.dir)}, whose env.py knows"
+                " nothing of the keys of this section; write script_location = %(here)s/migrations"
+                " in [DEFAULT] of alembic.ini, and in no section"
+            )
         with warnings.catch_warnings():
             # Alembic only warns of an id that two files have, and of one that none has.
             warnings.filterwarnings("error", "Revision .* is (not present|present more than once)")
