@@ -100,7 +100,8 @@ def test_interrupted_adopt_writes_no_revision(project: Project) -> None:
     with (project.path / "alembic.ini").open("a") as ini:
         ini.write(
             "\n[post_write_hooks]\nhooks = slow\nslow.type = exec\nslow.executable = sh\n"
-            "slow.options = -c 'kill -TERM $PPID; exec sleep 600' REVISION_SCRIPT_FILENAME\n"
+            "slow.options = -c 'kill -TERM $PPID; exec sleep 600 > /dev/null 2>&1'"
+            " REVISION_SCRIPT_FILENAME\n"
         )
     before = tree(project.path)
     project.run(*ADOPT, "users", "--yes", status=130)
