@@ -129,6 +129,22 @@ def test_without_alembic_or_virtual_environment(shop: Project) -> None:
     assert shlex.split(install) == pip
 
 
+def test_alembic_is_too_old(shop: Project, tmp_path: Path) -> None:
+    (tmp_path / "alembic").mkdir()
+    (tmp_path / "alembic" / "__init__.py").write_text('__version__ = "1.16.4"')
+    said = shop.refused("./migrate.sh", env={"PYTHONPATH": str(tmp_path)})
+    problem, _, command = said.partition(": run  ")
+    assert problem == "Alembic 1.16.4 is too old"
+    assert shlex.split(command)[1:] == ["-m", "pip", "install", "alembic>=1.20.1"]
+    assert command.split()[-1][1:-1] in (shop.path / "pyproject.toml").read_text()
+
+
+def test_python_is_too_old(shop: Project) -> None:
+    code = "import sys; sys.version_info = (3, 9, 18); import migrations"
+    said = shop.refused("python", "-c", code)
+    assert " is too old: this needs 3.11 or later, in .venv or in the virtual env" in said
+
+
 def test_without_python(shop: Project, tmp_path: Path) -> None:
     for tool in ("bash", "dirname", "readlink"):
         link(tmp_path / "bin" / tool, str(shutil.which(tool)))

@@ -6,11 +6,18 @@ What autogenerate finds, autogenerate/ puts right; commands/ has a file for each
 """
 
 import gc
+import re
 import shlex
 import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+
+if sys.version_info < (3, 11):  # noqa: UP036
+    sys.exit(
+        f"Python {sys.version.split()[0]}, {sys.executable}, is too old: this needs 3.11 or later,"
+        " in .venv or in the virtual environment that is active"
+    )
 
 if sys.argv[0] == "-m" and __name__ in sys.orig_argv:  # `python -m migrations` begins to import
     gc.disable()  # looking for garbage takes a tenth of the start; Run.each enables it
@@ -26,3 +33,9 @@ if not find_spec("alembic"):
         python = f"{project}/.venv/bin/python"
     install += shlex.join([python, "-m", "pip", "install", "-e", project])
     sys.exit(f"Alembic is not installed: run  {install}")
+
+from alembic import __version__ as found
+
+if tuple(map(int, re.findall(r"\d+", found)[:3])) < (1, 20, 1):
+    upgrade = shlex.join([sys.executable, "-m", "pip", "install", "alembic>=1.20.1"])
+    sys.exit(f"Alembic {found} is too old: run  {upgrade}")
