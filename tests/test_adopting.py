@@ -110,6 +110,15 @@ def test_interrupted_adopt_writes_no_revision(project: Project) -> None:
     assert "and stamped it" in project.run(*ADOPT, "users", "--yes").stdout
 
 
+def test_adopt_finds_no_table_or_no_model(project: Project) -> None:
+    (project.package / "base.py").write_text("import sqlalchemy\n\nempty = sqlalchemy.MetaData()\n")
+    project.set_ini("users", "metadata", "my_project.base:empty")
+    assert project.run(*ADOPT, "--yes").stdout.splitlines() == [
+        "users  nothing to adopt: my_project.base:empty has no tables; does it import models?",
+        "books  nothing to adopt: no table is there; ./generate.sh and ./migrate.sh make them",
+    ]
+
+
 def test_mysql_has_no_empty_database_for_schemas(project: Project, mysql: Database) -> None:
     project.environment["DATABASE_URL"] = mysql.text
     models = project.models("books")

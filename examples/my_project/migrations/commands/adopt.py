@@ -38,8 +38,10 @@ def adopt(run: Run) -> None:
             stamps[app.name] = (head,) if head else ()
             would = f"would stamp {head}" if head else "would write a first revision and stamp it"
             would += f"; its models agree with: {', '.join(name for _, name in tables)}"
+        elif app.own_models:
+            return "nothing to adopt: no table is there; ./generate.sh and ./migrate.sh make them"
         else:
-            return "nothing to adopt: it has no tables yet; ./migrate.sh creates them"
+            return f"nothing to adopt: {app.models} has no tables; does it import models?"
         return "" if run.options.yes else would
 
     run.look(plan)
