@@ -225,6 +225,10 @@ def test_patterns_and_the_tables_of_others(tmp_path: Path, postgresql: Database)
     assert "create log, create users\n" in said
     assert "create books, create user_notes\n" in said
     project.migrate()
+    [revision] = project.revisions("books")
+    (revision.parent / "2026").mkdir()
+    revision.rename(revision.parent / "2026" / revision.name)
+    project.set_ini("books", "recursive_version_locations", "true")
     books.write_text(without_note)
     assert project.generate("users") == "users  no changes\n"
     assert "books  wrote" in project.generate()

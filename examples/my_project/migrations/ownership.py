@@ -153,8 +153,11 @@ def revision_files(script: ScriptDirectory) -> list[Path]:
 
 
 def files_by_name(app: App) -> list[Path]:
-    """An app's revision files by their names, for an app whose revisions need not be loaded."""
-    return sorted(file for folder in app.folders for file in folder.glob("*.py"))
+    """An app's revision files by their names, for an app whose revisions need not be loaded.
+
+    Also from folders below: Alembic reads those with `recursive_version_locations`.
+    """
+    return sorted(file for folder in app.folders for file in folder.rglob("*.py"))
 
 
 def tables_of_revisions(files: Iterable[Path]) -> set[TableKey]:

@@ -101,7 +101,7 @@ def whole_or_none(folders: Iterable[Path], revision: str) -> Iterator[None]:
         yield
     except BaseException:
         for folder in folders:
-            for file in folder.glob(f"*{revision}*"):
+            for file in folder.rglob(f"*{revision}*"):
                 file.unlink()
         raise
 
