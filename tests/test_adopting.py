@@ -1,5 +1,7 @@
 """Repositories that used Alembic in another way, moved as docs/adopting.md says."""
 
+import re
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -86,6 +88,32 @@ def schema(databases: Sequence[Database]) -> list[dict[str, list[str]]]:
         {part: words for part, words in database.schema().items() if "alembic_version " not in part}
         for database in databases
     ]
+
+
+def test_what_env_py_did_besides(tmp_path: Path) -> None:
+    repo = Project(tmp_path / "repo")
+    repo.path.mkdir()
+    other = bake(tmp_path)
+    start = next(start for start in STARTS if "several apps" in start.title)
+    with databases(start, "sqlite", repo.path) as [live]:
+        start.make(repo, [live.text])
+        assert_runs_as_shown(FIRST_STEPS + section(PAGE, start.title), repo.path, repo.env())
+        text = section(PAGE, "What your env.py did besides")
+        [view] = re.findall(r"(?ms)^```python\n(.*?)^```", text)
+        model = "class Name(View):\n    __tablename__ = 'names'\n"
+        model += "    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)\n"
+        append(repo, start.models, f"\n\n{view}\n\n{model}")
+        live.query("CREATE VIEW names AS SELECT id FROM users")
+        assert repo.generate() == "users   no changes\norders  no changes\n"
+
+    assert 'Config("alembic.ini", ini_section="users")' in text
+    code = "from alembic import command; from alembic.config import Config; "
+    code += 'command.upgrade(Config("alembic.ini", ini_section="users"), "head")'
+    repo.run("python", "-c", code, env={"DATABASE_URL": "sqlite:///other.db"})
+    assert {"users", "addresses"} < repo.tables("other.db")
+
+    shutil.copytree(other.path / "tests", repo.path / "tests")
+    assert "8 passed" in repo.run("python", "-m", "pytest").stdout
 
 
 ADOPT = ("python", "-m", "migrations", "adopt")
