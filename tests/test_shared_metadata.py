@@ -155,3 +155,15 @@ def test_a_table_of_two_apps_or_of_none(project: Project) -> None:
     project.set_ini("users", "tables", "user*")
     assert "no section of alembic.ini has the table books" in project.refused("./generate.sh")
     assert project.revisions("users") == project.revisions("books") == []
+
+
+def test_apps_that_refer_to_each_other(project: Project) -> None:
+    write_models(project, SQLALCHEMY)
+    users = project.models("users")
+    users.write_text(users.read_text() + '    author_id = sa.Column(sa.ForeignKey("authors.id"))\n')
+    project.set_ini("users", "tables", "user*")
+    project.set_ini("books", "tables", "books author?")
+    assert project.refused("./generate.sh") == (
+        "users: user_profiles refers to authors of books, which refers to users as well:"
+        " make one app of both, or take the foreign keys of one out"
+    )

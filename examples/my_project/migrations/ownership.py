@@ -276,20 +276,31 @@ def check_models(app: App, apps: tuple[App, ...]) -> None:
                 " add its name to the `tables` of one of them"
             )
     order = [other.name for other in apps]
+    for table, referred, other in references(app, near, apps):
+        line = f"{app.name}: {table.name} refers to {referred.name} of {other.name}"
+        if other.database != app.database:
+            raise CommandError(f"{line}, which is in another database")
+        if order.index(other.name) > order.index(app.name):
+            if any(it.name == app.name for _, _, it in references(other, near, apps)):
+                raise CommandError(
+                    f"{line}, which refers to {app.name} as well: make one app of both, or take"
+                    " the foreign keys of one out"
+                )
+            raise CommandError(
+                f"{line}, a later section; move [{other.name}] before [{app.name}] in alembic.ini"
+            )
+
+
+def references(
+    app: App, near: Iterable[App], apps: Iterable[App]
+) -> Iterator[tuple[Table, Table, App]]:
+    """The foreign keys to other apps: the app's table, the one it refers to, and whose that is."""
     for table in app.own_models.values():
         for foreign_key in table.foreign_keys:
             referred = referred_table(app, foreign_key)
             other = owner(referred, near) or owner(referred, apps)
-            if other is None or other.name == app.name:
-                continue
-            line = f"{app.name}: {table.name} refers to {referred.name}"
-            if other.database != app.database:
-                raise CommandError(f"{line} of {other.name}, which is in another database")
-            if order.index(other.name) > order.index(app.name):
-                raise CommandError(
-                    f"{line} of {other.name}, a later section;"
-                    f" move [{other.name}] before [{app.name}] in alembic.ini"
-                )
+            if other is not None and other.name != app.name:
+                yield table, referred, other
 
 
 def referred_table(app: App, key: ForeignKey) -> Table:
