@@ -116,6 +116,26 @@ def test_what_env_py_did_besides(tmp_path: Path) -> None:
     assert "8 passed" in repo.run("python", "-m", "pytest").stdout
 
 
+def test_models_without_names_for_constraints(project: Project, postgresql: Database) -> None:
+    models = project.models("users")
+    text = models.read_text().replace("naming_convention=NAMING_CONVENTION", "")
+    for url in ("sqlite:///my_project.db", postgresql.text):
+        project.environment["DATABASE_URL"] = url
+        models.write_text(text)
+        project.generate("users")
+        project.migrate()
+        models.write_text(text.replace("String(200))", "String(200), unique=True)"))
+        assert "_add_users_constraint_on_name.py\n" in project.run("./generate.sh").stdout
+        if url == postgresql.text:
+            project.migrate()
+            line = project.refused("python", "-m", "migrations", "-qn", "users", "downgrade", "-1")
+        else:
+            line = project.refused("./migrate.sh")
+        assert line.endswith("; name it in the revision, or give the models a naming convention")
+        for revision in project.revisions("users"):
+            revision.unlink()
+
+
 ADOPT = ("python", "-m", "migrations", "adopt")
 
 

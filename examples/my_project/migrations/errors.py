@@ -45,7 +45,10 @@ ADVICE = {
     r"file is not a database": "name a file of SQLite, or one that does not exist yet",
     r"column:? \S*version_num": "version_table must name a version table",
     r"permission denied$|read-only file system": "may this user write there?",
-    r"readonly|read[- ]only": "connect to a server, or name a file, that takes writes",
+    r"constraint must have a name|it has no name": (
+        "name it in the revision, or give the models a naming convention"
+    ),
+    r"\bread[- ]?only\b": "connect to a server, or name a file, that takes writes",
     r"permission denied for|command denied|must be owner": "the user of the URL lacks that right",
     r"resolve host|translate host|name resolution|name or service|nodename": "check the host",
     r"connection refused|can't connect|connect call failed|timed out|timeout expired": (

@@ -50,8 +50,10 @@ def _describe(container: ops.OpContainer, told: set[str]) -> Iterator[str]:
                     yield f"drop {table} index {index}"
             case ops.AddConstraintOp():
                 constraint = operation.to_constraint()
+                on = [column.name for column in getattr(constraint, "columns", ())]
+                name = constraint.name or f"on {', '.join(on)}"
                 if constraint.table.name not in told:
-                    yield f"add {constraint.table.name} constraint {constraint.name}"
+                    yield f"add {constraint.table.name} constraint {name}"
             case ops.DropConstraintOp(table_name=table, constraint_name=constraint):
                 yield f"drop {table} constraint {constraint}"
             case (
