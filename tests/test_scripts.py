@@ -30,6 +30,14 @@ def test_everything_in_the_c_locale(shop: Project) -> None:
     assert shop.migrate("--sql").startswith("-- shop: up to date\n")
 
 
+def test_letters_that_the_terminal_lacks(shop: Project) -> None:
+    shop.environment["PYTHONIOENCODING"] = "cp1252"
+    escaped = "\\u4e66"
+    assert f"_{escaped}.py\n" in shop.generate("-m", "书")
+    assert f"({escaped})\n" in shop.migrate()
+    assert f"<br>{escaped}" in shop.migrations("graph")
+
+
 def link(path: Path, target: Path | str) -> Path:
     """Make a symbolic link, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)

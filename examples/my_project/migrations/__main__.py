@@ -89,7 +89,8 @@ def chosen(cmd: Any) -> Callable[[Run], None]:
 class Output(TextIOWrapper):
     """Standard output, line by line: into a pipe, too, nothing comes after its error.
 
-    What nobody reads any more, as behind `| head`, goes nowhere: no migration stops for that.
+    What nobody reads any more, as behind `| head`, goes nowhere, and a letter that the terminal's
+    encoding lacks is written as its number: no migration stops for that.
     """
 
     def write(self, text: str) -> int:
@@ -144,7 +145,8 @@ def command_line() -> CommandLine:
 
 if __name__ == "__main__":
     stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")  # it may be closed
-    sys.stdout = Output(stdout.buffer, stdout.encoding, stdout.errors, line_buffering=True)
+    errors = "backslashreplace" if stdout.errors == "strict" else stdout.errors
+    sys.stdout = Output(stdout.buffer, stdout.encoding, errors, line_buffering=True)
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # from __init__.py
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Docker and Kubernetes send this; else it ends a process without a word, and not at all PID 1.
