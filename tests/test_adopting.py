@@ -115,6 +115,11 @@ def test_what_env_py_did_besides(tmp_path: Path) -> None:
     shutil.copytree(other.path / "tests", repo.path / "tests")
     assert "8 passed" in repo.run("python", "-m", "pytest").stdout
 
+    assert "`apps_folder = %(here)s/shop`" in FIRST_STEPS
+    repo.set_ini("DEFAULT", "apps_folder", "%(here)s/shop")
+    repo.run("./add_app.sh", "notes")
+    assert "\nnotes   wrote shop/notes/migrations/" in repo.generate()
+
 
 def test_models_without_names_for_constraints(project: Project, postgresql: Database) -> None:
     models = project.models("users")
