@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import make_url
 
 from pages import assert_runs_as_shown, section
-from project import TEMPLATE, Project, bake, tree
+from project import SECRET, TEMPLATE, Project, bake, tree
 from servers import Database, new_database
 from starts import ROWS, STARTS, Start, append
 
@@ -161,6 +161,31 @@ def test_interrupted_adopt_writes_no_revision(project: Project) -> None:
     assert tree(project.path) == before
     project.set_ini("post_write_hooks", "hooks", "")
     assert "and stamped it" in project.run(*ADOPT, "users", "--yes").stdout
+
+
+def test_generate_leaves_no_table_out(project: Project) -> None:
+    project.sqlite("CREATE TABLE users (id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(200))")
+    assert project.refused("./generate.sh") == (
+        "users: no revision creates users, which its database has already;"
+        " first run: python -m migrations adopt users"
+    )
+    assert project.refused(*ADOPT, "users") == (
+        "users: not stamped, because its tables are not what its models say;"
+        " they would have to: alter users name"
+    )
+    assert project.revisions("users") == project.revisions("books") == []
+
+
+def test_adopt_may_not_create_a_database(project: Project, postgresql: Database) -> None:
+    project.environment["DATABASE_URL"] = postgresql.text
+    revision = project.revise("users")
+    project.migrate("users")
+    revision.unlink()
+    postgresql.query("DROP TABLE alembic_version_users")
+    with postgresql.reader(SECRET) as url:
+        url_text = url.render_as_string(hide_password=False)
+        line = project.refused(*ADOPT, "users", "--yes", env={"DATABASE_URL": url_text})
+    assert line.endswith("denied to create database; the user of the URL lacks that right")
 
 
 def test_adopt_finds_no_table_or_no_model(project: Project) -> None:

@@ -49,7 +49,9 @@ ADVICE = {
         "name it in the revision, or give the models a naming convention"
     ),
     r"\bread[- ]?only\b": "connect to a server, or name a file, that takes writes",
-    r"permission denied for|command denied|must be owner": "the user of the URL lacks that right",
+    r"permission denied (for|to) |command denied|must be owner": (
+        "the user of the URL lacks that right"
+    ),
     r"resolve host|translate host|name resolution|name or service|nodename": "check the host",
     r"connection refused|can't connect|connect call failed|timed out|timeout expired": (
         "is the database server running, and are host and port right?"

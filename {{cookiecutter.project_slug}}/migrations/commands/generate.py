@@ -9,7 +9,7 @@ from pathlib import Path
 from sysconfig import get_path
 
 from alembic.autogenerate import RevisionContext
-from alembic.operations.ops import DropTableOp, UpgradeOps
+from alembic.operations.ops import CreateTableOp, DropTableOp, UpgradeOps
 from alembic.util import CommandError
 
 from ..apps import App
@@ -18,7 +18,7 @@ from ..autogenerate.changes import describe, summarise
 from ..autogenerate.differences import Difference, differences, known
 from ..autogenerate.risks import risks
 from ..errors import naming, relative
-from ..ownership import check_models, refers_to, revision_files
+from ..ownership import check_models, refers_to, revision_files, tables_of_revisions
 from ..revisions import at_head, read_current
 from ..run import Run
 
@@ -36,6 +36,9 @@ def generate(run: Run) -> None:
             check_models(app, tuple(run.apps.values()))
 
     found = {app: known(it) for app, it in differences(run, run.selected).items()}
+    for app in run.selected:
+        if not current[app.name] and found[app].upgrade.ops:
+            check_first(run, app, found[app].upgrade)
     written: list[str] = []
 
     def write(app: App) -> str:
@@ -63,6 +66,23 @@ def generate(run: Run) -> None:
         run.each(write, run.selected)
     finally:
         tidy(written)
+
+
+def check_first(run: Run, app: App, operations: UpgradeOps) -> None:
+    """Refuse a first revision that would not create what the database has already.
+
+    What another app's revisions created, before its model moved, is there in every database.
+    """
+    created = [op for op in operations.ops if isinstance(op, CreateTableOp)]
+    there = app.own_models.keys() - {(op.schema, op.table_name) for op in created}
+    for other in run.neighbours(app) if there else ():
+        there -= tables_of_revisions(revision_files(run.script(other)))
+    if there:
+        names = ", ".join(sorted(name for _, name in there))
+        raise CommandError(
+            f"{app.name}: no revision creates {names}, which its database has already;"
+            f" first run: python -m migrations adopt {app.name}"
+        )
 
 
 def write_revision(
