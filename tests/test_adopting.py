@@ -164,14 +164,15 @@ def test_interrupted_adopt_writes_no_revision(project: Project) -> None:
 
 
 def test_generate_leaves_no_table_out(project: Project) -> None:
-    project.sqlite("CREATE TABLE users (id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(200))")
+    project.sqlite("CREATE TABLE users (id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(9))")
     assert project.refused("./generate.sh") == (
         "users: no revision creates users, which its database has already;"
         " first run: python -m migrations adopt users"
     )
     assert project.refused(*ADOPT, "users") == (
         "users: not stamped, because its tables are not what its models say;"
-        " they would have to: alter users name"
+        " they would have to:"
+        " alter users name (VARCHAR(length=9) to String(length=200), to NOT NULL)"
     )
     assert project.revisions("users") == project.revisions("books") == []
 

@@ -63,7 +63,7 @@ def known(difference: Difference | CommandError) -> Difference:
 def changes_of(run: Run, app: App) -> list[str]:
     """What autogenerate would change for one app, in words."""
     [difference] = differences(run, [app]).values()
-    return describe(known(difference).upgrade)
+    return describe(known(difference).upgrade, how=True)
 
 
 def compare(run: Run, apps: Sequence[App]) -> dict[App, Difference]:

@@ -7,10 +7,13 @@ from alembic.operations import ops
 from .enum_types import EnumTypeOp
 
 
-def describe(operations: ops.OpContainer) -> list[str]:
-    """What a revision does, a few words for each change: `add TABLE COLUMN`, `drop TABLE`."""
+def describe(operations: ops.OpContainer, how: bool = False) -> list[str]:
+    """What a revision does, a few words for each change: `add TABLE COLUMN`, `drop TABLE`.
+
+    With `how`, also what of a column is altered.
+    """
     told = {op.table_name for op in operations.ops if isinstance(op, ops.DropTableOp)}
-    return list(dict.fromkeys(_describe(operations, told)))
+    return list(dict.fromkeys(_describe(operations, told, how)))
 
 
 def summarise(changes: list[str], width: int = 72) -> str:
@@ -23,12 +26,12 @@ def summarise(changes: list[str], width: int = 72) -> str:
     return f"{len(changes)} changes"
 
 
-def _describe(container: ops.OpContainer, told: set[str]) -> Iterator[str]:
+def _describe(container: ops.OpContainer, told: set[str], how: bool) -> Iterator[str]:
     """Describe each operation, but not what goes without saying: the index of a new column."""
     for operation in container.ops:
         match operation:
             case ops.OpContainer():
-                yield from _describe(operation, told)
+                yield from _describe(operation, told, how)
             case ops.CreateTableOp(table_name=table):
                 told.add(table)
                 yield f"create {table}"
@@ -40,7 +43,8 @@ def _describe(container: ops.OpContainer, told: set[str]) -> Iterator[str]:
             case ops.DropColumnOp(table_name=table, column_name=column):
                 yield f"drop {table} {column}"
             case ops.AlterColumnOp(table_name=table, column_name=column):
-                yield f"alter {table} {column}"
+                details = f" ({', '.join(_altered(operation))})" if how else ""
+                yield f"alter {table} {column}{details}"
             case ops.CreateIndexOp(table_name=table, index_name=index, columns=columns):
                 names = [getattr(column, "name", "an expression") for column in columns]
                 if table not in told and not all(f"{table} {name}" in told for name in names):
@@ -66,3 +70,15 @@ def _describe(container: ops.OpContainer, told: set[str]) -> Iterator[str]:
                 yield f"{verb} type {name}"
             case _:
                 yield type(operation).__name__.removesuffix("Op").lower()
+
+
+def _altered(column: ops.AlterColumnOp) -> Iterator[str]:
+    """What of a column is altered."""
+    if column.modify_type is not None:
+        yield f"{column.existing_type!r} to {column.modify_type!r}"
+    if column.modify_nullable is not None:
+        yield "to nullable" if column.modify_nullable else "to NOT NULL"
+    if column.modify_server_default is not False:
+        yield "server default"
+    if column.modify_comment is not False:
+        yield "comment"
