@@ -628,6 +628,8 @@ def test_unknown_app(pending: Project, command: str) -> None:
 def test_missing_command(pending: Project) -> None:
     line = refused(pending, "python", "-m", "migrations")
     assert line == "which command? See: python -m migrations --help"
+    done = pending.run("python", "-m", "migrations", "-n", status=2)
+    assert done.stderr.startswith("usage: python -m migrations ")
 
 
 @pytest.mark.parametrize("command", ["upgrade", "downgrade", "stamp"])

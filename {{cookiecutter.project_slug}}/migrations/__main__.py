@@ -40,10 +40,10 @@ ADDED = (migrate, generate, status, graph, adopt, remove, squash)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 1 for an error, 130 for Ctrl-C and SIGTERM."""
     # Alembic's own -n takes one name.
-    several = ArgumentParser(add_help=False, allow_abbrev=False)
+    line = command_line()
+    several = ArgumentParser(line.parser.prog, add_help=False, allow_abbrev=False)
     several.add_argument("-n", "--name", dest="names", action="append", default=[])
     options, rest = several.parse_known_args(arguments)
-    line = command_line()
     options = line.parser.parse_args(rest, options)
     if not hasattr(options, "cmd"):
         print("which command? See: python -m migrations --help", file=sys.stderr)
