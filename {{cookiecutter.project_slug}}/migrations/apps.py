@@ -119,7 +119,7 @@ class App:
     def check_revisions(self, script: ScriptDirectory) -> None:
         """Load the app's revision files, and raise what is wrong with them or their folders."""
         _ = self.folders
-        if not Path(script.dir).samefile(Path(__file__).parent):
+        if not Path(script.dir, Path(__file__).name).exists():
             raise CommandError(
                 f"{self.name}: script_location is {relative(script.dir)}, whose env.py knows"
                 " nothing of the keys of this section; write script_location = %(here)s/migrations"
