@@ -734,6 +734,10 @@ UPGRADES = {
     "imports what is not installed": Case(
         upgrade_with("import nosuch"), f"books: the module 'nosuch' is not installed, {AT}"
     ),
+    "exits": Case(
+        upgrade_with("raise SystemExit(0)"),
+        f"books: SystemExit: 0, {AT}",
+    ),
     "has wrong SQL": Case(
         upgrade_with("op.execute('SELECT   *\\nFROM nosuch')"),
         f"books: no such table: nosuch, {AT}, in: SELECT * FROM nosuch",

@@ -87,7 +87,7 @@ def naming(app: "App") -> Iterator[None]:
             raise
         line = with_notes("interrupted; run the command again to go on", error)
         raise KeyboardInterrupt(f"{app.name}: {line}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a revision that exits with 0 is not applied
         raise CommandError(one_error(app, error)) from error
 
 
@@ -101,7 +101,7 @@ def reporting(app: "App") -> Iterator[None]:
         raise CommandError(str(error)) from error
 
 
-def one_error(app: "App", error: Exception) -> str:
+def one_error(app: "App", error: BaseException) -> str:
     """The line for an error in an app; with the database, where that and no code is to blame."""
     line = with_notes(explain(error), error)
     with suppress(exc.ArgumentError, ValueError):
@@ -117,7 +117,7 @@ def with_notes(line: str, error: BaseException) -> str:
     return "; ".join([line, *getattr(error, "__notes__", ())])
 
 
-def is_of_database(error: Exception) -> bool:
+def is_of_database(error: BaseException) -> bool:
     """Whether an error comes from a database or its URL, and not from a revision or a module."""
     if isinstance(error, OSError):  # as asyncpg has it; without a number, if it tried several
         refused = ConnectionRefusedError | ConnectionResetError | TimeoutError | gaierror
