@@ -261,3 +261,20 @@ def test_mysql_has_nothing_half_done_where_the_first_statement_fails(
     mysql.query("DROP TABLE inside")
     project.migrate()
     assert mysql.tables() == {"inside", "alembic_version_users"}
+
+
+def test_a_revision_that_ends_its_transaction(project: Project, database: Database) -> None:
+    project.environment["DATABASE_URL"] = database.text
+    insert, bind = "op.execute('INSERT INTO inside VALUES (7)')\n", "op.get_bind()"
+    batch = f"{insert}{bind}.commit()\n"
+    add_revision(project, "users", INSIDE + batch + batch + insert)
+    add_revision(project, "users", f"{insert}{bind}.rollback()\n{insert}")
+    for _ in range(2):  # what the first did stays, and is not done again
+        line = project.refused("./migrate.sh")
+        assert line.startswith("users: revision users_2 rolls back the transaction that it runs")
+        assert database.rows()["inside"] == [(7,)] * 3
+    add_revision(project, "users", f"with {bind}.begin_nested() as it:\n    it.rollback()")
+    project.remove_line(project.revisions("users")[1], "rollback")
+    assert "users  applied users_2 (), users_3 ()\n" in project.migrate()
+    assert "users  up to date\n" in project.migrate()
+    assert database.rows()["inside"] == [(7,)] * 5

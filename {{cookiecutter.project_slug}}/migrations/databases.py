@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from hashlib import blake2b
 from typing import Any, TypeVar
 
+from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, pool, text
 from sqlalchemy.exc import DBAPIError
@@ -82,6 +83,41 @@ def create_schema(connection: Connection, schema: str | None) -> None:
     if schema and not inspect(connection).has_schema(schema):
         with nullcontext() if connection.in_transaction() else connection.begin():
             connection.execute(CreateSchema(schema))
+
+
+@contextmanager
+def committing(migration: MigrationContext) -> Iterator[None]:
+    """Commit after a revision that commits by itself, and refuse one that rolls back.
+
+    Alembic commits only the transaction that it began. Where a revision ends that, what comes
+    after it would go with the connection, the new version too, and nothing would tell.
+    """
+    connection = migration.connection
+    assert connection is not None
+    rolled_back = False
+
+    def notice(_: Connection) -> None:
+        nonlocal rolled_back
+        ends = connection.get_transaction()
+        rolled_back |= ends is not None and ends is migration._transaction
+
+    def check(step: MigrationInfo, **_: Any) -> None:
+        if rolled_back:
+            connection.rollback()
+            raise CommandError(
+                f"revision {step.up_revision_id} rolls back the transaction that it runs in, and"
+                " so what came before; use a savepoint: with op.get_bind().begin_nested()"
+            )
+        if migration._transaction not in (None, connection.get_transaction()):
+            connection.commit()
+            migration._transaction = connection.begin()
+
+    migration.on_version_apply_callbacks = (*migration.on_version_apply_callbacks, check)
+    event.listen(connection, "rollback", notice)
+    try:
+        yield
+    finally:
+        event.remove(connection, "rollback", notice)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from sqlalchemy.schema import CreateSchema
 from migrations.apps import App, choose_an_app, read_apps
 from migrations.autogenerate.arranging import arrange
 from migrations.autogenerate.comparison import compare_type, plugin, render_item
-from migrations.databases import Databases, create_schema, one_migrator
+from migrations.databases import Databases, committing, create_schema, one_migrator
 from migrations.errors import reporting
 from migrations.half_done import noting_what_is_half_done
 from migrations.ownership import Ownership
@@ -91,6 +91,7 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
     if writes:
         with (
             one_migrator(connection, app),
+            committing(context.get_context()),
             noting_what_is_half_done(context.get_context(), app),
             context.begin_transaction(),
         ):
