@@ -69,3 +69,13 @@ def test_version_tables_in_the_schemas_of_urls_are_known(
     assert len(project.migrations("status").splitlines()) == 3
     postgresql.query("ALTER TABLE books.alembic_version_books RENAME TO alembic_version_shop")
     assert "version table books.alembic_version_shop," in project.migrations("status")
+
+
+def test_version_tables_of_different_collations(project: Project, mysql: Database) -> None:
+    project.environment["DATABASE_URL"] = mysql.text
+    project.generate()
+    project.migrate()
+    for app, collation in (("users", "utf8mb4_general_ci"), ("books", "utf8mb4_unicode_ci")):
+        table = f"alembic_version_{app}"
+        mysql.query(f"ALTER TABLE {table} CONVERT TO CHARACTER SET utf8mb4 COLLATE {collation}")
+    assert project.migrate() == "users  up to date\nbooks  up to date\n"

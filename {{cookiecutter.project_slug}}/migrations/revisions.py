@@ -54,10 +54,10 @@ def read_versions(
             read_tables(connection, existing[start : start + TABLES_IN_A_QUERY], versions)
     except DBAPIError:
         connection.rollback()
-        for app in existing:  # which of them is it?
+        for app in existing:  # which of them is it? Or do their collations differ, on MySQL?
+            versions[app.name] = ()
             with naming(app):
                 read_tables(connection, [app], versions)
-        raise
     if half_done is not None and connection.dialect.name in ("mysql", "mariadb"):
         for app in existing:
             noted = note_name(app) in inspector.get_table_names(app.version_table_schema)
