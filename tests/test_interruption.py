@@ -278,3 +278,19 @@ def test_a_revision_that_ends_its_transaction(project: Project, database: Databa
     assert "users  applied users_2 (), users_3 ()\n" in project.migrate()
     assert "users  up to date\n" in project.migrate()
     assert database.rows()["inside"] == [(7,)] * 5
+
+
+def test_a_lock_that_is_cut_off_stops_nothing(project: Project, postgresql: Database) -> None:
+    project.environment["DATABASE_URL"] = postgresql.text
+    add_revision(project, "users", f"{INSIDE}reach('middle')")
+    checkpoints = Checkpoints.of(project)
+    checkpoints.order("wait at middle")
+    with project.started("./migrate.sh", env=checkpoints.env) as run:
+        checkpoints.wait_for("middle", run)
+        locks = "pg_locks WHERE locktype = 'advisory' AND granted AND database ="
+        database = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+        postgresql.query(f"SELECT pg_terminate_backend(pid) FROM {locks} {database}")
+        checkpoints.recall("wait at middle")
+        out, err = run.communicate()
+    assert (run.returncode, err) == (0, ""), err
+    assert out.startswith("users  applied users_1")

@@ -168,6 +168,8 @@ def lock_postgresql(connection: Connection, app: App) -> Iterator[None]:
         except BaseException:
             holder.invalidate()  # closes it as it is: another error would hide this one
             raise
+        with suppress(DBAPIError):  # it may have been cut off while idle; the work is done
+            holder.rollback()
 
 
 @contextmanager
