@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from project import Project
-from servers import Database
+from servers import Database, new_database
 
 PASSWORD = "s%41cr et@:/p%w"
 
@@ -31,6 +31,14 @@ with engine.connect() as connection:
     upgrade("books", connection=connection)
     connection.rollback()
 print(*sorted(inspect(engine).get_table_names()))
+"""
+
+LEFT_OPEN = """
+from alembic import command
+from alembic.config import Config
+
+for app in ("users", "books"):
+    command.downgrade(Config("alembic.ini", ini_section=app), "base")
 """
 
 
@@ -126,3 +134,23 @@ def test_called_from_python(driver: str, project: Project) -> None:
     assert done.stderr == ""
     assert done.stdout == "alembic_version_books alembic_version_users books users\n"
     assert project.tables() == {"users", "alembic_version_users"}
+
+
+def test_no_more_connections_than_one_database_needs(
+    project: Project, postgresql: Database
+) -> None:
+    name = f"few_{postgresql.url.database}"
+    postgresql.query(f"CREATE ROLE {name} LOGIN CONNECTION LIMIT 2")
+    try:
+        with new_database("postgresql") as other:
+            for app, database in {"USERS": postgresql, "BOOKS": other}.items():
+                database.query(f"GRANT CREATE ON SCHEMA public TO {name}")
+                url = Database(database.url.set(username=name)).text
+                project.environment[f"{app}_DATABASE_URL"] = url
+            project.generate()
+            project.migrate()
+            (project.path / "script.py").write_text(LEFT_OPEN)
+            done = project.run("python", "-X", "dev", "script.py")
+            assert (done.stdout, done.stderr) == ("", "")
+    finally:
+        postgresql.query(f"DROP OWNED BY {name}; DROP ROLE {name}")

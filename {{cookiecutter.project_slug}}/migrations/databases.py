@@ -22,10 +22,14 @@ TIMEOUTS = {"idle_in_transaction_session_timeout": (9, 6), "transaction_timeout"
 
 
 class Databases:
-    """The databases this process works on. One that a sync driver reaches is opened only once."""
+    """The databases this process works on. Of those that sync drivers reach, one is open at a time.
+
+    All of them, idle, could be more than their server allows, or is willing to wait for.
+    """
 
     def __init__(self) -> None:
         self._engines: dict[URL, Engine] = {}
+        self._open: Engine | None = None
 
     def run(self, url: URL, work: Callable[[Connection], T]) -> T:
         """Call `work` with a connection to the database, and return what it returns."""
@@ -36,13 +40,17 @@ class Databases:
             return run_async(url, work)
         if url not in self._engines:
             self._engines[url] = create_engine(url, connect_args=connect_args(url))
-        with self._engines[url].connect() as connection:
+        engine = self._engines[url]
+        if engine is not self._open:
+            self.close()
+            self._open = engine
+        with engine.connect() as connection:
             return work(connection)
 
     def close(self) -> None:
         """Close every connection."""
-        for engine in self._engines.values():
-            engine.dispose()
+        if self._open:
+            self._open.dispose()
 
 
 def connect_args(url: URL) -> dict[str, Any]:

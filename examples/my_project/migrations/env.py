@@ -4,7 +4,7 @@ The name of the section that Alembic was called for says which app it is. From t
 its database, its version table and its models.
 """
 
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from logging.config import fileConfig
 from typing import Any
 
@@ -113,9 +113,10 @@ def run(app: App, apps: dict[str, App]) -> None:
         with given.connect() as connection:
             run_online(app, apps, connection)
     else:
-        databases = config.attributes.get("databases") or Databases()
         url = given.url if given else app.url  # what is given here is an AsyncEngine
-        databases.run(url, lambda connection: run_online(app, apps, connection))
+        with closing(Databases()) as own:
+            databases = config.attributes.get("databases", own)
+            databases.run(url, lambda connection: run_online(app, apps, connection))
 
 
 def main() -> None:
