@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from project import Project
+from revisions import add_revision
 from servers import Database, new_database
 
 PASSWORD = "s%41cr et@:/p%w"
@@ -39,6 +40,19 @@ from alembic.config import Config
 
 for app in ("users", "books"):
     command.downgrade(Config("alembic.ini", ini_section=app), "base")
+"""
+
+IN_A_TRANSACTION = """
+import sys
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+
+with create_engine("sqlite:///my_project.db").connect() as connection:
+    connection.connection.execute(f"PRAGMA foreign_keys = {sys.argv[1]}")
+    with connection.begin():
+        attributes = {"connection": connection}
+        command.upgrade(Config("alembic.ini", ini_section="users", attributes=attributes), "head")
 """
 
 
@@ -154,3 +168,17 @@ def test_no_more_connections_than_one_database_needs(
             assert (done.stdout, done.stderr) == ("", "")
     finally:
         postgresql.query(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def test_called_in_a_transaction_of_sqlite(project: Project) -> None:
+    add_revision(project, "users", "op.create_table('a', sa.Column('id', sa.Integer))\n1 / 0")
+    (project.path / "script.py").write_text(IN_A_TRANSACTION)
+    failed = project.run("python", "script.py", "OFF", status=1)
+    assert "ZeroDivisionError" in failed.stderr
+    assert project.tables() == set()
+    project.remove_line(project.revisions("users")[0], "1 / 0")
+    refused = project.run("python", "script.py", "ON", status=1)
+    assert "CommandError: users: its connection enforces foreign keys, which" in refused.stderr
+    assert project.tables() == set()
+    project.run("python", "script.py", "OFF")
+    assert project.tables() == {"a", "alembic_version_users"}

@@ -247,6 +247,14 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
             return False
         return True
 
+    if connection.in_transaction():  # the caller's; until it writes, the file knows nothing of it
+        if connection.exec_driver_sql("PRAGMA foreign_keys").scalar():
+            raise CommandError(
+                f"{app.name}: its connection enforces foreign keys, which could cost rows, and is"
+                " in a transaction, where that cannot be changed; give one that is in none"
+            )
+        if not getattr(connection.connection.driver_connection, "in_transaction", False):
+            begin(connection)
     event.listen(connection, "begin", begin)
     try:
         yield
