@@ -263,6 +263,24 @@ def test_mysql_has_nothing_half_done_where_the_first_statement_fails(
     assert mysql.tables() == {"inside", "alembic_version_users"}
 
 
+def test_mysql_user_who_may_not_drop(project: Project, mysql: Database) -> None:
+    name = f"no_drop_{mysql.url.database}"
+    grants = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, REFERENCES"
+    mysql.query(f"CREATE USER {name}")
+    mysql.query(f"GRANT {grants} ON {mysql.url.database}.* TO {name}")
+    try:
+        project.environment["DATABASE_URL"] = Database(mysql.url.set(username=name)).text
+        add_revision(project, "users", INSIDE)
+        add_revision(project, "books", INSIDE)
+        line = project.refused("./migrate.sh")
+        assert line.startswith("books: Table 'inside' already exists")
+        assert "half done" not in line
+        mysql.query("DROP TABLE inside")
+        assert "books  applied books_1" in project.migrate()
+    finally:
+        mysql.query(f"DROP USER {name}")
+
+
 def test_a_revision_that_ends_its_transaction(project: Project, database: Database) -> None:
     project.environment["DATABASE_URL"] = database.text
     insert, bind = "op.execute('INSERT INTO inside VALUES (7)')\n", "op.get_bind()"

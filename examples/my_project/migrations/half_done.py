@@ -110,7 +110,11 @@ class Note:
         if self.begun and text and error:
             error.add_note(text)
         elif not text or self.revision:
-            self.table.drop(self.connection, checkfirst=True)
+            if text:
+                self.connection.execute(self.table.delete())
+                self.connection.commit()
+            with suppress(DBAPIError):  # this user may not drop tables: then it stays, empty or old
+                self.table.drop(self.connection, checkfirst=True)
 
     def describe(self, frame: FrameType, statement: str) -> str:
         """Say what is half done, and what to do about it."""
