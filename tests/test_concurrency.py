@@ -75,3 +75,20 @@ def test_commands_that_read_wait_for_no_lock(project: Project, database: Databas
             done = project.run("python", "-m", "migrations", command)
             assert done.stderr == ""
         assert holder.poll() is None
+
+
+def test_old_code_that_waits_for_new(project: Project, postgresql: Database) -> None:
+    project.environment["DATABASE_URL"] = postgresql.text
+    add_revision(project, "users", "pass")
+    old = Project(shutil.copytree(project.path, project.path.with_name("old")), project.environment)
+    add_revision(project, "users", "reach('middle')")
+    checkpoints = Checkpoints.of(project)
+    checkpoints.order("wait at middle")
+    with project.started("./migrate.sh", env=checkpoints.env) as new:
+        checkpoints.wait_for("middle", new)
+        with old.started("./migrate.sh") as waiter:
+            assert waiter.stderr is not None
+            assert "waiting" in waiter.stderr.readline()
+            checkpoints.recall("wait at middle")
+            _, err = waiter.communicate()
+            assert "; is the code older than the database" in err

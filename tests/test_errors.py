@@ -838,6 +838,15 @@ def test_type_that_exists_may_be_adopted(tmp_path: Path, postgresql: Database) -
     )
 
 
+def test_timeout_of_the_server_is_not_its_end(pending: Project, postgresql: Database) -> None:
+    upgrade_with("import time", "time.sleep(1)", "op.execute('SELECT 1')")(pending)
+    options = {"options": "-c idle_in_transaction_session_timeout=100"}
+    url = postgresql.url.update_query_dict(options)
+    pending.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
+    line = pending.refused("./migrate.sh")
+    assert_line(line, "books: terminating connection due to idle-in-transaction timeout, …SELECT 1")
+
+
 def test_warnings_are_one_line(changed: Project) -> None:
     with changed.revisions("books")[0].open("a") as file:
         file.write("import warnings\nwarnings.warn('odd\\n  thing')\n")

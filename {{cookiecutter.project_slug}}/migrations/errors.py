@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # What Alembic or a driver says, and what its user can do: the first pattern that is found.
 ADVICE = {
-    r"can't locate revision": (
+    r"can't locate revision|no such revision": (
         "is the code older than the database, or the id another app's (name that with -n APP)?"
     ),
     r"multiple head": "merge them with: python -m migrations -n APP merge heads -m merge",
@@ -57,7 +57,7 @@ ADVICE = {
         "is the database server running, and are host and port right?"
     ),
     r"is full|no space left|disk i/o error|file too large": "make room, then run the command again",
-    r"server closed|lost connection|\bterminating|gone away|connection (was|is) closed": (
+    r"server closed|lost connection|\bterminating(?!.*timeout)|gone away|connection \w+ closed": (
         "the server went away: run the command again when it is back"
     ),
 }
