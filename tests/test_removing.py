@@ -266,3 +266,10 @@ def test_every_other_line_stays(newline: str, copy: Project) -> None:
     copy.run(*REMOVE, "shop", "--yes")
     start, end = text.index("[shop]"), text.index("# Below it.")
     assert ini.read_bytes().decode() == text[:start] + text[end:]
+
+
+def test_nothing_goes_where_nobody_can_be_asked(copy: Project) -> None:
+    before = tree(copy.path)
+    said = copy.refused("bash", "-c", "exec python -m migrations remove shop <&-")
+    assert said == "nothing is changed: there is no terminal to ask on; --yes does it"
+    assert tree(copy.path) == before

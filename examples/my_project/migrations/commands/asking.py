@@ -9,7 +9,7 @@ def ask(yes: bool) -> None:
     """Return if the answer is yes, or was given by --yes; raise CommandError otherwise."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not (sys.stdin and sys.stdin.isatty()):  # it may be closed
         raise CommandError("nothing is changed: there is no terminal to ask on; --yes does it")
     try:
         answer = input("Go on? [y/N] ")
