@@ -452,6 +452,12 @@ URLS = {
         " install it, or name another",
         (*READ, "alembic"),
     ),
+    "option of another driver": Case(
+        url(f"postgresql+asyncpg://me:{QUOTED}@127.0.0.1/books?sslmode=require"),
+        "books: TypeError: connect() got an unexpected keyword argument 'sslmode';"
+        " take that option out of the URL, or write the driver's own: asyncpg has ssl for sslmode",
+        (*READ, "alembic"),
+    ),
     "SQLite with two slashes": Case(
         url("sqlite://books.db"),
         "books: ArgumentError: Invalid SQLite URL: sqlite://books.db Valid SQLite URL forms are…",

@@ -31,6 +31,9 @@ ADVICE = {
     r"script\.py\.mako|template rendering": "correct migrations/script.py.mako",
     r"^keyerror: '(logger|handler|formatter)": "correct the logging sections of alembic.ini",
     r"\.ini: no such file": "run this in its folder, or name the file with -c",
+    r"connect(ion\.__init__)?\(\) got an unexpected keyword": (
+        "take that option out of the URL, or write the driver's own: asyncpg has ssl for sslmode"
+    ),
     r"greenlet": "run: pip install 'sqlalchemy[asyncio]'",
     r"password authentication|access denied|role \S+ does not exist": (
         "check the user, the password and the grants"
