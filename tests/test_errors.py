@@ -853,6 +853,19 @@ def test_timeout_of_the_server_is_not_its_end(pending: Project, postgresql: Data
     assert_line(line, "books: terminating connection due to idle-in-transaction timeout, …SELECT 1")
 
 
+def test_locked_by_another_program(pending: Project, postgresql: Database) -> None:
+    url = postgresql.url.update_query_dict({"options": "-c lock_timeout=100"})
+    pending.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
+    pending.run("alembic", "--name", "users", "upgrade", "+1")
+    with postgresql.engine() as engine, engine.begin() as connection:
+        connection.exec_driver_sql("SELECT * FROM users")
+        assert_line(
+            pending.refused("./migrate.sh"),
+            "users: canceling statement due to lock timeout, at …;"
+            " another program uses what this changes: run the command again when it is done",
+        )
+
+
 def test_warnings_are_one_line(changed: Project) -> None:
     with changed.revisions("books")[0].open("a") as file:
         file.write("import warnings\nwarnings.warn('odd\\n  thing')\n")

@@ -59,6 +59,9 @@ ADVICE = {
     r"connection refused|can't connect|connect call failed|timed out|timeout expired": (
         "is the database server running, and are host and port right?"
     ),
+    r"deadlock|lock (wait )?timeout|database is locked": (
+        "another program uses what this changes: run the command again when it is done"
+    ),
     r"is full|no space left|disk i/o error|file too large": "make room, then run the command again",
     r"server closed|lost connection|\bterminating(?!.*timeout)|gone away|connection \w+ closed": (
         "the server went away: run the command again when it is back"
