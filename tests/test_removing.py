@@ -10,7 +10,7 @@ import pytest
 
 from project import Project, bake, tree
 from revisions import add_revision
-from servers import new_database
+from servers import Database, new_database
 
 REMOVE = ("python", "-m", "migrations", "remove")
 
@@ -91,8 +91,10 @@ def test_an_app_goes_and_the_others_stay_as_they_are(kind: str, tmp_path: Path) 
         assert live.tables() == {"of_nobody"}
 
 
-def answer(project: Project, text: str, *apps: str) -> int:
-    """The exit status of `remove` on a terminal where somebody gives this answer."""
+def answer(
+    project: Project, text: str, *apps: str, meanwhile: Callable[[], object] = lambda: None
+) -> int:
+    """The exit status of `remove` on a terminal where somebody gives this answer, in the end."""
     terminal, theirs = os.openpty()
     with subprocess.Popen(
         [*REMOVE, *apps],
@@ -102,11 +104,16 @@ def answer(project: Project, text: str, *apps: str) -> int:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as process:
+        assert process.stdout is not None
+        said = b""
+        while not said.endswith(b"Go on? [y/N] "):
+            said += (read := process.stdout.read(1))
+            assert read, said
+        meanwhile()
         os.write(terminal, f"{text}\n".encode())
-        said = process.communicate()[0].decode()
+        process.communicate()
     os.close(terminal)
     os.close(theirs)
-    assert "Go on? [y/N] " in said
     return process.returncode
 
 
@@ -273,3 +280,15 @@ def test_nothing_goes_where_nobody_can_be_asked(copy: Project) -> None:
     said = copy.refused("bash", "-c", "exec python -m migrations remove shop <&-")
     assert said == "nothing is changed: there is no terminal to ask on; --yes does it"
     assert tree(copy.path) == before
+
+
+def test_the_server_need_not_wait_for_an_answer(copy: Project, postgresql: Database) -> None:
+    copy.environment["DATABASE_URL"] = postgresql.text
+    copy.migrate()
+    others = "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+    def hang_up() -> None:
+        postgresql.query(f"SELECT pg_terminate_backend(pid) FROM {others}")
+
+    assert answer(copy, "y", "shop", meanwhile=hang_up) == 0
+    assert postgresql.tables() == {"alembic_version_users", "users"}

@@ -85,7 +85,7 @@ def squash(run: Run) -> None:
             told += "".join(f"\nlost: what {relative(str(file))} does in {at}" for at in work(file))
         run.say(it.app, told)
     print("every other database must have been migrated that far before it gets this")
-    ask(run.options.yes)
+    ask(run)
     with TemporaryDirectory() as temporary:
         for it in histories:
             folder = Path(temporary, it.app.name)

@@ -43,7 +43,7 @@ def remove(run: Run) -> None:
                 rows = run.databases.run(app.url, partial(count_rows, tables=tables))
             drops = f"drops {', '.join(rows) or 'no table'}"
         run.say(app, f"{drops}; {section}")
-    ask(run.options.yes)
+    ask(run)
     if not keep_section:
         replace(ini, read(ini)[0])  # may this user write there? If not, fail first
 
