@@ -170,6 +170,8 @@ COLUMNS = [
     ('kept = Column(Boolean(create_constraint=True, name="kept"))',) * 2,
     ("same = Column(Float, server_default='1.5', nullable=False)",) * 2,
     ("""always = Column(JSON, server_default='{"a":1}')""",) * 2,
+    ('blank = Column(String(9), server_default="", nullable=False)',) * 2,
+    ("""lines = Column(String(9), server_default="a\\nb")""",) * 2,
 ]
 
 

@@ -80,8 +80,10 @@ def default_changed(dialect: Dialect, in_database: str | None, model: Column[Any
     wanted = model.server_default.arg
     words = wanted if isinstance(wanted, str) else None
     literal = default_of(model, dialect)
-    # Alembic stumbles over quotes: here it leaves them out, there it forgets to double them.
-    if in_database in (words, literal) or in_database.startswith(f"{literal}::"):
+    # Alembic stumbles over quotes: here it leaves them out, there it forgets to double them,
+    # and on SQLite it puts '' and a text of several lines into parentheses.
+    same = in_database in (words, literal, f"({literal})")
+    if same or in_database.startswith(f"{literal}::"):
         return False
     # It has PostgreSQL compare the values, which fails for json, and for a new enum value.
     as_text = isinstance(model.type, String) or in_database.endswith("::json")
