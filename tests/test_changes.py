@@ -261,3 +261,40 @@ def test_defaults_that_mysql_rewrites(tmp_path: Path, mysql: Database) -> None:
         environment = {"DATABASE_URL": Database(url).text}
         line = project.refused("python", "-m", "migrations", "check", env=environment)
         assert "differ: alter book c0, " in line
+
+
+# What PostgreSQL shows otherwise than it was written, and whose values it cannot compare.
+UNCOMPARABLE = [
+    ("""JSON, server_default=text("'{}'::JSON")""", """JSON, server_default=text("'[]'")"""),
+    ("""JSON, server_default=text("'{}'")""", 'JSON, server_default=text("json_build_array( )")'),
+    ('String(36), server_default=text("MD5(random()::text)")',) * 2,
+    ("""Integer, server_default=text("nextval('number')")""",) * 2,
+    (
+        """Enum("a", name="e"), server_default=text("'a'")""",
+        """Enum("b", "a", name="e"), server_default=text("'b'")""",
+    ),
+    (
+        """ARRAY(Enum("a", name="f")), server_default="{}\"""",
+        """ARRAY(Enum("a", "b", name="f")), server_default="{b}\"""",
+    ),
+]
+
+
+def test_defaults_that_postgresql_cannot_compare(tmp_path: Path, postgresql: Database) -> None:
+    project = bake(tmp_path, apps="shop", database="postgresql")
+    project.environment["DATABASE_URL"] = postgresql.text
+    postgresql.query("CREATE SEQUENCE number")
+    for after in (False, True):
+        kinds = enumerate(pair[after] for pair in UNCOMPARABLE)
+        columns = "\n    ".join(f"c{number} = Column({kind})" for number, kind in kinds)
+        project.models("shop").write_text(MODELS.format("", "", columns))
+        project.revise("shop")
+        project.migrate()
+        assert project.migrations("check") == "shop  no changes\n"
+    assert postgresql.query("SELECT nextval('number')") == [(1,)]
+    postgresql.query("INSERT INTO book DEFAULT VALUES")
+    assert postgresql.query("SELECT c0, c1, c3, c4, c5 FROM book") == [([], [], 2, "b", "{b}")]
+    postgresql.query("DELETE FROM book")
+    project.migrations("downgrade", "-1")
+    project.migrate()
+    assert project.migrations("check") == "shop  no changes\n"

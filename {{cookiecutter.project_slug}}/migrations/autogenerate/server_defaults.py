@@ -8,11 +8,12 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.util import PriorityDispatchResult
 from sqlalchemy import (
+    ARRAY,
     BIGINT,
     INTEGER,
+    JSON,
     Column,
     DefaultClause,
-    Dialect,
     Identity,
     Inspector,
     MetaData,
@@ -23,8 +24,9 @@ from sqlalchemy import (
     inspect,
     text,
 )
+from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.engine.interfaces import ReflectedColumn
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import CompileError, DBAPIError
 from sqlalchemy.schema import CreateTable
 
 from .enum_types import default_of, escape_colons
@@ -64,7 +66,7 @@ def compare_server_default(
     if context.dialect.name in ("mysql", "mariadb"):
         changed = mysql_default_changed(context, reflected, in_database, model)
     else:
-        changed = default_changed(context.dialect, in_database, model)
+        changed = default_changed(context, reflected, in_database, model)
     if changed is None:
         return PriorityDispatchResult.CONTINUE
     if changed:
@@ -72,22 +74,31 @@ def compare_server_default(
     return PriorityDispatchResult.STOP
 
 
-def default_changed(dialect: Dialect, in_database: str | None, model: Column[Any]) -> bool | None:
+def default_changed(
+    context: AutogenContext, reflected: Column[Any], in_database: str | None, model: Column[Any]
+) -> bool | None:
     """Whether a server default changed; None leaves the decision to Alembic."""
+    assert context.dialect is not None
     assert isinstance(model.server_default, DefaultClause)
     if in_database is None:
         return None
     wanted = model.server_default.arg
     words = wanted if isinstance(wanted, str) else None
-    literal = default_of(model, dialect)
+    literal = default_of(model, context.dialect)
     # Alembic stumbles over quotes: here it leaves them out, there it forgets to double them,
     # and on SQLite it puts '' and a text of several lines into parentheses.
     same = in_database in (words, literal, f"({literal})")
     if same or in_database.startswith(f"{literal}::"):
         return False
-    # It has PostgreSQL compare the values, which fails for json, and for a new enum value.
-    as_text = isinstance(model.type, String) or in_database.endswith("::json")
-    return True if words and (as_text or "'" in words) else None
+    if words and (isinstance(model.type, String) or "'" in words):
+        return True
+    if context.dialect.name != "postgresql":
+        return None
+    # Alembic has PostgreSQL compare the values: those of random() and nextval() are never the
+    # same, those of json cannot be compared, and a new enum value is none yet.
+    if shown_default(context, reflected, wanted) == in_database:
+        return False
+    return isinstance(reflected.type, ARRAY | ENUM | JSON) or None
 
 
 def mysql_default_changed(
@@ -96,10 +107,9 @@ def mysql_default_changed(
     """Whether a server default changed, for MySQL and MariaDB; None where they cannot tell.
 
     They rewrite defaults, each in its way and by the column's type: of '1' they make 1.00, of
-    (uuid()) uuid(). So a temporary table, which commits nothing, shows what becomes of this one.
+    (uuid()) uuid().
     """
     assert context.dialect is not None
-    assert context.connection is not None
     assert isinstance(model.server_default, DefaultClause)
     wanted = model.server_default.arg
     if isinstance(wanted, str):
@@ -110,6 +120,17 @@ def mysql_default_changed(
         same = mysql_words(in_database or "NULL") == mysql_words(rendered)
     if same:
         return False
+    shown = shown_default(context, reflected, wanted)
+    return None if shown is None else shown != (in_database or "")
+
+
+def shown_default(context: AutogenContext, reflected: Column[Any], wanted: Any) -> str | None:
+    """A column's default as the database would show it, or None if it cannot have this one.
+
+    A temporary table, which commits nothing, shows what becomes of it.
+    """
+    assert context.dialect is not None
+    assert context.connection is not None
     column = Column(
         reflected.name,
         reflected.type,
@@ -118,12 +139,14 @@ def mysql_default_changed(
     )
     scratch = Table("alembic_default", MetaData(), column, prefixes=["TEMPORARY"])
     try:
-        context.connection.execute(CreateTable(scratch))
-    except DBAPIError:  # the default is not valid here, or the user may not
+        with context.connection.begin_nested():
+            context.connection.execute(CreateTable(scratch))
+    except (CompileError, DBAPIError):  # the default is not valid here, or the user may not
         return None
     [shown] = inspect(context.connection).get_columns(scratch.name)
-    context.connection.exec_driver_sql(f"DROP TEMPORARY TABLE {scratch.name}")
-    return shown["default"] != in_database
+    kind = "" if context.dialect.name == "postgresql" else "TEMPORARY "  # it commits without that
+    context.connection.exec_driver_sql(f"DROP {kind}TABLE {scratch.name}")
+    return shown["default"] or ""
 
 
 def mysql_words(default: str) -> str:
