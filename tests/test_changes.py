@@ -298,3 +298,28 @@ def test_defaults_that_postgresql_cannot_compare(tmp_path: Path, postgresql: Dat
     project.migrations("downgrade", "-1")
     project.migrate()
     assert project.migrations("check") == "shop  no changes\n"
+
+
+TYPES = """
+class Document(TypeDecorator):
+    impl = JSONB
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect):
+        return JSONB() if dialect.name == "postgresql" else JSON()
+"""
+
+
+def test_types_within_types(tmp_path: Path, database: Database) -> None:
+    project = bake(tmp_path, apps="shop", database=database.url.get_backend_name())
+    project.environment["DATABASE_URL"] = database.text
+    columns = """document = Column(Document)
+    either = Column(JSON().with_variant(JSONB, "postgresql"))
+    tags = Column(JSON().with_variant(ARRAY(String(9)), "postgresql"))"""
+    models = project.models("shop")
+    models.write_text(MODELS.format(TYPES, "", columns))
+    imports = "from sqlalchemy import *\nfrom sqlalchemy.dialects.postgresql import ARRAY, JSONB"
+    models.write_text(models.read_text().replace("from sqlalchemy import *", imports))
+    project.generate()
+    project.migrate()
+    assert project.migrations("check") == "shop  no changes\n"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import sqlalchemy
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
@@ -180,8 +181,15 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     if kind == "type":
         if context.dialect.name == "postgresql" and (code := enum_reference(item, context)):
             return code
-        if not type(item).__module__.startswith("sqlalchemy."):
-            context.imports.add(f"import {type(item).__module__}")
+        module = type(item).__module__
+        own = not module.startswith("sqlalchemy.")
+        if own:
+            context.imports.add(f"import {module}")
+        if own or (".dialects." in module and context.dialect.name not in module):
+            # Alembic writes these as they show themselves, with bare names for types within.
+            names = re.findall(r"(?<=[(=])[A-Z]\w*(?=\()", repr(item))
+            known = [name for name in names if hasattr(sqlalchemy, name)]
+            context.imports.update(f"from sqlalchemy import {name}" for name in known)
     return False
 
 
