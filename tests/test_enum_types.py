@@ -22,6 +22,13 @@ class Base(DeclarativeBase):
     """What they have in common."""
 
 
+class Mood(sa.TypeDecorator):
+    """An enum that converts its values."""
+
+    impl = sa.Enum
+    cache_ok = True
+
+
 class Book(Base):
     """A row of the table books."""
 
@@ -91,6 +98,17 @@ def test_own_types_follow_the_models(shop: Project, postgresql: Database) -> Non
     assert types(postgresql) == {}
     shop.migrate()
     assert types(postgresql) == {"ColorEnum": ["lime", "green"]}
+
+
+def test_types_that_are_decorated(shop: Project, postgresql: Database) -> None:
+    migrate(shop, 'mood = sa.Column(Mood("good", "bad", name="mood"))')
+    column = 'mood = sa.Column(Mood("bad", "new", name="mood"), server_default="new")'
+    migrate(shop, column, 'moods = sa.Column(ARRAY(Mood("bad", "new", name="mood")))')
+    assert types(postgresql) == {"mood": ["bad", "new"]}
+    shop.migrations("downgrade", "base")
+    assert types(postgresql) == {}
+    shop.migrate()
+    assert types(postgresql) == {"mood": ["bad", "new"]}
 
 
 def test_types_of_strangers_stay_as_they_are(shop: Project, postgresql: Database) -> None:

@@ -18,7 +18,7 @@ from alembic.operations.ops import MigrateOperation, UpgradeOps
 from alembic.util import CommandError, PriorityDispatchResult
 from sqlalchemy import ARRAY, Column, DefaultClause, Dialect, text
 from sqlalchemy.dialects.postgresql import ENUM
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from ..apps import App, TableKey
 from ..ownership import (
@@ -168,8 +168,14 @@ def files_of_others(app: App, ownership: Ownership) -> list[Path]:
 def enum_of(column: Column[Any], dialect: Dialect) -> ENUM | None:
     """The enum type of a column, or of what its arrays hold."""
     kind = column.type.dialect_impl(dialect)
-    if isinstance(kind, ARRAY):
-        kind = kind.item_type.dialect_impl(dialect)
+    return as_enum(kind.item_type if isinstance(kind, ARRAY) else kind, dialect)
+
+
+def as_enum(kind: TypeEngine[Any], dialect: Dialect) -> ENUM | None:
+    """The enum type that a type is, or is the decorator of."""
+    kind = kind.dialect_impl(dialect)
+    if isinstance(kind, TypeDecorator):
+        kind = kind.impl_instance
     return kind if isinstance(kind, ENUM) and kind.name else None
 
 
@@ -366,11 +372,13 @@ def render(context: AutogenContext, operation: EnumTypeOp) -> list[str]:
 
 def enum_reference(item: TypeEngine[Any], context: AutogenContext) -> str | None:
     """The code of an enum type of a column: other statements have created it."""
-    enum = item.dialect_impl(context.dialect)
-    if not isinstance(enum, ENUM) or not enum.name:
+    assert context.dialect is not None
+    enum = as_enum(item, context.dialect)
+    if enum is None:
         return None
     context.imports.add("from sqlalchemy.dialects import postgresql")
-    return f"postgresql.ENUM({arguments(enum.enums, enum.name, enum.schema)}, create_type=False)"
+    code = arguments(enum.enums, str(enum.name), enum.schema)
+    return f"postgresql.ENUM({code}, create_type=False)"
 
 
 def arguments(labels: Iterable[str], name: str, schema: str | None) -> str:
