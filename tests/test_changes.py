@@ -171,6 +171,10 @@ COLUMNS = [
     ("same = Column(Float, server_default='1.5', nullable=False)",) * 2,
     ("""always = Column(JSON, server_default='{"a":1}')""",) * 2,
     ('blank = Column(String(9), server_default="", nullable=False)',) * 2,
+    (
+        """path = Column(String(9), server_default="a\\\\b:c'5%")""",
+        """path = Column(String(9), server_default="a\\\\c")""",
+    ),
     ("""lines = Column(String(9), server_default="a\\nb")""",) * 2,
 ]
 

@@ -25,7 +25,7 @@ from sqlalchemy.schema import conv
 from sqlalchemy.types import SchemaType, TypeEngine
 
 from .arranging import RENEWED, drops_foreign_key
-from .enum_types import compare_enum_types, enum_reference
+from .enum_types import compare_enum_types, enum_reference, escape_colons
 from .server_defaults import compare_server_default, find_serials
 
 # A text in SQL, and the cast that PostgreSQL adds.
@@ -177,6 +177,8 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     if kind == "server_default" and isinstance(item, DefaultClause):
         literal = LITERAL.fullmatch(str(item.arg))
         if literal and isinstance(item.arg, TextClause):
+            if "\\" in literal[1] and context.dialect.name in ("mysql", "mariadb"):
+                return f"sa.text({escape_colons(str(item.arg))!r})"  # it shows them escaped
             return repr(literal[1].replace("''", "'"))
     if kind == "type":
         if context.dialect.name == "postgresql" and (code := enum_reference(item, context)):
