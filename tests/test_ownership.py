@@ -189,6 +189,21 @@ def test_tables_in_schemas(tmp_path: Path, postgresql: Database) -> None:
     assert postgresql.tables("elsewhere") == {"books"}
 
 
+def test_key_from_a_schema_to_a_table_without_one(tmp_path: Path, postgresql: Database) -> None:
+    project = bake(tmp_path, database="postgresql")
+    project.environment["DATABASE_URL"] = postgresql.text
+    postgresql.query("CREATE SCHEMA shop")
+    models = project.models("books")
+    text = models.read_text().replace("MetaData(", 'MetaData(schema="shop", ')
+    models.write_text(f"from my_project.users.models import User\n{text}")
+    project.add_column("books", "user_id", 'sa.ForeignKey(User.id, ondelete="CASCADE")')
+    project.add_column("books", "next_id", 'sa.ForeignKey("shop.books.id")')
+    project.add_column("books", "last_id", 'sa.ForeignKey("books.id")')
+    project.generate()
+    project.migrate()
+    assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+
+
 NOTE = '''
 
 class Note(Base):

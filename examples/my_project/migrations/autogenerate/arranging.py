@@ -7,7 +7,7 @@ from typing import Any, TypeGuard, TypeVar
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Column
+from sqlalchemy import Column, ForeignKeyConstraint, MetaData
 
 from .enum_types import EnumTypeOp
 
@@ -25,11 +25,31 @@ def arrange(context: MigrationContext, _revision: Any, scripts: list[ops.Migrati
     context.impl.dialect = dialect
     for script in scripts:
         containers = [c for c in (script.upgrade_ops, script.downgrade_ops) if c is not None]
+        for container in containers:
+            container.ops = [with_full_names(operation) for operation in container.ops]
         # What the one direction drops, the other creates.
         references = dict(references_of(op) for container in containers for op in container.ops)
         renew_keys(*containers)
         for container in containers:
             container.ops = arranged(container.ops, references)
+
+
+def with_full_names(operation: ops.MigrateOperation) -> ops.MigrateOperation:
+    """Give a new table foreign keys that name their schema, if what they refer to has one.
+
+    Else Alembic writes that of the models' MetaData in front of a table that has none.
+    """
+    if isinstance(operation, ops.CreateTableOp):
+        for item in operation.columns:
+            if isinstance(item, Column) and item.table.metadata.schema:
+                table = item.table.to_metadata(MetaData(), referred_schema_fn=schema_to_name)
+                return ops.CreateTableOp.from_table(table)
+    return operation
+
+
+def schema_to_name(_: Any, __: Any, key: ForeignKeyConstraint, ___: Any) -> str | None:
+    """The schema that a foreign key names: what `Table.to_metadata` asks for."""
+    return key.referred_table.schema
 
 
 def renew_keys(upgrade: ops.OpContainer, downgrade: ops.OpContainer) -> None:
