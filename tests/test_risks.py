@@ -156,6 +156,28 @@ def test_drop_of_a_table_that_another_app_referred_to(tmp_path: Path, postgresql
         assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
 
 
+def test_drop_of_a_table_that_another_app_altered(tmp_path: Path) -> None:
+    project = bake(tmp_path)
+    users, books = project.models("users"), project.models("books")
+    before = users.read_text(), books.read_text()
+    users.write_text(before[0] + TEAM)
+    project.generate()
+    project.migrate()
+    # the model moves, changes, and goes
+    users.write_text(before[0])
+    books.write_text(before[1] + TEAM)
+    project.add_column("books", "place")
+    project.revise("books")
+    project.migrate()
+    books.write_text(before[1])
+    assert "warning: revisions of books refer to teams" in project.generate()
+    project.migrate()
+    project.migrations("squash", "users", "books", "--yes")
+    project.environment["DATABASE_URL"] = f"sqlite:///{tmp_path}/new.db"
+    project.migrate()
+    assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+
+
 def test_generate_warns_of_fewer_enum_labels(project: Project, postgresql: Database) -> None:
     project.environment["DATABASE_URL"] = postgresql.text
     models = project.models("users")

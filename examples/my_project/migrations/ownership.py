@@ -203,8 +203,11 @@ def literal(node: ast.expr | None) -> str | None:
 
 
 def refers_to(file: Path, table: str) -> bool:
-    """Whether a revision file makes a foreign key to a table, with its schema if it has one."""
-    makers = ("ForeignKey", "ForeignKeyConstraint", "create_foreign_key")
+    """Whether a revision file alters a table or makes a foreign key to it.
+
+    The table is named with its schema if it has one.
+    """
+    makers = ("ForeignKey", "ForeignKeyConstraint", "create_foreign_key", "batch_alter_table")
     calls = [call for call in upgrade_calls(file) if getattr(call.func, "attr", "") in makers]
     nodes = [node for call in calls for node in ast.walk(call) if isinstance(node, ast.expr)]
     return any(f"{literal(node)}.".startswith(f"{table}.") for node in nodes)
