@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from project import NEWEST
+from project import DEV
 
 SCRIPTS = Path(__file__).parent / "node"
-INSTALLED = NEWEST / "node"
+INSTALLED = DEV / "node"
 
 
 def run_node(script: str, *arguments: object, text: str = "") -> str:

@@ -20,8 +20,11 @@ from cookiecutter.main import cookiecutter
 
 TEMPLATE = Path(__file__).resolve().parents[1]
 
-# The environment in which projects run: one with their dependencies, at the newest versions.
-NEWEST = Path(sys.prefix)
+DEV = Path(sys.prefix)
+"""The environment of the tests themselves, which has the template's tools."""
+
+# The environments in which projects run: with their dependencies, and little else.
+NEWEST = TEMPLATE / ".venv-newest"
 OLDEST = TEMPLATE / ".venv-oldest"
 
 # Who commits.
@@ -186,7 +189,7 @@ class Project:
             for key, value in os.environ.items()
             if not key.endswith("DATABASE_URL") and not key.startswith(("PYTEST_", "PYTHON"))
         }
-        path = f"{self.venv / 'bin'}{os.pathsep}{outer['PATH']}"
+        path = os.pathsep.join([f"{self.venv / 'bin'}", f"{DEV / 'bin'}", outer["PATH"]])
         inner = {"VIRTUAL_ENV": str(self.venv), "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
         return {**outer, **inner, **self.environment, **(more or {})}
 

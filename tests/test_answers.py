@@ -17,14 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrations.apps import read_apps
-from project import NEWEST, TEMPLATE, Project, bake, bake_anew, tree
+from project import DEV, TEMPLATE, Project, bake, bake_anew, tree
 
 
 def cookiecutter(
     folder: Path, *arguments: str, typed: str | None = None
 ) -> "subprocess.CompletedProcess[str]":
     """Run the command as a user does who has no settings; without input, it does not ask."""
-    command = [NEWEST / "bin" / "cookiecutter", TEMPLATE, "--output-dir", folder, *arguments]
+    command = [DEV / "bin" / "cookiecutter", TEMPLATE, "--output-dir", folder, *arguments]
     return subprocess.run(
         [*map(str, command), *(["--no-input"] if typed is None else [])],
         input=typed,

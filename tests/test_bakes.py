@@ -10,7 +10,7 @@ import pytest
 import yaml
 from sqlalchemy import make_url
 
-from project import NEWEST, Project, bake, tree
+from project import DEV, Project, bake, tree
 
 DRIVERS = {
     ("sqlite", False): "pysqlite",
@@ -46,7 +46,7 @@ def bakes(tmp_path_factory: pytest.TempPathFactory) -> Bakes:
 def lint(*command: object) -> None:
     """Run a linter; fail with what it says."""
     program, *arguments = map(str, command)
-    done = subprocess.run([NEWEST / "bin" / program, *arguments], capture_output=True, text=True)
+    done = subprocess.run([DEV / "bin" / program, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from npm import run_node
-from project import GIT, NEWEST, TEMPLATE, Project, bake
+from project import DEV, GIT, TEMPLATE, Project, bake
 from servers import Database
 
 ANSWERS = [
@@ -40,7 +40,7 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def judge(program: str, *arguments: object) -> None:
     """Run a checker of the virtual environment; fail with what it says."""
-    command = [str(NEWEST / "bin" / program), *map(str, arguments)]
+    command = [str(DEV / "bin" / program), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 

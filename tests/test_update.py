@@ -3,9 +3,9 @@
 import subprocess
 from pathlib import Path
 
-from project import GIT, NEWEST, Project, template_copy
+from project import DEV, GIT, Project, template_copy
 
-CRUFT = (str(NEWEST / "bin" / "uvx"), "--quiet", "cruft")
+CRUFT = (str(DEV / "bin" / "uvx"), "--quiet", "cruft")
 
 
 def test_cruft_brings_what_changed(tmp_path: Path) -> None:
