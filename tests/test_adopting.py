@@ -184,8 +184,8 @@ def test_adopt_may_not_create_a_database(project: Project, postgresql: Database)
     revision.unlink()
     postgresql.query("DROP TABLE alembic_version_users")
     with postgresql.reader(SECRET) as url:
-        url_text = url.render_as_string(hide_password=False)
-        line = project.refused(*ADOPT, "users", "--yes", env={"DATABASE_URL": url_text})
+        environment = {"DATABASE_URL": Database(url).text}
+        line = project.refused(*ADOPT, "users", "--yes", env=environment)
     assert line.endswith("denied to create database; the user of the URL lacks that right")
 
 

@@ -847,15 +847,14 @@ def test_type_that_exists_may_be_adopted(tmp_path: Path, postgresql: Database) -
 def test_timeout_of_the_server_is_not_its_end(pending: Project, postgresql: Database) -> None:
     upgrade_with("import time", "time.sleep(1)", "op.execute('SELECT 1')")(pending)
     options = {"options": "-c idle_in_transaction_session_timeout=100"}
-    url = postgresql.url.update_query_dict(options)
-    pending.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
+    pending.environment["DATABASE_URL"] = Database(postgresql.url.update_query_dict(options)).text
     line = pending.refused("./migrate.sh")
     assert_line(line, "books: terminating connection due to idle-in-transaction timeout, …SELECT 1")
 
 
 def test_locked_by_another_program(pending: Project, postgresql: Database) -> None:
     url = postgresql.url.update_query_dict({"options": "-c lock_timeout=100"})
-    pending.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
+    pending.environment["DATABASE_URL"] = Database(url).text
     pending.run("alembic", "--name", "users", "upgrade", "+1")
     with postgresql.engine() as engine, engine.begin() as connection:
         connection.exec_driver_sql("SELECT * FROM users")

@@ -269,8 +269,7 @@ def owners(apps: tuple[App, ...], default_schema: str | None = None) -> dict[Tab
 @cache
 def check_models(app: App, apps: tuple[App, ...]) -> None:
     """Refuse models that could not be migrated; upgrades go in the order of the sections."""
-    near = neighbours(app.database, apps)
-    claimed = owners(near)
+    claimed = owners(neighbours(app.database, apps))
     for table in app.metadata.tables.values():
         key = (table.schema, table.name)
         if key not in claimed and not any(owner(table, [other]) for other in apps):
@@ -279,12 +278,12 @@ def check_models(app: App, apps: tuple[App, ...]) -> None:
                 " add its name to the `tables` of one of them"
             )
     order = [other.name for other in apps]
-    for table, referred, other in references(app, near, apps):
+    for table, referred, other in references(app, apps):
         line = f"{app.name}: {table.name} refers to {referred.name} of {other.name}"
         if other.database != app.database:
             raise CommandError(f"{line}, which is in another database")
         if order.index(other.name) > order.index(app.name):
-            if any(it.name == app.name for _, _, it in references(other, near, apps)):
+            if any(it.name == app.name for _, _, it in references(other, apps)):
                 raise CommandError(
                     f"{line}, which refers to {app.name} as well: make one app of both, or take"
                     " the foreign keys of one out"
@@ -294,10 +293,9 @@ def check_models(app: App, apps: tuple[App, ...]) -> None:
             )
 
 
-def references(
-    app: App, near: Iterable[App], apps: Iterable[App]
-) -> Iterator[tuple[Table, Table, App]]:
+def references(app: App, apps: tuple[App, ...]) -> Iterator[tuple[Table, Table, App]]:
     """The foreign keys to other apps: the app's table, the one it refers to, and whose that is."""
+    near = neighbours(app.database, apps)
     for table in app.own_models.values():
         for foreign_key in table.foreign_keys:
             referred = referred_table(app, foreign_key)

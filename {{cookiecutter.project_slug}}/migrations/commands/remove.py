@@ -12,12 +12,7 @@ from ..add_app import read, replace
 from ..apps import App, TableKey
 from ..databases import one_migrator
 from ..errors import naming, shown
-from ..ownership import (
-    referred_table,
-    revision_files,
-    table_key,
-    tables_of_revisions,
-)
+from ..ownership import referred_table, revision_files, table_key, tables_of_revisions
 from ..revisions import check_current, read_current, read_versions
 from ..run import Run
 from .adopt import own_tables

@@ -73,8 +73,8 @@ def check_first(run: Run, app: App, operations: UpgradeOps) -> None:
 
     What another app's revisions created, before its model moved, is there in every database.
     """
-    created = [op for op in operations.ops if isinstance(op, CreateTableOp)]
-    there = app.own_models.keys() - {(op.schema, op.table_name) for op in created}
+    created = {(o.schema, o.table_name) for o in operations.ops if isinstance(o, CreateTableOp)}
+    there = app.own_models.keys() - created
     for other in run.neighbours(app) if there else ():
         there -= tables_of_revisions(revision_files(run.script(other)))
     if there:
