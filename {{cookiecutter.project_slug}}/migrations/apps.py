@@ -1,42 +1,40 @@
-"""The apps: the sections of alembic.ini that set `metadata` themselves."""
+"""The apps: the sections of alembic.ini that set `metadata`."""
 
 import configparser
 import importlib
 import os
 import pkgutil
 import re
-import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cache, cached_property
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import cast
 
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError, coerce_resource_to_filename
 from sqlalchemy import URL, MetaData, Table, make_url
 from sqlalchemy.exc import ArgumentError
 
-from .errors import explain, explain_ini, place, relative
+from .errors import describe_ini_error, explain, program, relative
 
 TableKey = tuple[str | None, str]
 """A table's schema (None: the database's default) and name."""
 
 AT_IN_PASSWORD = re.compile(r"[^:]+://[^:/]*:[^@]*@[^?]*@")
-"""A URL whose password has an @ that is not encoded: its end would be taken for the host."""
+"""A URL whose password has an unquoted @: the rest of the password would be read as the host."""
 
 
 @dataclass(frozen=True, eq=False)
 class App:
     """A package of models with its own migration history: a section of alembic.ini.
 
-    What needs an import or may be wrong for one app alone (URL, models, folders) is looked
-    up when it is first used, and raises a CommandError that names the app.
+    Properties that import code or may be wrong for one app alone (URL, models, folders) are
+    looked up on first use. They raise a CommandError that names the app.
     """
 
     name: str
@@ -66,8 +64,7 @@ class App:
         if not AT_IN_PASSWORD.match(self.url_text):
             with suppress(ArgumentError, ValueError):
                 url = make_url(self.url_text)
-        if url is None:
-            # Neither the URL nor what SQLAlchemy says of it is quoted: a password may be in it.
+        if url is None:  # the message quotes neither the URL nor SQLAlchemy: both have the password
             raise CommandError(
                 f"{self.name}: {self.url_source} is not a database URL"
                 " like postgresql+psycopg://user:password@host/name"
@@ -82,7 +79,7 @@ class App:
 
     @cached_property
     def database(self) -> tuple[str, ...]:
-        """What tells this database from others, whichever user and driver go there."""
+        """What tells this database from others, whatever user and driver connect to it."""
         url = self.url
         backend = url.get_backend_name().replace("mariadb", "mysql")
         if backend == "sqlite":
@@ -94,7 +91,7 @@ class App:
 
     @cached_property
     def folders(self) -> tuple[Path, ...]:
-        """The folders of the app's revisions; Alembic itself would ignore one that is missing."""
+        """The folders of the app's revisions; Alembic itself would ignore a missing one."""
         correct = f"correct version_locations in [{self.name}] of alembic.ini"
         if not self.version_locations:
             raise CommandError(
@@ -107,7 +104,7 @@ class App:
             except ModuleNotFoundError as error:
                 raise CommandError(
                     f"{self.name}: the package {error.name!r} is not installed; install it,"
-                    f" {correct}, or run: python -m migrations remove {self.name}"
+                    f" {correct}, or run: {program('remove', self.name)}"
                 ) from None
             if not folder.is_dir():
                 raise CommandError(
@@ -116,34 +113,11 @@ class App:
             found.append(folder.resolve())
         return tuple(found)
 
-    def check_revisions(self, script: ScriptDirectory) -> None:
-        """Load the app's revision files, and raise what is wrong with them or their folders."""
-        _ = self.folders
-        if not Path(script.dir, Path(__file__).name).exists():
-            raise CommandError(
-                f"{self.name}: script_location is {relative(script.dir)}, whose env.py knows"
-                " nothing of the keys of this section; write script_location = %(here)s/migrations"
-                " in [DEFAULT] of alembic.ini, and in no section"
-            )
-        with warnings.catch_warnings():
-            # Alembic only warns of an id that two files have, and of one that none has.
-            warnings.filterwarnings("error", "Revision .* is (not present|present more than once)")
-            try:
-                script.get_heads()
-            except KeyError as error:
-                if place(error):  # a revision file raised it
-                    raise
-                raise CommandError(
-                    f"{self.name}: a revision has depends_on = {error}, which is no revision of"
-                    f" {self.name}; take that out: the order of the sections does the same"
-                ) from None
-
     @cached_property
     def metadata(self) -> MetaData:
-        """The app's MetaData; where its module is a package, all its modules are imported first.
+        """The app's MetaData; where its module is a package, its submodules are imported first.
 
-        A model that silently went missing would become a DROP TABLE, so that whatever
-        a module raises when it is imported is an error here.
+        A model that goes missing would become a DROP TABLE. So an import error is an error here.
         """
         correct = f"correct metadata in [{self.name}] of alembic.ini"
         module_name, _, attribute = self.models.partition(":")
@@ -164,9 +138,9 @@ class App:
 
     @cached_property
     def own_models(self) -> dict[TableKey, Table]:
-        """The tables of the app's models; `tables` narrows a MetaData that apps share.
+        """The tables of the app's models; `tables` selects them in a MetaData that apps share.
 
-        There a pattern without a schema stands for all: nobody else has them.
+        For models, a pattern without a schema matches in every schema.
         """
         return {
             (table.schema, table.name): table
@@ -177,7 +151,10 @@ class App:
         }
 
     def claims(self, schema: str | None, name: str) -> bool:
-        """Whether one of the section's `tables` patterns matches; without a dot, by its name."""
+        """Return True if a pattern of the section's `tables` matches.
+
+        A pattern with a dot is matched with `schema.name`, any other with names that have none.
+        """
         full_name = f"{schema}.{name}" if schema else name
         patterns = [pattern for pattern in self.tables if ("." in pattern) == bool(schema)]
         return any(fnmatchcase(full_name, pattern) for pattern in patterns)
@@ -202,14 +179,15 @@ class App:
 
 
 def read_apps(config: Config) -> dict[str, App]:
-    """Read the apps of alembic.ini, in the order of its sections; no import, no connection.
+    """Return the apps of alembic.ini by name, in the order of its sections.
 
-    Raises CommandError where there is none, or where a section cannot be right.
+    Imports no models and connects to nothing. Raises CommandError where there is no app, or
+    where a section cannot be right.
     """
     try:
-        sections = own_keys(config.file_config)
+        sections = _own_keys(config.file_config)
     except (configparser.Error, UnicodeError) as error:
-        raise CommandError(explain_ini(error)) from None
+        raise CommandError(describe_ini_error(error)) from None
     called_for = config.config_ini_section
     apps = {
         name: _read_app(config, name, keys)
@@ -227,30 +205,8 @@ def read_apps(config: Config) -> dict[str, App]:
     return apps
 
 
-def _is_app(section: str, own: set[str]) -> bool:
-    # A section that has revisions and the shared env.py is an app whose metadata is missing;
-    # [alembic] is what Alembic itself reads when it is called without a name.
-    forgotten = "version_locations" in own and "script_location" not in own
-    return "metadata" in own or (forgotten and section != "alembic")
-
-
-def own_keys(parser: configparser.ConfigParser) -> dict[str, set[str]]:
-    """The keys that each section sets itself: to ConfigParser, [DEFAULT]'s are in all of them."""
-    defaults = cast("dict[str, str]", parser.defaults())
-    kept = dict(defaults)
-    defaults.clear()
-    keys = {section: set(parser.options(section)) for section in parser.sections()}
-    defaults.update(kept)
-    return keys
-
-
-def url_variable(name: str) -> str:
-    """The environment variable that outranks an app's URL in alembic.ini."""
-    return re.sub(r"\W", "_", name).upper() + "_DATABASE_URL"
-
-
 def select_apps(apps: dict[str, App], names: Iterable[str]) -> list[App]:
-    """The apps of these names, in the order of their sections; all of them where none is named."""
+    """Return the apps of these names in the order of their sections, or all if none is named."""
     wanted = set(names)
     if unknown := wanted - set(apps):
         raise CommandError(
@@ -259,12 +215,71 @@ def select_apps(apps: dict[str, App], names: Iterable[str]) -> list[App]:
     return [app for app in apps.values() if not wanted or app.name in wanted]
 
 
+@cache
+def neighbours(database: tuple[str, ...], apps: tuple[App, ...]) -> tuple[App, ...]:
+    """Return the apps whose tables are in this `App.database`."""
+    return tuple(app for app in apps if app.database == database)
+
+
+def table_key(schema: str | None, name: str, default_schema: str | None) -> TableKey:
+    """Return the key of a table or type; the default schema may be named or left out."""
+    return (None if schema == default_schema else schema, name)
+
+
+@cache
+def owners_of_models(
+    apps: tuple[App, ...], default_schema: str | None = None
+) -> dict[TableKey, App]:
+    """Return the tables that the models of the apps of a database have, each with its app."""
+    for app in apps:
+        _ = app.metadata  # before the first own_models: apps may share a MetaData
+    found: dict[TableKey, App] = {}
+    for app in apps:
+        for schema, name in app.own_models:
+            key = table_key(schema, name, default_schema)
+            if key in found:
+                raise CommandError(
+                    f"both {found[key].name} and {app.name} have the table {name}; set `tables`"
+                    " in their sections of alembic.ini, so that only one of them has it"
+                )
+            found[key] = app
+    return found
+
+
+def owner_of_model(table: Table, apps: Iterable[App]) -> App | None:
+    """Return the app whose models have this very table."""
+    key = (table.schema, table.name)
+    return next((app for app in apps if app.own_models.get(key) is table), None)
+
+
 def choose_an_app(apps: Iterable[str]) -> str:
-    """What to say to someone who called Alembic without the name of an app."""
+    """Return what to say to someone who called Alembic without the name of an app."""
     return (
         f"name an app: alembic --name APP ..., where APP is one of: {', '.join(apps)};"
-        " ./migrate.sh migrates them all"
+        f" {program('migrate')} migrates them all"
     )
+
+
+def url_variable(name: str) -> str:
+    """Return the environment variable that overrides an app's URL in alembic.ini."""
+    return re.sub(r"\W", "_", name).upper() + "_DATABASE_URL"
+
+
+def _is_app(section: str, own: set[str]) -> bool:
+    # A section with revisions and the shared env.py is an app that lacks its metadata;
+    # [alembic] is what Alembic reads when it is called without a name.
+    forgotten = "version_locations" in own and "script_location" not in own
+    return "metadata" in own or (forgotten and section != "alembic")
+
+
+def _own_keys(parser: configparser.ConfigParser) -> dict[str, set[str]]:
+    """Return the keys that each section sets itself; ConfigParser adds those of [DEFAULT]."""
+    defaults = cast("dict[str, str]", parser.defaults())
+    kept = dict(defaults)
+    defaults.clear()
+    keys = {section: set(parser.options(section)) for section in parser.sections()}
+    defaults.update(kept)
+    return keys
 
 
 def _read_app(config: Config, name: str, own: set[str]) -> App:
@@ -297,7 +312,7 @@ def _read_app(config: Config, name: str, own: set[str]) -> App:
             url_source=url_source,
         )
     except configparser.Error as error:
-        raise CommandError(f"{name}: {explain_ini(error)}") from None
+        raise CommandError(f"{name}: {describe_ini_error(error)}") from None
     except ValueError as error:
         raise CommandError(f"{name}: {error}") from None
     if not re.fullmatch(r"[^:\s]+:[^:\s]+", app.models):

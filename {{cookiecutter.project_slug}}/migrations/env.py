@@ -1,10 +1,10 @@
 """Alembic's entry point, the same for every app: Alembic runs it for each command.
 
-The name of the section that Alembic was called for says which app it is. From there come
-its database, its version table and its models.
+The section that Alembic was called for is the app. Its database, its version table and its
+models come from there.
 """
 
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from logging.config import fileConfig
 from typing import Any
 
@@ -14,25 +14,24 @@ from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.schema import CreateSchema
 
 from migrations.apps import App, choose_an_app, read_apps
-from migrations.autogenerate.arranging import arrange
-from migrations.autogenerate.comparison import compare_type, plugin, render_item
+from migrations.commands import autogenerate_options, hooks
 from migrations.databases import Databases, committing, create_schema, one_migrator
 from migrations.errors import reporting
-from migrations.half_done import noting_what_is_half_done
 from migrations.ownership import Ownership
+from migrations.revision_files import check_revisions
 
 config = context.config
 
 # `python -m migrations` has read the sections already, keeps its databases open, and reports.
 in_a_loop = "apps" in config.attributes
 
-# Alembic's command line leaves its options here. Called from Python, logging and exceptions
-# are the caller's affair.
+# Alembic's command line leaves its options here. When Alembic is called from Python, logging
+# and exceptions are up to the caller.
 from_command_line = config.cmd_opts is not None and not in_a_loop
 
 
 def changes_database() -> bool:
-    """Whether the command is upgrade, downgrade or stamp: these alone have a destination."""
+    """Return True for upgrade, downgrade and stamp: only these have a destination."""
     try:
         context.get_revision_argument()
     except KeyError:
@@ -41,8 +40,8 @@ def changes_database() -> bool:
 
 
 def settings(app: App, apps: dict[str, App], dialect: Dialect) -> dict[str, Any]:
-    """The arguments of `context.configure`, the same online and offline."""
-    # Commands for several apps compare all those of a database together.
+    """Return the arguments of `context.configure` that are the same online and offline."""
+    # A command for several apps compares all those of one database together.
     compared = config.attributes.get("compared", {app: context.script})
     ownership = Ownership(compared, tuple(apps.values()), dialect.default_schema_name)
     return {
@@ -52,16 +51,13 @@ def settings(app: App, apps: dict[str, App], dialect: Dialect) -> dict[str, Any]
         "include_name": ownership.include_name,
         "include_object": ownership.include_object,
         "include_schemas": True,
-        "compare_type": compare_type,
         "compare_server_default": True,
-        "autogenerate_plugins": ["alembic.autogenerate.*", plugin.name],
-        "process_revision_directives": arrange,
-        "render_item": render_item,
         # SQLite alters most things by copying the table; elsewhere this changes nothing.
         "render_as_batch": True,
-        # True as far as it goes: see lock_sqlite in databases.py.
+        # True with the help of lock_sqlite in databases.py.
         "transactional_ddl": True if dialect.name == "sqlite" else None,
         "transaction_per_migration": app.transaction_per_migration and dialect.name != "sqlite",
+        **autogenerate_options(),
     }
 
 
@@ -80,7 +76,7 @@ def run_offline(app: App, apps: dict[str, App]) -> None:
 
 
 def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
-    """Run the command on a connection; hold the app's lock if it changes the database."""
+    """Run the command on a connection, under the app's lock if it changes the database."""
     writes = changes_database()
     context.configure(
         connection=connection,
@@ -88,22 +84,21 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
         dont_mutate=not writes,
         **settings(app, apps, connection.dialect),
     )
-    if writes:
-        with (
-            one_migrator(connection, app),
-            committing(context.get_context()),
-            noting_what_is_half_done(context.get_context(), app),
-            context.begin_transaction(),
-        ):
+    with ExitStack() as stack:
+        if writes:
+            migration = context.get_context()
+            stack.enter_context(one_migrator(connection, app))
+            stack.enter_context(committing(migration))
+            for guard in hooks("guard"):
+                stack.enter_context(guard(migration, app))
+        stack.enter_context(context.begin_transaction())
+        if writes:
             create_schema(connection, app.version_table_schema)
-            context.run_migrations()
-    else:
-        with context.begin_transaction():
-            context.run_migrations()
+        context.run_migrations()
 
 
 def run(app: App, apps: dict[str, App]) -> None:
-    """Run the command: offline, on the connection the caller gave, or on one of our own."""
+    """Run the command offline, on the connection that the caller gave, or on one of our own."""
     given = config.attributes.get("connection")
     if context.is_offline_mode():
         run_offline(app, apps)
@@ -128,7 +123,7 @@ def main() -> None:
     with reporting(app) if from_command_line else nullcontext():
         if from_command_line and config.file_config.has_section("loggers"):
             fileConfig(config.file_config, disable_existing_loggers=False)
-        app.check_revisions(context.script)
+        check_revisions(app, context.script)
         run(app, apps)
 
 

@@ -1,4 +1,4 @@
-"""What went wrong, in one line: in which app, and what to do about it."""
+"""Errors in one line: in which app, what is wrong, and what to do about it."""
 
 import configparser
 import re
@@ -7,86 +7,82 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socket import gaierror
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-import alembic
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import URL, exc, make_url
 
-if TYPE_CHECKING:
-    from .apps import App
+HOME = Path(__file__).parent
 
-# What Alembic or a driver says, and what its user can do: the first pattern that is found.
 ADVICE = {
     r"can't locate revision|no such revision": (
         "is the code older than the database, or the id another app's (name that with -n APP)?"
     ),
-    r"multiple head": "merge them with: python -m migrations -n APP merge heads -m merge",
-    r"present more than once": "delete one of the two files, or give it an id of its own",
-    r"referenced from .* is not present": "restore its file, or correct down_revision",
-    r"detected in revisions": "correct down_revision in one of them",
-    r"determine revision id": "write its revision = ..., or move the file elsewhere",
-    r"target database is not up to date": "run ./migrate.sh",
-    r"script\.py\.mako|template rendering": "correct migrations/script.py.mako",
+    r"multiple head": "merge them with: {program} -n APP merge heads -m merge",
+    r"target database is not up to date": "run {migrate}",
     r"^keyerror: '(logger|handler|formatter)": "correct the logging sections of alembic.ini",
     r"\.ini: no such file": "run this in its folder, or name the file with -c",
     r"connect(ion\.__init__)?\(\) got an unexpected keyword": (
         "take that option out of the URL, or write the driver's own: asyncpg has ssl for sslmode"
     ),
     r"greenlet": "run: pip install 'sqlalchemy[asyncio]'",
-    r"password authentication|access denied|role \S+ does not exist": (
+    r"password authentication|access denied|role \S+ does not exist"
+    r"|permission denied (for|to) |command denied|must be owner": (
         "check the user, the password and the grants"
     ),
     r"unknown database|(database|schema) \S+ does not exist|\.sqlite_master": (
         "create it first, or correct its name"
     ),
-    r"(table|relation|type) \S+ already exists": (
-        "if it was there before: python -m migrations adopt"
-    ),
+    r"(table|relation|type) \S+ already exists": ("if it was there before: {program} adopt"),
     r"unable to open database file": "does its folder exist, and may this user write there?",
-    r"file is not a database": "name a file of SQLite, or one that does not exist yet",
-    r"column:? \S*version_num": "version_table must name a version table",
-    r"permission denied$|read-only file system": "may this user write there?",
     r"constraint must have a name|it has no name": (
         "name it in the revision, or give the models a naming convention"
     ),
-    r"\bread[- ]?only\b": "connect to a server, or name a file, that takes writes",
-    r"permission denied (for|to) |command denied|must be owner": (
-        "the user of the URL lacks that right"
-    ),
-    r"resolve host|translate host|name resolution|name or service|nodename": "check the host",
-    r"connection refused|can't connect|connect call failed|timed out|timeout expired": (
+    r"resolve host|translate host|name resolution|name or service|nodename"
+    r"|connection refused|can't connect|connect call failed|timed out|timeout expired": (
         "is the database server running, and are host and port right?"
     ),
     r"deadlock|lock (wait )?timeout|database is locked": (
         "another program uses what this changes: run the command again when it is done"
     ),
-    r"is full|no space left|disk i/o error|file too large": "make room, then run the command again",
     r"server closed|lost connection|\bterminating(?!.*timeout)|gone away|connection \w+ closed": (
         "the server went away: run the command again when it is back"
     ),
 }
+"""What to do about what Alembic, a database or its driver says: the first pattern that matches."""
 
-# What Alembic, SQLAlchemy and the drivers put around the words that matter.
 NOISE = re.compile(
     r"^<class '[\w.]+'>: |^connection failed: |\s*\(Background on this error at: \S+\)"
-    r"|; please specify a specific target.*|\. Be sure the 'revision' variable.*"
+    r"|; please specify a specific target.*"
 )
+"""What Alembic, SQLAlchemy and the drivers put around the words that matter."""
+
+
+class Named(Protocol):
+    """What a message says of an app: see `apps.App`."""
+
+    @property
+    def name(self) -> str:
+        """The app's name."""
+
+    @property
+    def url_text(self) -> str:
+        """Its URL, with the password that no message shows."""
 
 
 @contextmanager
-def naming(app: "App") -> Iterator[None]:
+def naming(app: Named) -> Iterator[None]:
     """Turn every error of the block into a `CommandError` of one line that begins with the app.
 
-    Alembic's own command errors keep their type, so that callers can still tell them apart;
-    Ctrl-C stays a `KeyboardInterrupt`, and gets such a line.
+    Alembic's own command errors keep their type, so that callers can still tell them apart.
+    Ctrl-C stays a `KeyboardInterrupt`, with such a line as its argument.
     """
     try:
         yield
     except CommandError as error:
-        if not re.match(r"\S+: ", str(error)):  # else it has the name of this or another app
-            error.args = (one_error(app, error), *error.args[1:])
+        if not re.match(r"\S+: ", str(error)):  # else it names this or another app already
+            error.args = (line_for(app, error), *error.args[1:])
         raise
     except KeyboardInterrupt as error:
         if error.args:  # it has its line
@@ -94,12 +90,12 @@ def naming(app: "App") -> Iterator[None]:
         line = with_notes("interrupted; run the command again to go on", error)
         raise KeyboardInterrupt(f"{app.name}: {line}") from error
     except (Exception, SystemExit) as error:  # a revision that exits with 0 is not applied
-        raise CommandError(one_error(app, error)) from error
+        raise CommandError(line_for(app, error)) from error
 
 
 @contextmanager
-def reporting(app: "App") -> Iterator[None]:
-    """As `naming`, for Alembic's own command line: it reports a `CommandError`, and no other."""
+def reporting(app: Named) -> Iterator[None]:
+    """Do as `naming` does, for Alembic's command line: it reports no other than `CommandError`."""
     try:
         with naming(app):
             yield
@@ -107,8 +103,8 @@ def reporting(app: "App") -> Iterator[None]:
         raise CommandError(str(error)) from error
 
 
-def one_error(app: "App", error: BaseException) -> str:
-    """The line for an error in an app; with the database, where that and no code is to blame."""
+def line_for(app: Named, error: BaseException) -> str:
+    """Return the line for an error in an app; it shows the database if that is to blame."""
     line = with_notes(explain(error), error)
     with suppress(exc.ArgumentError, ValueError):
         url = make_url(app.url_text)
@@ -119,34 +115,45 @@ def one_error(app: "App", error: BaseException) -> str:
 
 
 def with_notes(line: str, error: BaseException) -> str:
-    """The line, and what was noted about the error on its way: see `BaseException.add_note`."""
+    """Return the line with the notes of the error: see `BaseException.add_note`."""
     return "; ".join([line, *getattr(error, "__notes__", ())])
 
 
 def is_of_database(error: BaseException) -> bool:
-    """Whether an error comes from a database or its URL, and not from a revision or a module."""
-    if isinstance(error, OSError):  # as asyncpg has it; without a number, if it tried several
+    """Return True if an error comes from a database or its URL, not from a revision or a module."""
+    if isinstance(error, OSError):  # asyncpg's; it has no number if several addresses were tried
         refused = ConnectionRefusedError | ConnectionResetError | TimeoutError | gaierror
-        return error.errno is None or isinstance(error, refused)
+        return (error.errno is None or isinstance(error, refused)) and not place(error)
     kinds = exc.DBAPIError | exc.NoSuchModuleError | ModuleNotFoundError
     return isinstance(error, kinds) and not place(error)
 
 
 def explain(error: BaseException) -> str:
     """Say what an exception means to someone who did not write the code that raised it."""
-    said = line = describe(error)
-    if not isinstance(error, CommandError | SyntaxError) and (at := place(error)):
+    said = line = message_of(error)
+    at = place(error)
+    if at and not isinstance(error, CommandError | SyntaxError):
         line += f", at {at}"
         if isinstance(error, exc.DBAPIError) and error.statement:
             line += f", in: {shorten(error.statement, 120)}"
-    for pattern, advice in ADVICE.items():
-        if re.search(pattern, said, re.IGNORECASE):
-            return f"{line.rstrip('.')}; {advice}"
+    if not at or is_of_a_library(error):
+        for pattern, advice in ADVICE.items():
+            if re.search(pattern, said, re.IGNORECASE):
+                advice = advice.format(program=program(), migrate=program("migrate"))
+                return f"{line.rstrip('.')}; {advice}"
     return line
 
 
-def describe(error: BaseException) -> str:
-    """What an exception says, without the noise."""
+def is_of_a_library(error: BaseException) -> bool:
+    """Return True if SQLAlchemy or Alembic raised an error, and no code of the user."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    raised_in = str(frame.f_globals.get("__name__")).partition(".")[0]
+    kinds = exc.SQLAlchemyError | CommandError | RevisionError
+    return isinstance(error, kinds) or raised_in in ("alembic", "sqlalchemy")
+
+
+def message_of(error: BaseException) -> str:
+    """Return what an exception says, without the noise."""
     match error:
         case exc.DBAPIError():
             # The first line: the others are details, or other addresses of the same server.
@@ -176,15 +183,15 @@ def describe(error: BaseException) -> str:
             return shorten(text, 300).removesuffix(":")
 
 
-def explain_ini(error: configparser.Error | UnicodeError) -> str:
-    """Say what is wrong in alembic.ini, never quoting a value: it may hold a password."""
+def describe_ini_error(error: configparser.Error | UnicodeError) -> str:
+    """Say what is wrong in alembic.ini. It quotes no value, because that may hold a password."""
     match error:
         case configparser.DuplicateSectionError():
             where = f"{error.source}, line {error.lineno}"
-            return f"{where}: the section [{error.section}] stands twice; delete one"
+            return f"{where}: the section [{error.section}] is defined twice; delete one"
         case configparser.DuplicateOptionError():
             where = f"{error.source}, line {error.lineno}"
-            return f"{where}: {error.option!r} stands twice in [{error.section}]; delete one"
+            return f"{where}: {error.option!r} is set twice in [{error.section}]; delete one"
         case configparser.InterpolationError():
             return (
                 f"cannot read {error.option!r} in [{error.section}] or [DEFAULT] of alembic.ini;"
@@ -204,18 +211,19 @@ def explain_ini(error: configparser.Error | UnicodeError) -> str:
 
 
 def place(error: BaseException) -> str:
-    """The innermost line of a revision, or of a module's own code, that an error came through."""
-    home = Path(__file__).parent
-    machinery = {home, home / "autogenerate", home / "commands", Path(alembic.__file__).parent}
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        path = Path(frame.filename)
-        if frame.name in ("upgrade", "downgrade", "<module>") and path.parent not in machinery:
-            return f"{relative(frame.filename)}, line {frame.lineno}"
+    """Return the innermost line of a revision or an imported module that an error came through."""
+    machinery = (HOME.name, "alembic")
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        code, module = frame.f_code, str(frame.f_globals.get("__name__"))
+        if code.co_name in ("upgrade", "downgrade", "<module>") and not (
+            module.partition(".")[0] in machinery or Path(code.co_filename).parent == HOME
+        ):
+            return f"{relative(code.co_filename)}, line {line}"
     return ""
 
 
 def without_password(text: str, url: URL) -> str:
-    """Take a URL's password out of a text, unless a word that is no secret happens to be it."""
+    """Take a URL's password out of a text, unless it also occurs in the rest of the URL."""
     password = url.password
     if password and len(password) > 2 and password not in shown(url):
         return text.replace(password, "***")
@@ -223,15 +231,22 @@ def without_password(text: str, url: URL) -> str:
 
 
 def shown(url: URL) -> str:
-    """A database URL to show: without its password, and with a short path."""
+    """Return a database URL to show: without its password, and with a short path."""
     url = url.difference_update_query([key for key in url.query if "pass" in key])
     if url.drivername.startswith("sqlite") and url.database:
         url = url.set(database=relative(url.database))
     return url.render_as_string(hide_password=True)
 
 
+def program(command: str = "", *arguments: str) -> str:
+    """Return the command line to recommend: the script ./migrate.sh, or python -m migrations."""
+    script = f"./{command}.sh"
+    start = script if Path(script).is_file() else f"python -m {HOME.name} {command}".rstrip()
+    return " ".join([start, *arguments])
+
+
 def relative(path: str) -> str:
-    """A path as seen from the current folder, where it is below it."""
+    """Return a path as seen from the current folder, where it is below it."""
     here = Path.cwd()
     return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
@@ -242,6 +257,6 @@ def one_line(text: str) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """Fold into one line of at most so many characters."""
+    """Fold a text into one line of at most `width` characters."""
     line = one_line(text)
     return line if len(line) <= width else line[: width - 1] + "…"

@@ -1,11 +1,11 @@
-"""One call of `python -m migrations`: its apps, and how each of them gets its turn."""
+"""One call of `python -m migrations`: its apps, where their databases are, and a loop over them."""
 
 import gc
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from alembic.config import CommandLine, Config
@@ -13,12 +13,18 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import URL, Connection, inspect, table
+from sqlalchemy.exc import DBAPIError
 
-from .apps import App
+from .apps import App, neighbours
+from .commands import hooks
 from .databases import Databases
-from .errors import naming
-from .ownership import Ownership, neighbours
+from .errors import naming, program
+from .ownership import Ownership
+from .revision_files import check_revisions
+
+TABLES_IN_A_QUERY = 100
+"""How many version tables one query reads; SQLite allows 500 or more."""
 
 
 @dataclass
@@ -34,33 +40,90 @@ class Run:
     """Those that the command is for, in the same order."""
     databases: Databases
     scripts: dict[str, ScriptDirectory] = field(default_factory=dict)
-    half_done: dict[str, str] = field(default_factory=dict)
-    """What `read_current` has found half done, by app: see half_done.py."""
 
-    def turn_to(self, app: App) -> Config:
-        """The configuration, with the app's section as Alembic's main section."""
+    def config_of(self, app: App) -> Config:
+        """Return the configuration, with the app's section as Alembic's main section."""
         self.config.config_ini_section = app.name
         return self.config
 
     def script(self, app: App) -> ScriptDirectory:
-        """The app's revision files, read once."""
+        """Return the app's revision files, which are read once."""
         if app.name not in self.scripts:
             with naming(app):
-                script = ScriptDirectory.from_config(self.turn_to(app))
-                # It puts prepend_sys_path in front of sys.path, once more for every app.
+                script = ScriptDirectory.from_config(self.config_of(app))
+                # Alembic puts prepend_sys_path in front of sys.path again for every app.
                 sys.path[:] = dict.fromkeys(sys.path)
-                app.check_revisions(script)
+                check_revisions(app, script)
             self.scripts[app.name] = script
         return self.scripts[app.name]
 
     def neighbours(self, app: App) -> tuple[App, ...]:
-        """All apps of an app's database."""
+        """Return all apps of an app's database."""
         return neighbours(app.database, tuple(self.apps.values()))
 
     def ownership(self, apps: Iterable[App], connection: Connection) -> Ownership:
-        """Which tables are the own ones of apps of the database that is connected."""
+        """Return which tables belong to these apps of the database that is connected."""
         scripts = {app: self.script(app) for app in apps}
         return Ownership(scripts, tuple(self.apps.values()), connection.dialect.default_schema_name)
+
+    @cached_property
+    def current(self) -> dict[str, tuple[str, ...]]:
+        """The revisions that the selected apps' databases were at when they were first asked."""
+        found: dict[str, tuple[str, ...]] = {}
+        for url, apps in by_database(self.selected).items():
+            with naming(apps[0]):
+                found |= self.databases.run(url, partial(read_versions, apps=apps))
+        return found
+
+    @cached_property
+    def unfinished(self) -> dict[str, str]:
+        """Why apps must not be migrated or compared, by name: what modules in extras/ know."""
+        found: dict[str, str] = {}
+        for hook in hooks("unfinished"):
+            found |= hook(self)
+        return found
+
+    def check_current(self, app: App) -> None:
+        """Raise CommandError for a database that is at an unknown revision."""
+        for revision in self.current[app.name]:
+            try:
+                self.script(app).get_revision(revision)
+            except CommandError:
+                for step in self.script(app).walk_revisions():
+                    if revision in getattr(step.module, "replaces", ()):
+                        raise CommandError(
+                            f"{app.name}: its database is at revision {revision}, which was"
+                            f" squashed into {step.revision}; first migrate it with the code"
+                            " before that"
+                        ) from None
+                raise CommandError(
+                    f"{app.name}: its database is at revision {revision}, which is not among the"
+                    " revision files: is this an older version of the code?"
+                ) from None
+
+    def head(self, app: App) -> str | None:
+        """Return the app's one head, or None before its first revision.
+
+        Raises CommandError for several heads, and for a database at an unknown revision.
+        """
+        heads = self.script(app).get_heads()
+        if len(heads) > 1:
+            raise CommandError(
+                f"{app.name}: has {len(heads)} heads ({', '.join(heads)}); merge them with:"
+                f" {program()} -n {app.name} merge heads -m merge"
+            )
+        self.check_current(app)
+        return heads[0] if heads else None
+
+    def at_head(self, app: App) -> bool:
+        """Return True if the database is at the app's one head.
+
+        Raises CommandError as `head` does, and if a revision is unfinished.
+        """
+        head = self.head(app)
+        if text := self.unfinished.get(app.name):
+            raise CommandError(f"{app.name}: {text}")
+        return self.current[app.name] == ((head,) if head else ())
 
     def in_environment(
         self,
@@ -70,16 +133,16 @@ class Run:
     ) -> None:
         """Run env.py for an app, as every command of Alembic does.
 
-        There `work` gets the database's current revisions, and returns the steps to be taken.
+        `work` gets the database's current revisions and returns the steps to be taken.
         """
         script = self.script(app)
-        with EnvironmentContext(self.turn_to(app), script, fn=work, **options):
+        with EnvironmentContext(self.config_of(app), script, fn=work, **options):
             script.run_env()
 
     def each(self, work: Callable[[App], str], apps: Iterable[App]) -> None:
-        """Do the work for each app and print what it says; at an error, print how far it came."""
+        """Do the work for each app and print what it returns; at an error, say how far it came."""
         todo = list(apps)
-        gc.freeze()  # what has been imported and read by now stays to the end
+        gc.freeze()  # what is imported and read by now stays to the end
         gc.enable()
         for position, app in enumerate(todo):
             show_progress(app.name)
@@ -95,19 +158,8 @@ class Run:
             show_progress("")
             self.say(app, said)
 
-    def say(self, app: App, text: str) -> None:
-        """Print what is to be said about one app."""
-        if text:
-            margin = "\n" + " " * (self.width + 2)
-            print(f"{app.name:<{self.width}}  " + text.replace("\n", margin))
-
-    @cached_property
-    def width(self) -> int:
-        """The length of the longest name."""
-        return max(len(app.name) for app in self.selected)
-
-    def look(self, work: Callable[[App], str]) -> None:
-        """Do work that changes nothing for each app, also after an error; then exit with 1."""
+    def report(self, work: Callable[[App], str]) -> None:
+        """Print what `work` returns for each app, also after an error; then exit with status 1."""
         failed = False
         for app in self.selected:
             try:
@@ -122,9 +174,55 @@ class Run:
         if failed:
             sys.exit(1)
 
+    def say(self, app: App, text: str) -> None:
+        """Print lines about one app, with its name in front of the first."""
+        if text:
+            width = max(len(other.name) for other in self.selected)
+            margin = "\n" + " " * (width + 2)
+            print(f"{app.name:<{width}}  " + text.replace("\n", margin))
+
+
+def by_database(apps: Iterable[App]) -> dict[URL, list[App]]:
+    """Return the apps of each database."""
+    found: dict[URL, list[App]] = {}
+    for app in apps:
+        found.setdefault(app.url, []).append(app)
+    return found
+
+
+def read_versions(connection: Connection, apps: Sequence[App]) -> dict[str, tuple[str, ...]]:
+    """Return the revisions in the apps' version tables; none where there is no such table yet."""
+    inspector = inspect(connection)
+    versions: dict[str, tuple[str, ...]] = {app.name: () for app in apps}
+    existing = []
+    for app in apps:
+        with naming(app):
+            if app.version_table in inspector.get_table_names(app.version_table_schema):
+                existing.append(app)
+    try:
+        for start in range(0, len(existing), TABLES_IN_A_QUERY):
+            versions |= _read_tables(connection, existing[start : start + TABLES_IN_A_QUERY])
+    except DBAPIError:
+        connection.rollback()
+        for app in existing:  # which of them is it? Or do their collations differ, on MySQL?
+            with naming(app):
+                versions |= _read_tables(connection, [app])
+    return versions
+
+
+def _read_tables(connection: Connection, apps: Sequence[App]) -> dict[str, tuple[str, ...]]:
+    """Return what the version tables of apps hold, with one query."""
+    quote = connection.dialect.identifier_preparer.format_table
+    queries = []
+    for number, app in enumerate(apps):
+        version_table = quote(table(app.version_table, schema=app.version_table_schema))
+        queries.append(f"SELECT {number}, {version_table}.version_num FROM {version_table}")
+    rows = sorted(tuple(row) for row in connection.exec_driver_sql(" UNION ALL ".join(queries)))
+    return {app.name: tuple(rev for n, rev in rows if n == i) for i, app in enumerate(apps)}
+
 
 def names(apps: Iterable[App]) -> str:
-    """The names of apps, for a message."""
+    """Return the names of apps, for a message."""
     return ", ".join(app.name for app in apps) or "none"
 
 

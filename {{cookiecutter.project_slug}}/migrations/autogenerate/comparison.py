@@ -195,20 +195,21 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     return False
 
 
-plugin = Plugin("migrations.autogenerate")
-plugin.add_autogenerate_comparator(compare_checks, "table", "checks")
-plugin.add_autogenerate_comparator(add_keys_to_new_table, "table", "keys")
-plugin.add_autogenerate_comparator(
-    compare_server_default, "column", "server_default", priority=DispatchPriority.FIRST
-)
-plugin.add_autogenerate_comparator(
-    find_serials, "schema", "serials", qualifier="postgresql", priority=DispatchPriority.FIRST
-)
-for dialect in ("mysql", "mariadb"):
-    for comparator in (compare_key_indexes, keep_keys_indexed):
-        plugin.add_autogenerate_comparator(
-            comparator, "table", qualifier=dialect, priority=DispatchPriority.LAST
-        )
-plugin.add_autogenerate_comparator(
-    compare_enum_types, "schema", "enum types", qualifier="postgresql"
-)
+def setup(plugin: Plugin) -> None:
+    """Register the comparators: see `Plugin.setup_plugin_from_module`."""
+    plugin.add_autogenerate_comparator(compare_checks, "table", "checks")
+    plugin.add_autogenerate_comparator(add_keys_to_new_table, "table", "keys")
+    plugin.add_autogenerate_comparator(
+        compare_server_default, "column", "server_default", priority=DispatchPriority.FIRST
+    )
+    plugin.add_autogenerate_comparator(
+        find_serials, "schema", "serials", qualifier="postgresql", priority=DispatchPriority.FIRST
+    )
+    for dialect in ("mysql", "mariadb"):
+        for comparator in (compare_key_indexes, keep_keys_indexed):
+            plugin.add_autogenerate_comparator(
+                comparator, "table", qualifier=dialect, priority=DispatchPriority.LAST
+            )
+    plugin.add_autogenerate_comparator(
+        compare_enum_types, "schema", "enum types", qualifier="postgresql"
+    )

@@ -21,13 +21,13 @@ from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from ..apps import App, TableKey
-from ..ownership import (
-    Ownership,
+from ..ownership import Ownership
+from ..revision_files import (
     files_by_name,
-    is_literal,
+    files_of,
+    has_literal_schema,
     literal,
     parsed,
-    revision_files,
     upgrade_calls,
 )
 
@@ -90,6 +90,26 @@ class EnumTypeOp(MigrateOperation):
         before, after = self.before, self.after
         return bool(before and after and [it for it in after if it in before] == list(before))
 
+    @property
+    def words(self) -> str:
+        """What `check` and `generate` say of it."""
+        verb = "create" if self.before is None else "drop" if self.after is None else "alter"
+        return f"{verb} type {self.name}"
+
+    @property
+    def risks(self) -> list[str]:
+        """What `generate` warns of: with fewer labels, another type takes its place."""
+        before, after = self.before or (), self.after or ()
+        gone = [label for label in before if label not in after]
+        if not gone or not after:
+            return []
+        renamed = "if it was renamed, execute ALTER TYPE ... RENAME VALUE instead"
+        return [
+            f"takes {', '.join(gone)} from the type {self.name}, which fails on rows that have"
+            " it and rewrites tables under a lock: "
+            + (renamed if set(after) - set(before) else "give those rows another value before")
+        ]
+
     def reverse(self) -> "EnumTypeOp":
         """The operation that takes this one back."""
         columns = (self.columns_after, self.columns_before)
@@ -124,7 +144,7 @@ def changes_of_enum_types(
 ) -> Iterator[EnumTypeOp]:
     """What has to be done for an app's models to have their enum types."""
     ownership: Ownership = context.opts["target_metadata"]
-    files = revision_files(ownership.compared[app]) if existing else ()
+    files = files_of(ownership.compared[app]) if existing else ()
     created = {ownership.key(*key) for key in types_of_revisions(files)}
     for key, labels in of_models[app].items():
         # Of several apps that share an enum the first has it, as upgrades go in that order.
@@ -240,8 +260,8 @@ def types_in(file: Path) -> Iterator[tuple[TableKey, ast.Call]]:
     for call in upgrade_calls(file):
         given = {word.arg: word.value for word in call.keywords}
         called = getattr(call.func, "attr", getattr(call.func, "id", None))
-        if None in given or not is_literal(given.get("schema")):
-            continue  # to take it for one in another schema could drop a stranger's
+        if not has_literal_schema(call):
+            continue
         if called in ("Enum", "ENUM") and (name := literal(given.get("name"))):
             yield (literal(given.get("schema")), name), call
 

@@ -1,1 +1,55 @@
-"""What `python -m migrations` can do: a file for each command, named like it."""
+"""The commands, a file for each, and how the folder extras/ adds to them.
+
+A module in extras/ takes part by what it defines. Each of these is optional:
+
+- `arguments(parser)` and a function with the module's own name, which takes a `Run`: a command.
+- `guard(migration, app)`: a context manager around the revisions that env.py runs.
+- `unfinished(connection, app, versions)`: why an app must not be migrated or compared, or None.
+- `warnings(app, operations)`: the lines that `generate` adds about a new revision.
+- `remarks(run)`: the lines that `status` adds below its table.
+"""
+
+from argparse import ArgumentParser
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Any
+
+PACKAGE = __name__.rpartition(".")[0]
+
+
+@cache
+def extras() -> tuple[ModuleType, ...]:
+    """Return the modules of the folder extras/; none where it was deleted."""
+    try:
+        home = import_module(f"{PACKAGE}.extras")
+    except ModuleNotFoundError:
+        return ()
+    names = sorted(found.name for found in iter_modules(home.__path__))
+    return tuple(import_module(f"{home.__name__}.{name}") for name in names)
+
+
+def hooks(name: str) -> list[Callable[..., Any]]:
+    """Return the functions of this name in the modules of extras/."""
+    return [getattr(module, name) for module in extras() if hasattr(module, name)]
+
+
+def commands() -> dict[str, tuple[Callable[..., None], Callable[[ArgumentParser], None]]]:
+    """Return the commands that Alembic does not have: what to run, and what declares arguments."""
+    own = [import_module(f"{__name__}.{name}") for name in ("migrate", "generate", "status")]
+    found = {}
+    for module in (*own, *extras()):
+        name = module.__name__.rpartition(".")[2]
+        if hasattr(module, "arguments"):
+            found[name] = (getattr(module, name), module.arguments)
+    return found
+
+
+def autogenerate_options() -> dict[str, Any]:
+    """Return what the folder autogenerate/ passes to `context.configure`; nothing if it is gone."""
+    name = f"{PACKAGE}.autogenerate"
+    options: dict[str, Any] = getattr(import_module(name), "OPTIONS", {}) if find_spec(name) else {}
+    return options

@@ -1,34 +1,181 @@
-"""Whether models, revisions and databases agree."""
+"""Compare the models of the apps with their databases."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
+from alembic.autogenerate import produce_migrations
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.util import CommandError
 
 from ..apps import App
-from ..autogenerate.changes import describe
-from ..autogenerate.differences import differences, known
-from ..revisions import at_head, read_current
-from ..run import Run
+from ..errors import naming, program
+from ..ownership import Ownership
+from ..run import Run, by_database
 
 
 def check(run: Run) -> None:
     """Fail where models and database differ, or where revisions are pending."""
-    current = read_current(run)
 
     def ready(app: App) -> bool:
-        with suppress(CommandError):  # `report` raises it again
-            return at_head(run, app, current)
+        with suppress(CommandError):  # `report_on` raises it again
+            return run.at_head(app)
         return False
 
-    found = differences(run, filter(ready, run.selected))
+    found = compare(run, filter(ready, run.selected))
 
-    def report(app: App) -> str:
-        if not at_head(run, app, current):
-            raise CommandError("the database is behind the newest revision; run ./migrate.sh")
-        if changes := describe(known(found[app]).upgrade):
+    def report_on(app: App) -> str:
+        if not run.at_head(app):
             raise CommandError(
-                f"models and database differ: {', '.join(changes)}; run ./generate.sh"
+                f"the database is behind the newest revision; run {program('migrate')}"
+            )
+        if changes := in_words(known(found[app]).upgrade):
+            raise CommandError(
+                f"models and database differ: {', '.join(changes)}; run {program('generate')}"
             )
         return "no changes"
 
-    run.look(report)
+    run.report(report_on)
+
+
+@dataclass
+class Difference:
+    """What autogenerate would change for an app."""
+
+    upgrade: ops.UpgradeOps
+    downgrade: ops.DowngradeOps
+
+
+def compare(run: Run, apps: Iterable[App]) -> dict[App, Difference | CommandError]:
+    """Return what autogenerate would change for each app, or why that cannot be said.
+
+    Apps of one database are compared together, so that its tables are reflected once.
+    """
+    found: dict[App, Difference | CommandError] = {}
+    for together in by_database(apps).values():
+        try:
+            found |= _compare_together(run, together)
+        except CommandError as error:
+            if len(together) == 1:
+                found[together[0]] = error
+            else:
+                for app in together:  # which of them is it?
+                    found |= compare(run, [app])
+    return found
+
+
+def known(difference: Difference | CommandError) -> Difference:
+    """Return the difference, or raise the error that there is instead."""
+    if isinstance(difference, CommandError):
+        raise difference
+    return difference
+
+
+def changes_of(run: Run, app: App) -> list[str]:
+    """Return what autogenerate would change for one app, in words."""
+    [difference] = compare(run, [app]).values()
+    return in_words(known(difference).upgrade, details=True)
+
+
+def _compare_together(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
+    """Compare apps of one database with it, and sort what is found by app."""
+    found = {app: Difference(ops.UpgradeOps([]), ops.DowngradeOps([])) for app in apps}
+
+    def sort(_: Any, context: MigrationContext) -> list[RevisionStep]:
+        ownership: Ownership = context.opts["target_metadata"]
+        script = produce_migrations(context, ownership)  # type: ignore[arg-type]
+        assert script.upgrade_ops is not None
+        assert script.downgrade_ops is not None
+        backwards = script.downgrade_ops.ops[::-1]
+        for operation, back in zip(script.upgrade_ops.ops, backwards, strict=True):
+            difference = found[_owner_of(operation, ownership)]
+            difference.upgrade.ops.append(operation)
+            difference.downgrade.ops.insert(0, back)
+        return []
+
+    run.config.attributes["compared"] = {app: run.script(app) for app in apps}
+    try:
+        with naming(apps[0]):
+            run.in_environment(apps[0], sort)
+    finally:
+        del run.config.attributes["compared"]
+    return found
+
+
+def _owner_of(operation: ops.MigrateOperation, ownership: Ownership) -> App:
+    """Return the app that an operation is for; operations of plug-ins say so themselves."""
+    if isinstance(app := getattr(operation, "app", None), App):
+        return app
+    if isinstance(operation, ops.CreateTableOp | ops.DropTableOp | ops.ModifyTableOps):
+        owner = ownership.owner(operation.schema, operation.table_name)
+        assert owner is not None
+        return owner
+    if len(ownership.compared) > 1:
+        raise CommandError(f"which app is {type(operation).__name__} for?")
+    return next(iter(ownership.compared))
+
+
+def in_words(operations: ops.OpContainer, details: bool = False) -> list[str]:
+    """Return what a revision does, a few words for each change, such as `add TABLE COLUMN`.
+
+    What follows from another change is left out, such as the index of a new column. With
+    `details`, a changed column says what of it changes.
+    """
+    told = {op.table_name for op in operations.ops if isinstance(op, ops.DropTableOp)}
+    return list(dict.fromkeys(_in_words(operations, told, details)))
+
+
+def _in_words(container: ops.OpContainer, told: set[str], details: bool) -> Iterator[str]:
+    for operation in container.ops:
+        match operation:
+            case ops.OpContainer():
+                yield from _in_words(operation, told, details)
+            case ops.CreateTableOp(table_name=table):
+                told.add(table)
+                yield f"create {table}"
+            case ops.DropTableOp(table_name=table):
+                yield f"drop {table}"
+            case ops.AddColumnOp(table_name=table, column=column):
+                told.add(f"{table} {column.name}")
+                yield f"add {table} {column.name}"
+            case ops.DropColumnOp(table_name=table, column_name=column):
+                yield f"drop {table} {column}"
+            case ops.AlterColumnOp(table_name=table, column_name=column):
+                what = f" ({', '.join(_altered(operation))})" if details else ""
+                yield f"alter {table} {column}{what}"
+            case ops.CreateIndexOp(table_name=table, index_name=index, columns=columns):
+                names = [getattr(column, "name", "an expression") for column in columns]
+                if table not in told and not all(f"{table} {name}" in told for name in names):
+                    yield f"add {table} index {index}"
+            case ops.DropIndexOp(table_name=table, index_name=index):
+                if table not in told:
+                    yield f"drop {table} index {index}"
+            case ops.AddConstraintOp():
+                constraint = operation.to_constraint()
+                on = [column.name for column in getattr(constraint, "columns", ())]
+                name = constraint.name or f"on {', '.join(on)}"
+                if constraint.table.name not in told:
+                    yield f"add {constraint.table.name} constraint {name}"
+            case ops.DropConstraintOp(table_name=table, constraint_name=constraint):
+                yield f"drop {table} constraint {constraint}"
+            case (
+                ops.CreateTableCommentOp(table_name=table)
+                | ops.DropTableCommentOp(table_name=table)
+            ):
+                yield f"comment {table}"
+            case _:  # a plug-in's own
+                yield str(getattr(operation, "words", type(operation).__name__))
+
+
+def _altered(column: ops.AlterColumnOp) -> Iterator[str]:
+    """Yield what of a column is altered."""
+    if column.modify_type is not None:
+        yield f"{column.existing_type!r} to {column.modify_type!r}"
+    if column.modify_nullable is not None:
+        yield "to nullable" if column.modify_nullable else "to NOT NULL"
+    if column.modify_server_default is not False:
+        yield "server default"
+    if column.modify_comment is not False:
+        yield "comment"

@@ -1,7 +1,8 @@
-"""Bring the apps' databases to their newest revisions, or print the SQL that would."""
+"""Bring the databases of the apps to their newest revisions, or print the SQL that would."""
 
 import io
 import sys
+from argparse import ArgumentParser
 from functools import partial
 from typing import Any
 
@@ -10,32 +11,32 @@ from alembic.script import ScriptDirectory
 
 from ..apps import App
 from ..errors import naming
-from ..revisions import check_whole, label, read_current
 from ..run import Run
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("apps", metavar="APP", nargs="*", help="default: every app")
+    parser.add_argument("--sql", action="store_true", help="print the SQL, run nothing")
 
 
 def migrate(run: Run) -> None:
     """Bring every app's database to its newest revision."""
-    current = read_current(run)
-    for app in run.selected:
-        check_whole(run, app, current[app.name])
+    at_head = {app: run.at_head(app) for app in run.selected}
     if run.options.sql:
-        print_sql(run, current)
+        print_sql(run, at_head)
         return
 
     def upgrade(app: App) -> str:
-        head = run.script(app).get_current_head()
-        if head is None:
-            return "no revisions yet"
-        if current[app.name] == (head,):
-            return "up to date"
         script = run.script(app)
+        if at_head[app]:
+            return "up to date" if script.get_heads() else "no revisions yet"
         applied: list[str] = []
 
         def work(now: Any, context: MigrationContext) -> list[RevisionStep]:
-            # Not those that were pending before: another migrator may have been faster.
+            # Not what was pending when this began: another migrator may have been faster.
             steps = steps_to_head(script, now, context)
-            applied.extend(label(script, step.revision.revision) for step in steps)
+            applied.extend(f"{it.revision.revision} ({it.revision.doc})" for it in steps)
             return steps
 
         run.in_environment(app, work, destination_rev="head")
@@ -45,27 +46,24 @@ def migrate(run: Run) -> None:
 
 
 def steps_to_head(script: ScriptDirectory, now: Any, _: MigrationContext) -> list[RevisionStep]:
-    """The steps from the revisions that a database is at to the newest one."""
+    """Return the steps from the revisions that a database is at to the newest one."""
     pending = list(script.iterate_revisions("head", now, implicit_base=True))[::-1]
     return [RevisionStep(script.revision_map, revision, True) for revision in pending]
 
 
-def print_sql(run: Run, current: dict[str, tuple[str, ...]]) -> None:
+def print_sql(run: Run, at_head: dict[App, bool]) -> None:
     """Print the SQL of the pending revisions of every app, each under a comment with its name."""
     assert isinstance(sys.stdout, io.TextIOWrapper)
     sys.stdout.reconfigure(encoding="utf-8")
-    for app in run.selected:
-        script, before = run.script(app), current[app.name]
-        head = script.get_current_head()
-        pending = head is not None and before != (head,)
-        print(f"-- {app.name}" if pending else f"-- {app.name}: up to date", end="\n\n")
-        if pending:
+    for app, up_to_date in at_head.items():
+        print(f"-- {app.name}: up to date" if up_to_date else f"-- {app.name}", end="\n\n")
+        if not up_to_date:
             # Not `command.upgrade`, which takes one revision to start from: there may be several.
             with naming(app):
                 run.in_environment(
                     app,
-                    partial(steps_to_head, script),
+                    partial(steps_to_head, run.script(app)),
                     as_sql=True,
-                    starting_rev=before,
+                    starting_rev=run.current[app.name],
                     destination_rev="head",
                 )

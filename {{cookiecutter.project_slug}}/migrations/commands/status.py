@@ -1,47 +1,51 @@
-"""Where the apps' databases are, and what is pending."""
+"""Where the databases of the apps are, and what is pending."""
 
 import json
+from argparse import ArgumentParser
 from typing import Any
 
 from ..errors import shown
-from ..revisions import check_current, read_current
 from ..run import Run
-from .leftovers import left_over
+from . import hooks
+
+MANY = 20
+"""With more apps than this, only those that have something to do are shown."""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("apps", metavar="APP", nargs="*", help="default: every app")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def status(run: Run) -> None:
     """Show every app's database, current revision, head, and how many revisions are pending."""
-    current = read_current(run)
     found = []
     for app in run.selected:
         script = run.script(app)
-        check_current(run, app, current[app.name])
+        run.check_current(app)
         heads = script.get_heads()
-        now = current[app.name] or "base"
+        now = run.current[app.name] or "base"
         steps = list(script.iterate_revisions(tuple(heads), now, implicit_base=True))
         found.append(
             {
                 "app": app.name,
-                "current": list(current[app.name]),
+                "current": list(run.current[app.name]),
                 "heads": heads,
                 "pending": [step.revision for step in reversed(steps)],
-                "half_done": run.half_done.get(app.name),
+                "half_done": run.unfinished.get(app.name),
                 "database": shown(app.url),
             }
         )
     if run.options.json:
         print(json.dumps(found, indent=2))
-    else:
-        print_table(found, brief=len(found) > MANY and not run.options.apps)
-        for name, text in run.half_done.items():
-            print(f"{name}: {text}")
-        if len(run.selected) == len(run.apps):
-            for line in left_over(run.databases, tuple(run.selected)):
-                print(line)
-
-
-MANY = 20
-"""With more apps than this, `status` shows only those that have something to do."""
+        return
+    print_table(found, brief=len(found) > MANY and not run.options.apps)
+    for name, text in run.unfinished.items():
+        print(f"{name}: {text}")
+    for remarks in hooks("remarks"):
+        for line in remarks(run):
+            print(line)
 
 
 def print_table(found: list[dict[str, Any]], brief: bool) -> None:

@@ -3,7 +3,8 @@
 import ast
 import builtins
 import re
-from collections.abc import Iterator, Mapping
+from argparse import ArgumentParser
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,15 +16,14 @@ from alembic.util import CommandError
 from sqlalchemy import Inspector, dialects
 
 from ..apps import App
-from ..autogenerate.differences import changes_of
+from ..commands.check import changes_of
 from ..errors import naming, relative
-from ..ownership import check_models, literal, oldest_first, upgrade_calls
-from ..revisions import at_head, check_head, read_current
+from ..order import check_models
+from ..revision_files import check_home, literal, oldest_first, tidy, upgrade_calls
 from ..run import Run
-from .asking import ask
-from .generate import check_home, tidy
-from .moves import check_moves
-from .scratch import check_schemas, in_empty_database, uninterrupted, write_initial
+from .confirming import ask
+from .empty_databases import check_schemas, in_empty_database, uninterrupted, write_initial
+from .moved_models import check_moves
 
 SCHEMA_WORDS = re.compile(
     r"(add|alter|batch|create(?!_exclude)|drop|rename)_|(f|get_bind|get_context)$"
@@ -68,13 +68,18 @@ class History:
         return [*before, *(script.revision for script in self.scripts[:-1])]
 
 
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("apps", metavar="APP", nargs="+")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
 def squash(run: Run) -> None:
     """Replace all revisions of an app by one that creates its tables as they are now."""
-    current = read_current(run)
     histories = []
     for app in run.selected:
         with naming(app):
-            histories.append(history(run, app, current))
+            histories.append(history(run, app))
     for it in histories:
         count = len(it.scripts)
         files = f"{count} revision{'' if count == 1 else 's'}"
@@ -101,23 +106,23 @@ def squash(run: Run) -> None:
     for it in histories:
         told = f"wrote {relative(str(it.home))}"
         if it.head is None:
-            command.stamp(run.turn_to(it.app), "head")
+            command.stamp(run.config_of(it.app), "head")
             told += " and stamped it"
         else:
             told += f" in place of {len(it.files)}"
         run.say(it.app, told)
 
 
-def history(run: Run, app: App, current: Mapping[str, tuple[str, ...]]) -> History:
+def history(run: Run, app: App) -> History:
     """What is to be squashed; CommandError unless database, revisions and models are one."""
-    head = check_head(run, app, current[app.name])
+    head = run.head(app)
     scripts = oldest_first(run.script(app))
     check_moves(run, app, together=run.selected)
     if len(scripts) < 2 and len(run.selected) == 1:
         raise CommandError(f"{app.name}: has one revision or none; there is nothing to squash")
-    if not at_head(run, app, current):
+    if not run.at_head(app):
         raise CommandError(f"{app.name}: its database is behind; run ./migrate.sh {app.name} first")
-    check_home(run, app)
+    check_home(app, run.config)
     check_schemas(run, app)
     check_models(app, tuple(run.apps.values()))
     if found := changes_of(run, app):
@@ -190,7 +195,7 @@ def verify(run: Run, histories: list[History]) -> None:
         with in_empty_database(run, it.app, folders) as empty, naming(it.app):
             app = empty.apps[it.app.name]
             for other in empty.neighbours(app):
-                command.upgrade(empty.turn_to(other), "head")
+                command.upgrade(empty.config_of(other), "head")
             if found := changes_of(empty, app):
                 raise CommandError(
                     f"{app.name}: not squashed: in a new database the tables would still have to:"

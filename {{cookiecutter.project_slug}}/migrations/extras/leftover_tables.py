@@ -8,15 +8,16 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
-from ..apps import App, TableKey
-from ..databases import Databases
+from ..apps import App, TableKey, neighbours, table_key
 from ..errors import naming, shown
-from ..ownership import neighbours, table_key
-from ..revisions import by_database
+from ..run import Run, by_database
 
 
-def left_over(databases: Databases, apps: tuple[App, ...]) -> Iterator[str]:
-    """A line for each version table, in the databases of the apps, that no section has."""
+def remarks(run: Run) -> Iterator[str]:
+    """Yield a line for each version table, in the databases of all apps, that no section has."""
+    apps, databases = tuple(run.apps.values()), run.databases
+    if len(run.selected) < len(apps):
+        return
     for database in dict.fromkeys(app.database for app in apps):
         homes = neighbours(database, apps)
         with naming(homes[0]):

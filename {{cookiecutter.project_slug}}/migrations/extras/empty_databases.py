@@ -23,9 +23,8 @@ from sqlalchemy.exc import DBAPIError
 from ..apps import App
 from ..databases import Databases, T
 from ..errors import relative
-from ..ownership import revision_files, upgrade_calls
+from ..revision_files import files_of, upgrade_calls, whole_or_none
 from ..run import Run
-from .generate import whole_or_none
 
 SURROUNDINGS = text("""
     SELECT 'CREATE SCHEMA IF NOT EXISTS ' || quote_ident(nspname) AS statement, 1 AS rank, oid
@@ -88,7 +87,7 @@ def schemas_of(run: Run, app: App) -> Iterator[tuple[str, str]]:
     named = [app.version_table_schema, *(p.rpartition(".")[0] for p in app.tables)]
     yield from (("alembic.ini", schema) for schema in named if schema)
     yield from ((app.models, schema) for schema, _ in app.own_models if schema)
-    for file in revision_files(run.script(app)):
+    for file in files_of(run.script(app)):
         for call in upgrade_calls(file):
             for word in call.keywords:
                 if (word.arg or "").endswith("schema") and ast.unparse(word.value) != "None":
@@ -187,7 +186,7 @@ def write_initial(
         in_empty_database(run, app, {app.name: folder} if folder else None) as empty,
     ):
         script = command.revision(
-            empty.turn_to(app), message="initial", autogenerate=True, rev_id=id
+            empty.config_of(app), message="initial", autogenerate=True, rev_id=id
         )
     assert isinstance(script, Script)
     return Path(script.path)

@@ -1,5 +1,6 @@
 """Adopt tables that exist: stamp a database only where it is what an app's models say."""
 
+from argparse import ArgumentParser
 from dataclasses import replace
 from functools import partial
 
@@ -8,22 +9,27 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from ..apps import App, TableKey
-from ..autogenerate.differences import changes_of
+from ..commands.check import changes_of
 from ..errors import relative
-from ..revisions import check_head, read_current, read_versions
-from ..run import Run
-from .generate import check_home, tidy
-from .moves import check_moves
-from .scratch import check_schemas, write_initial
+from ..revision_files import check_home, tidy
+from ..run import Run, read_versions
+from .empty_databases import check_schemas, write_initial
+from .moved_models import check_moves
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("apps", metavar="APP", nargs="*", help="default: every app")
+    parser.add_argument("--yes", action="store_true", help="do it, do not only say it")
 
 
 def adopt(run: Run) -> None:
     """Stamp the apps whose tables exist already, where models and tables agree."""
-    current = read_current(run)
+    current = run.current
     stamps: dict[str, tuple[str, ...]] = {}
 
     def plan(app: App) -> str:
-        head = check_head(run, app, current[app.name])
+        head = run.head(app)
         if current[app.name]:
             return f"stamped already: {', '.join(current[app.name])}"
         if taken := classic_revisions(run, app):
@@ -33,7 +39,7 @@ def adopt(run: Run) -> None:
             compare(run, app)
             if head is None:
                 check_moves(run, app)
-                check_home(run, app)
+                check_home(app, run.config)
                 check_schemas(run, app)
             stamps[app.name] = (head,) if head else ()
             would = f"would stamp {head}" if head else "would write a first revision and stamp it"
@@ -44,15 +50,15 @@ def adopt(run: Run) -> None:
             return f"nothing to adopt: {app.models} has no tables; does it import models?"
         return "" if run.options.yes else would
 
-    run.look(plan)
+    run.report(plan)
 
     def stamp(app: App) -> str:
         if revisions := stamps[app.name]:
-            command.stamp(run.turn_to(app), list(revisions))
+            command.stamp(run.config_of(app), list(revisions))
             return f"stamped {', '.join(revisions)}"
         path = write_initial(run, app)
         tidy([str(path)])
-        command.stamp(run.turn_to(app), "head")
+        command.stamp(run.config_of(app), "head")
         return f"wrote {relative(str(path))} and stamped it"
 
     if run.options.yes:

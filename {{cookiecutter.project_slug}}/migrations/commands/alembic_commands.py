@@ -8,10 +8,9 @@ from alembic import command
 
 from ..apps import App
 from ..errors import naming
-from ..revisions import check_current, read_current
 from ..run import Run
 
-LOOKING = ("branches", "current", "heads", "history", "show")
+READ_ONLY = ("branches", "current", "heads", "history", "show")
 """Alembic's commands that change nothing."""
 
 
@@ -23,12 +22,12 @@ def alembic(run: Run) -> None:
     def call(app: App) -> str:
         if len(run.selected) > 1:
             print(f"{app.name}:")
-        run.line.run_cmd(run.turn_to(app), options)
+        run.line.run_cmd(run.config_of(app), options)
         return ""
 
-    if name in LOOKING:
+    if name in READ_ONLY:
         logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
-        run.look(call)
+        run.report(call)
         return
     for app in run.selected:
         run.script(app)
@@ -38,12 +37,12 @@ def alembic(run: Run) -> None:
 
 
 def check_targets(run: Run) -> None:
-    """Raise what can be known of an upgrade, downgrade or stamp before the first app gets it."""
+    """Raise what is wrong with an upgrade, downgrade or stamp before it reaches the first app."""
     stamp = run.options.cmd[0] is command.stamp
     targets = run.options.revisions if stamp else run.options.revision.split(":")
-    current = {} if stamp or run.options.sql else read_current(run)
     for app in run.selected:
-        check_current(run, app, current.get(app.name, ()))
+        if not stamp and not run.options.sql:
+            run.check_current(app)
         with naming(app):
             for target in targets:
                 if target and not re.search(r"[+-]\d+$", target):  # not +1, head-2

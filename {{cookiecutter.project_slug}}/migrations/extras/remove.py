@@ -1,6 +1,7 @@
 """Unplug an app: its tables go by its own downgrades, its section of alembic.ini goes with them."""
 
 import configparser
+from argparse import ArgumentParser
 from functools import partial
 from pathlib import Path
 
@@ -9,16 +10,25 @@ from alembic.util import CommandError
 from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, select, table
 
 from ..add_app import read, replace
-from ..apps import App, TableKey
+from ..apps import App, TableKey, table_key
 from ..databases import one_migrator
 from ..errors import naming, shown
-from ..ownership import referred_table, revision_files, table_key, tables_of_revisions
-from ..revisions import check_current, read_current, read_versions
-from ..run import Run
+from ..order import referred_table
+from ..revision_files import files_of, tables_created
+from ..run import Run, read_versions
 from .adopt import own_tables
-from .asking import ask
-from .leftovers import named_like
-from .moves import check_moves
+from .confirming import ask
+from .leftover_tables import named_like
+from .moved_models import check_moves
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("apps", metavar="APP", nargs="+")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--keep-tables", action="store_true", help="only take out the section")
+    one.add_argument("--keep-section", action="store_true", help="only drop the tables")
 
 
 def remove(run: Run) -> None:
@@ -26,7 +36,7 @@ def remove(run: Run) -> None:
     ini = Path(str(run.config.config_file_name))
     keep_tables, keep_section = run.options.keep_tables, run.options.keep_section
     last_first = run.selected[::-1]
-    current = {} if keep_tables else read_current(run)
+    current = {} if keep_tables else run.current
     for app in last_first:
         without_section(read(ini)[0], app.name)
         section = "its section stays" if keep_section else "takes its section out of alembic.ini"
@@ -70,7 +80,7 @@ def tables_to_drop(run: Run, app: App, current: tuple[str, ...]) -> list[TableKe
             f" {', '.join(told)}; bring its code back, and run this again; or leave the tables"
             f" alone: python -m migrations remove {app.name} --keep-tables"
         ) from None
-    check_current(run, app, current)
+    run.check_current(app)
     check_moves(run, app)
     if current:
         return applied_tables(run, app, current)
@@ -94,10 +104,10 @@ def applied_tables(run: Run, app: App, current: tuple[str, ...]) -> list[TableKe
         default, inspector = connection.dialect.default_schema_name, inspect(connection)
 
         def created_by(files: list[Path]) -> set[TableKey]:
-            return {table_key(*key, default) for key in tables_of_revisions(files)}
+            return {table_key(*key, default) for key in tables_created(files)}
 
         created = created_by(applied)
-        pending = created_by(revision_files(script)) - created
+        pending = created_by(files_of(script)) - created
         here = {key for key in created if inspector.has_table(key[1], key[0])}
         return sorted(here | own - pending, key=str)
 
@@ -108,7 +118,7 @@ def drop(run: Run, app: App, current: tuple[str, ...]) -> list[str]:
     """Downgrade an app to nothing, drop its version table, and tell what was dropped."""
     before = applied_tables(run, app, current) if current else []
     if current:
-        command.downgrade(run.turn_to(app), "base")
+        command.downgrade(run.config_of(app), "base")
         if tables := applied_tables(run, app, current):
             raise CommandError(
                 f"{app.name}: its downgrades left {names(tables)} behind; drop what they should"

@@ -10,6 +10,7 @@ of a run; one that was left behind, at the end of the next that has something to
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from inspect import currentframe
 from pathlib import Path
 from types import FrameType
@@ -20,16 +21,17 @@ from alembic.util import CommandError
 from sqlalchemy import Column, Connection, MetaData, Table, Text, event, func, inspect, select
 from sqlalchemy.exc import DBAPIError
 
-from .apps import App
-from .databases import mysql_lock
-from .errors import shorten
+from ..apps import App
+from ..databases import mysql_lock
+from ..errors import naming, shorten
+from ..run import Run, by_database
 
 READS = re.compile(r"\s*(SELECT|SET|SHOW|DESCRIBE|EXPLAIN)\b", re.IGNORECASE)
 DOES_NOT_COMMIT = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE)
 
 
 @contextmanager
-def noting_what_is_half_done(migration: MigrationContext, app: App) -> Iterator[None]:
+def guard(migration: MigrationContext, app: App) -> Iterator[None]:
     """Keep the note; refuse to run a revision that an earlier run has left half done."""
     connection = migration.connection
     assert connection is not None
@@ -152,14 +154,28 @@ def in_words(versions: Iterable[str]) -> str:
     return " ".join(sorted(versions))
 
 
-def left_half_done(connection: Connection, app: App, versions: Iterable[str]) -> str | None:
-    """The note of an app whose note table exists, if it counts and no migrator is at work."""
-    note = note_table(app).c
-    same = note.versions == in_words(versions)
-    nobody = func.is_free_lock(mysql_lock(connection, app)) == 1
-    with suppress(DBAPIError):  # a migrator has just dropped the table
-        return connection.scalar(select(note.text).where(same, nobody))
-    return None
+def unfinished(run: Run) -> dict[str, str]:
+    """Return the notes that count of the selected apps, by name."""
+    found: dict[str, str] = {}
+    for url, apps in by_database(run.selected).items():
+        if url.get_backend_name() in ("mysql", "mariadb"):
+            with naming(apps[0]):
+                found |= run.databases.run(url, partial(read_notes, run=run, apps=apps))
+    return found
+
+
+def read_notes(connection: Connection, run: Run, apps: Iterable[App]) -> dict[str, str]:
+    """Return the notes of apps that count, unless a migrator is at work."""
+    inspector, found = inspect(connection), {}
+    for app in apps:
+        if note_name(app) in inspector.get_table_names(app.version_table_schema):
+            note = note_table(app).c
+            same = note.versions == in_words(run.current[app.name])
+            nobody = func.is_free_lock(mysql_lock(connection, app)) == 1
+            with suppress(DBAPIError):  # a migrator has just dropped the table
+                if text := connection.scalar(select(note.text).where(same, nobody)):
+                    found[app.name] = str(text)
+    return found
 
 
 def revision_at_work() -> FrameType | None:

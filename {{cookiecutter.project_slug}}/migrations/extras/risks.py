@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from alembic.operations import ops
 
-from .enum_types import EnumTypeOp
+from ..apps import App
 
 
-def risks(operations: ops.OpContainer, dialect: str) -> list[str]:
-    """A line for each operation that may lose data, fail on it, or lock a big table for long."""
+def warnings(app: App, operations: ops.OpContainer) -> list[str]:
+    """Return a line for each operation that may lose data, fail on it, or lock a big table."""
+    dialect = app.database[0]
     created = [op for op in operations.ops if isinstance(op, ops.CreateTableOp)]
     new = {key(op) for op in created}
     found: list[str] = []
@@ -22,27 +23,14 @@ def risks(operations: ops.OpContainer, dialect: str) -> list[str]:
             )
         elif isinstance(operation, ops.ModifyTableOps) and key(operation) not in new:
             found.extend(risks_of_table(operation, dialect))
-        elif isinstance(operation, EnumTypeOp):
-            found.extend(risks_of_type(operation))
+        else:  # of a plug-in
+            found.extend(getattr(operation, "risks", ()))
     return found
 
 
 def key(operation: ops.CreateTableOp | ops.ModifyTableOps) -> tuple[str | None, str]:
     """The schema and the name of an operation's table."""
     return operation.schema, operation.table_name
-
-
-def risks_of_type(operation: EnumTypeOp) -> Iterator[str]:
-    """The risks of an enum type with fewer labels: another one takes its place."""
-    before, after = operation.before or (), operation.after or ()
-    gone = [label for label in before if label not in after]
-    if gone and after:
-        renamed = "if it was renamed, execute ALTER TYPE ... RENAME VALUE instead"
-        yield (
-            f"takes {', '.join(gone)} from the type {operation.name}, which fails on rows that have"
-            " it and rewrites tables under a lock: "
-            + (renamed if set(after) - set(before) else "give those rows another value before")
-        )
 
 
 def risks_of_table(table: ops.ModifyTableOps, dialect: str) -> Iterator[str]:

@@ -1,0 +1,7 @@
+"""What not every project needs: a file for each command or guard, found by its name.
+
+Each can be deleted, and so can the folder; what the others import from it says so. Lost with it:
+the commands adopt, remove, squash, graph and installed; the note of what is half done on MySQL;
+the warnings of `generate` and the version tables without a section in `status`.
+See commands/__init__.py for how a module takes part.
+"""

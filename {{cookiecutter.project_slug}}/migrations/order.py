@@ -1,0 +1,58 @@
+"""The order of the apps: upgrades go in the order of the sections, downgrades the other way."""
+
+from collections.abc import Iterator
+from functools import cache
+
+from alembic.util import CommandError
+from sqlalchemy import ForeignKey, Table
+from sqlalchemy.exc import NoReferencedTableError
+
+from .apps import App, neighbours, owner_of_model, owners_of_models
+
+
+@cache
+def check_models(app: App, apps: tuple[App, ...]) -> None:
+    """Refuse models that cannot be migrated in the order of the sections."""
+    owners = owners_of_models(neighbours(app.database, apps))
+    for table in app.metadata.tables.values():
+        if (table.schema, table.name) not in owners and owner_of_model(table, apps) is None:
+            raise CommandError(
+                f"{app.name}: no section of alembic.ini has the table {table.name} of {app.models};"
+                " add its name to the `tables` of one of them"
+            )
+    order = [other.name for other in apps]
+    for key, referred, other in references(app, apps):
+        line = f"{app.name}: {key.parent.table.name} refers to {referred.name} of {other.name}"
+        if other.database != app.database:
+            raise CommandError(f"{line}, which is in another database")
+        if order.index(other.name) > order.index(app.name):
+            if any(it.name == app.name for _, _, it in references(other, apps)):
+                raise CommandError(
+                    f"{line}, which refers to {app.name} as well: make one app of both, or take"
+                    " the foreign keys of one out"
+                )
+            raise CommandError(
+                f"{line}, a later section; move [{other.name}] before [{app.name}] in alembic.ini"
+            )
+
+
+def references(app: App, apps: tuple[App, ...]) -> Iterator[tuple[ForeignKey, Table, App]]:
+    """Yield the foreign keys of an app to other apps: key, table that it refers to, its app."""
+    near = neighbours(app.database, apps)
+    for table in app.own_models.values():
+        for key in table.foreign_keys:
+            referred = referred_table(app, key)
+            other = owner_of_model(referred, near) or owner_of_model(referred, apps)
+            if other is not None and other.name != app.name:
+                yield key, referred, other
+
+
+def referred_table(app: App, key: ForeignKey) -> Table:
+    """Return the table that a foreign key refers to."""
+    try:
+        return key.column.table
+    except NoReferencedTableError:
+        raise CommandError(
+            f"{app.name}: {key.parent} refers to {key.target_fullname}, and no model of {app.name}"
+            " has that table; for another app's, write the column itself: ForeignKey(Model.id)"
+        ) from None

@@ -1,0 +1,173 @@
+"""Revision files: what they create, read without running them, and how new ones are written."""
+
+import ast
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from sysconfig import get_path
+
+from alembic.config import Config
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
+
+from .apps import App, TableKey
+from .errors import place, relative
+
+
+def check_revisions(app: App, script: ScriptDirectory) -> None:
+    """Load an app's revision files; raise CommandError if they or their folders are wrong."""
+    _ = app.folders
+    if not Path(script.dir, Path(__file__).name).exists():
+        raise CommandError(
+            f"{app.name}: script_location is {relative(script.dir)}, whose env.py does not know"
+            " the keys of this section; write script_location = %(here)s/migrations"
+            " in [DEFAULT] of alembic.ini, and in no section"
+        )
+    with warnings.catch_warnings():
+        # Alembic only warns of an id that two files have, and of one that no file has.
+        warnings.filterwarnings("error", "Revision .* is (not present|present more than once)")
+        try:
+            script.get_heads()
+        except KeyError as error:
+            if place(error):  # a revision file raised it
+                raise
+            raise CommandError(
+                f"{app.name}: a revision has depends_on = {error}, which is no revision of"
+                f" {app.name}; take that out: the order of the sections does the same"
+            ) from None
+
+
+def oldest_first(script: ScriptDirectory) -> list[Script]:
+    """Return an app's revisions, each after those that it builds on."""
+    return list(script.walk_revisions())[::-1]
+
+
+def files_of(script: ScriptDirectory) -> list[Path]:
+    """Return an app's revision files, oldest first."""
+    return [Path(revision.path) for revision in oldest_first(script)]
+
+
+def files_by_name(app: App) -> list[Path]:
+    """Return an app's revision files in the order of their names, without loading them.
+
+    Includes subfolders: Alembic reads those with `recursive_version_locations`.
+    """
+    return sorted(file for folder in app.folders for file in folder.rglob("*.py"))
+
+
+def tables_created(files: Iterable[Path]) -> set[TableKey]:
+    """Return the tables that revision files create and do not drop again, oldest file first.
+
+    Reads `create_table`, `rename_table` and `drop_table` with literal names and schemas. Where a
+    revision creates tables in another way, list them in `tables` of the section.
+    """
+    tables: set[TableKey] = set()
+    for file in files:
+        for operation, names, schema in _table_calls(file):
+            if operation == "create_table":
+                tables.add((schema, names[0]))
+            elif operation == "drop_table":
+                tables.discard((schema, names[0]))
+            elif len(names) > 1:  # the table may have come from another app
+                tables.discard((schema, names[0]))
+                tables.add((schema, names[1]))
+    return tables
+
+
+@cache
+def parsed(file: Path) -> ast.Module:
+    """Return the syntax tree of a revision file."""
+    return ast.parse(file.read_bytes())
+
+
+@cache
+def upgrade_calls(file: Path) -> list[ast.Call]:
+    """Return the calls in a revision file in their order, without those of its `downgrade`."""
+    parts = [
+        part
+        for part in parsed(file).body
+        if not (isinstance(part, ast.FunctionDef) and part.name.startswith("downgrade"))
+    ]
+    calls = [node for part in parts for node in ast.walk(part) if isinstance(node, ast.Call)]
+    return sorted(calls, key=lambda call: (call.lineno, call.col_offset))
+
+
+def literal(node: ast.expr | None) -> str | None:
+    """Return the value of a string literal, or None for any other expression."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def has_literal_schema(call: ast.Call) -> bool:
+    """Return True if a call has no `schema`, or a literal one.
+
+    A computed schema could be any. To guess it could drop a table or type of somebody else.
+    """
+    given = {word.arg: word.value for word in call.keywords}
+    return None not in given and isinstance(given.get("schema"), ast.Constant | None)
+
+
+def refers_to(file: Path, table: str) -> bool:
+    """Return True if a revision file alters a table or creates a foreign key to it.
+
+    `table` includes the schema if the table has one.
+    """
+    makers = ("ForeignKey", "ForeignKeyConstraint", "create_foreign_key", "batch_alter_table")
+    calls = [call for call in upgrade_calls(file) if getattr(call.func, "attr", "") in makers]
+    nodes = [node for call in calls for node in ast.walk(call) if isinstance(node, ast.expr)]
+    return any(f"{literal(node)}.".startswith(f"{table}.") for node in nodes)
+
+
+def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
+    """Yield the operations on whole tables of a revision file: operation, names, schema."""
+    for call in upgrade_calls(file):
+        operation = getattr(call.func, "attr", "")
+        if operation not in ("create_table", "rename_table", "drop_table"):
+            continue
+        if not has_literal_schema(call):
+            continue
+        given = {word.arg: word.value for word in call.keywords}
+        words = ("table_name", "old_table_name", "new_table_name")
+        wanted = 2 if operation == "rename_table" else 1
+        named = [given[word] for word in words if word in given]
+        names = [literal(node) for node in [*call.args[:wanted], *named]]
+        if names and all(names):
+            yield operation, [str(name) for name in names], literal(given.get("schema"))
+
+
+def check_home(app: App, config: Config) -> None:
+    """Refuse to write a revision into the folder of an installed package."""
+    project = Path(str(config.config_file_name)).resolve().parent
+    installed = [Path(get_path(kind)).resolve() for kind in ("purelib", "platlib")]
+    for location, folder in zip(app.version_locations, app.folders, strict=True):
+        if ":" not in location or Path(location).is_absolute():
+            continue
+        if not folder.is_relative_to(project) or any(map(folder.is_relative_to, installed)):
+            raise CommandError(
+                f"{app.name}: its revisions belong to an installed package, and none is written"
+                f" to {folder}: install a version of it that has what you need"
+            )
+
+
+@contextmanager
+def whole_or_none(folders: Iterable[Path], revision: str) -> Iterator[None]:
+    """Delete the file of a new revision after an error: half a file would stop every command."""
+    try:
+        yield
+    except BaseException:
+        for folder in folders:
+            for file in folder.rglob(f"*{revision}*"):
+                file.unlink()
+        raise
+
+
+def tidy(files: list[str]) -> None:
+    """Sort the imports of new revisions and format them, where ruff is installed."""
+    if files and find_spec("ruff"):
+        for command in (["check", "--fix"], ["format"]):
+            ruff = [sys.executable, "-m", "ruff", *command, "--silent"]
+            subprocess.run([*ruff, *files], check=False)
