@@ -1,8 +1,8 @@
 """The migrations of every app of alembic.ini; see `python -m migrations --help`.
 
-Begin to read with env.py, which Alembic runs for every app. It takes the app from apps.py,
-whose tables are whose from ownership.py, and how a database is locked from databases.py.
-What autogenerate finds, autogenerate/ puts right; commands/ has a file for each command.
+Begin with env.py, which Alembic runs for every app. It takes the app from apps.py, whose tables
+are whose from ownership.py, and how a database is locked from databases.py. run.py and commands/
+do for all apps what Alembic does for one. autogenerate/ and extras/ can be deleted.
 """
 
 import gc
@@ -10,7 +10,6 @@ import re
 import shlex
 import signal
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036
@@ -20,21 +19,20 @@ if sys.version_info < (3, 11):  # noqa: UP036
     )
 
 if sys.argv[0] == "-m" and __name__ in sys.orig_argv:  # `python -m migrations` begins to import
-    gc.disable()  # looking for garbage takes a tenth of the start; Run.each enables it
+    gc.disable()  # collecting garbage takes a tenth of the start; Run.each enables it
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C shall not print a traceback
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C must not print a traceback
 
-if not find_spec("alembic"):
+try:
+    from alembic import __version__ as found
+except ModuleNotFoundError:
     project = str(Path(__file__).resolve().parents[1])
-    python = sys.executable
-    install = ""
+    python, first = sys.executable, ""
     if sys.prefix == sys.base_prefix:  # not a virtual environment: pip may be forbidden there
-        install = shlex.join([python, "-m", "venv", f"{project}/.venv"]) + " && "
+        first = shlex.join([python, "-m", "venv", f"{project}/.venv"]) + " && "
         python = f"{project}/.venv/bin/python"
-    install += shlex.join([python, "-m", "pip", "install", "-e", project])
+    install = first + shlex.join([python, "-m", "pip", "install", "-e", project])
     sys.exit(f"Alembic is not installed: run  {install}")
-
-from alembic import __version__ as found
 
 if tuple(map(int, re.findall(r"\d+", found)[:3])) < (1, 20, 1):
     upgrade = shlex.join([sys.executable, "-m", "pip", "install", "alembic>=1.20.1"])

@@ -10,12 +10,10 @@ import signal
 import sys
 import warnings
 from argparse import ArgumentParser
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from io import TextIOWrapper
 from logging.config import fileConfig
-from typing import Any
 
-from alembic import command
 from alembic.config import CommandLine, Config
 from alembic.util import CommandError
 
@@ -37,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not hasattr(options, "cmd"):
         print(f"which command? See: {line.parser.prog} --help", file=sys.stderr)
         return 2
-    work = implementation(options.cmd)
+    # Alembic's own commands are tuples.
+    work = options.cmd if callable(options.cmd) else alembic_commands.alembic
     options.quiet |= work is not alembic_commands.alembic  # the others print what they did
     databases = Databases()
     try:
@@ -76,22 +75,12 @@ def command_line() -> CommandLine:
         parser = line.subparsers.add_parser(name, help=work.__doc__, description=work.__doc__)
         declare(parser)
         parser.set_defaults(cmd=work)
+    line.subparsers.choices["check"].set_defaults(cmd=check.check)  # in place of Alembic's
     return line
 
 
-def implementation(cmd: Any) -> Callable[[Run], None]:
-    """Return what to run for a command of the command line; Alembic's own are tuples."""
-    if callable(cmd):
-        return cmd  # type: ignore[no-any-return]
-    return check.check if cmd[0] is command.check else alembic_commands.alembic
-
-
 class Output(TextIOWrapper):
-    """Standard output that never stops a migration.
-
-    It is flushed line by line, so that an error comes after what was printed before it. When
-    nobody reads it any more, as behind `| head`, the rest is dropped.
-    """
+    """Standard output that stops no migration when nobody reads it any more, as behind `| head`."""
 
     def write(self, text: str) -> int:
         """Write text, and return its length."""

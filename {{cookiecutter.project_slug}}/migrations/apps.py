@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache, cached_property
+from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -213,43 +213,6 @@ def select_apps(apps: dict[str, App], names: Iterable[str]) -> list[App]:
             f"{', '.join(sorted(unknown))}: no such app in alembic.ini; apps: {', '.join(apps)}"
         )
     return [app for app in apps.values() if not wanted or app.name in wanted]
-
-
-@cache
-def neighbours(database: tuple[str, ...], apps: tuple[App, ...]) -> tuple[App, ...]:
-    """Return the apps whose tables are in this `App.database`."""
-    return tuple(app for app in apps if app.database == database)
-
-
-def table_key(schema: str | None, name: str, default_schema: str | None) -> TableKey:
-    """Return the key of a table or type; the default schema may be named or left out."""
-    return (None if schema == default_schema else schema, name)
-
-
-@cache
-def owners_of_models(
-    apps: tuple[App, ...], default_schema: str | None = None
-) -> dict[TableKey, App]:
-    """Return the tables that the models of the apps of a database have, each with its app."""
-    for app in apps:
-        _ = app.metadata  # before the first own_models: apps may share a MetaData
-    found: dict[TableKey, App] = {}
-    for app in apps:
-        for schema, name in app.own_models:
-            key = table_key(schema, name, default_schema)
-            if key in found:
-                raise CommandError(
-                    f"both {found[key].name} and {app.name} have the table {name}; set `tables`"
-                    " in their sections of alembic.ini, so that only one of them has it"
-                )
-            found[key] = app
-    return found
-
-
-def owner_of_model(table: Table, apps: Iterable[App]) -> App | None:
-    """Return the app whose models have this very table."""
-    key = (table.schema, table.name)
-    return next((app for app in apps if app.own_models.get(key) is table), None)
 
 
 def choose_an_app(apps: Iterable[str]) -> str:

@@ -7,7 +7,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from hashlib import blake2b
 from typing import Any, TypeVar
 
-from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, pool, text
 from sqlalchemy.exc import DBAPIError
@@ -22,9 +21,9 @@ TIMEOUTS = {"idle_in_transaction_session_timeout": (9, 6), "transaction_timeout"
 
 
 class Databases:
-    """The databases this process works on. Of those that sync drivers reach, one is open at a time.
+    """Connections to the databases of the apps; at most one pool is open at a time.
 
-    All of them, idle, could be more than their server allows, or is willing to wait for.
+    A server may not allow that many idle connections, and may close those that idle too long.
     """
 
     def __init__(self) -> None:
@@ -54,17 +53,17 @@ class Databases:
 
 
 def connect_args(url: URL) -> dict[str, Any]:
-    """What to tell the driver, besides what stands in the URL.
+    """Return what to tell the driver beyond the URL.
 
-    psycopg would prepare a statement that comes again and again, in the server's connection:
-    with a PgBouncer in transaction mode, that is another one in the next transaction.
+    psycopg prepares statements that recur, in the server's session. Behind a PgBouncer in
+    transaction mode, the next transaction may have another session.
     """
     psycopg = url.get_driver_name() in ("psycopg", "psycopg_async")
     return {"prepare_threshold": None} if psycopg else {}
 
 
 def run_async(url: URL, work: Callable[[Connection], T]) -> T:
-    """Call `work` with a connection of an async driver, also where an event loop is running."""
+    """Call `work` with a connection of an async driver, even if an event loop is running."""
     import asyncio  # here, because only async drivers should pay for these imports
     from concurrent.futures import ThreadPoolExecutor
 
@@ -87,45 +86,10 @@ def run_async(url: URL, work: Callable[[Connection], T]) -> T:
 
 
 def create_schema(connection: Connection, schema: str | None) -> None:
-    """Create the schema for a version table: Alembic makes that table before any revision runs."""
+    """Create the schema of a version table: Alembic creates the table before any revision runs."""
     if schema and not inspect(connection).has_schema(schema):
         with nullcontext() if connection.in_transaction() else connection.begin():
             connection.execute(CreateSchema(schema))
-
-
-@contextmanager
-def committing(migration: MigrationContext) -> Iterator[None]:
-    """Commit after a revision that commits by itself, and refuse one that rolls back.
-
-    Alembic commits only the transaction that it began. Where a revision ends that, what comes
-    after it would go with the connection, the new version too, and nothing would tell.
-    """
-    connection = migration.connection
-    assert connection is not None
-    rolled_back = False
-
-    def notice(_: Connection) -> None:
-        nonlocal rolled_back
-        ends = connection.get_transaction()
-        rolled_back |= ends is not None and ends is migration._transaction
-
-    def check(step: MigrationInfo, **_: Any) -> None:
-        if rolled_back:
-            connection.rollback()
-            raise CommandError(
-                f"revision {step.up_revision_id} rolls back the transaction that it runs in, and"
-                " so what came before; use a savepoint: with op.get_bind().begin_nested()"
-            )
-        if migration._transaction not in (None, connection.get_transaction()):
-            connection.commit()
-            migration._transaction = connection.begin()
-
-    migration.on_version_apply_callbacks = (*migration.on_version_apply_callbacks, check)
-    event.listen(connection, "rollback", notice)
-    try:
-        yield
-    finally:
-        event.remove(connection, "rollback", notice)
 
 
 @contextmanager
@@ -134,16 +98,9 @@ def one_migrator(connection: Connection, app: App) -> Iterator[None]:
 
     Raises CommandError when another migrator holds it for longer than the `lock_timeout`.
     """
-    locks = {
-        "postgresql": lock_postgresql,
-        "mysql": lock_mysql,
-        "mariadb": lock_mysql,
-        "sqlite": lock_sqlite,
-    }
-    if lock := locks.get(connection.dialect.name):
-        with lock(connection, app):
-            yield
-    else:
+    name = connection.dialect.name.replace("mariadb", "mysql")
+    locks = {"postgresql": lock_postgresql, "mysql": lock_mysql, "sqlite": lock_sqlite}
+    with locks[name](connection, app) if name in locks else nullcontext():
         yield
 
 
@@ -182,34 +139,28 @@ def lock_postgresql(connection: Connection, app: App) -> Iterator[None]:
 
 @contextmanager
 def lock_mysql(connection: Connection, app: App) -> Iterator[None]:
-    """Hold a named lock: it belongs to the connection, so that the commits of DDL keep it.
+    """Hold a named lock. It belongs to the connection, so the commits of DDL do not free it.
 
-    Such names are shared by all databases of the server and have at most 64 characters.
     https://mariadb.com/docs/server/reference/sql-functions/secondary-functions/miscellaneous-functions/get_lock
     """
     name = mysql_lock(connection, app)
-    was_in_transaction = connection.in_transaction()
+    cursor = connection.connection.cursor()  # the driver's: SQLAlchemy would begin a transaction
 
-    def ask(question: str) -> object:
-        answer = connection.scalar(text(question), {"name": name})
-        if not was_in_transaction:
-            connection.commit()
-        return answer
+    def attempt() -> bool:
+        cursor.execute(f"SELECT GET_LOCK('{name}', 0)")
+        [[locked]] = cursor.fetchall()
+        return bool(locked)
 
-    wait_for(lambda: ask("SELECT GET_LOCK(:name, 0)") == 1, app)
+    wait_for(attempt, app)
     try:
         yield
     finally:
-        # The server frees the lock of a lost connection; an error under way matters more.
-        with suppress(DBAPIError):
-            if not connection.invalidated:
-                if not was_in_transaction:
-                    connection.rollback()
-                ask("SELECT RELEASE_LOCK(:name)")
+        with suppress(Exception):  # the server frees the lock of a connection that it has lost
+            cursor.execute(f"SELECT RELEASE_LOCK('{name}')")
 
 
 def mysql_lock(connection: Connection, app: App) -> str:
-    """The name of the app's lock on MySQL and MariaDB."""
+    """Return the name of the app's lock; a server has one list of names for all databases."""
     return "alembic_" + lock_name(app, str(connection.engine.url.database), size=16).hex()
 
 
@@ -265,7 +216,7 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
 
 
 def lock_name(app: App, *where: str, size: int) -> bytes:
-    """A name for the lock of the app's version table that no other program is likely to use."""
+    """Return a name for the lock of the app's version table, which no other program will use."""
     name = "/".join(["alembic", *where, app.version_table_schema or "", app.version_table])
     return blake2b(name.encode(), digest_size=size).digest()
 

@@ -15,7 +15,7 @@ from sqlalchemy.schema import CreateSchema
 
 from migrations.apps import App, choose_an_app, read_apps
 from migrations.commands import autogenerate_options, hooks
-from migrations.databases import Databases, committing, create_schema, one_migrator
+from migrations.databases import Databases, create_schema, one_migrator
 from migrations.errors import reporting
 from migrations.ownership import Ownership
 from migrations.revision_files import check_revisions
@@ -86,11 +86,9 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
     )
     with ExitStack() as stack:
         if writes:
-            migration = context.get_context()
             stack.enter_context(one_migrator(connection, app))
-            stack.enter_context(committing(migration))
             for guard in hooks("guard"):
-                stack.enter_context(guard(migration, app))
+                stack.enter_context(guard(context.get_context(), app))
         stack.enter_context(context.begin_transaction())
         if writes:
             create_schema(connection, app.version_table_schema)

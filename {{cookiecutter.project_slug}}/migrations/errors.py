@@ -13,44 +13,9 @@ from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import URL, exc, make_url
 
-HOME = Path(__file__).parent
+from .commands import hooks
 
-ADVICE = {
-    r"can't locate revision|no such revision": (
-        "is the code older than the database, or the id another app's (name that with -n APP)?"
-    ),
-    r"multiple head": "merge them with: {program} -n APP merge heads -m merge",
-    r"target database is not up to date": "run {migrate}",
-    r"^keyerror: '(logger|handler|formatter)": "correct the logging sections of alembic.ini",
-    r"\.ini: no such file": "run this in its folder, or name the file with -c",
-    r"connect(ion\.__init__)?\(\) got an unexpected keyword": (
-        "take that option out of the URL, or write the driver's own: asyncpg has ssl for sslmode"
-    ),
-    r"greenlet": "run: pip install 'sqlalchemy[asyncio]'",
-    r"password authentication|access denied|role \S+ does not exist"
-    r"|permission denied (for|to) |command denied|must be owner": (
-        "check the user, the password and the grants"
-    ),
-    r"unknown database|(database|schema) \S+ does not exist|\.sqlite_master": (
-        "create it first, or correct its name"
-    ),
-    r"(table|relation|type) \S+ already exists": ("if it was there before: {program} adopt"),
-    r"unable to open database file": "does its folder exist, and may this user write there?",
-    r"constraint must have a name|it has no name": (
-        "name it in the revision, or give the models a naming convention"
-    ),
-    r"resolve host|translate host|name resolution|name or service|nodename"
-    r"|connection refused|can't connect|connect call failed|timed out|timeout expired": (
-        "is the database server running, and are host and port right?"
-    ),
-    r"deadlock|lock (wait )?timeout|database is locked": (
-        "another program uses what this changes: run the command again when it is done"
-    ),
-    r"server closed|lost connection|\bterminating(?!.*timeout)|gone away|connection \w+ closed": (
-        "the server went away: run the command again when it is back"
-    ),
-}
-"""What to do about what Alembic, a database or its driver says: the first pattern that matches."""
+HOME = Path(__file__).parent
 
 NOISE = re.compile(
     r"^<class '[\w.]+'>: |^connection failed: |\s*\(Background on this error at: \S+\)"
@@ -60,7 +25,7 @@ NOISE = re.compile(
 
 
 class Named(Protocol):
-    """What a message says of an app: see `apps.App`."""
+    """What a message says of an `apps.App`: its name, and its URL without the password."""
 
     @property
     def name(self) -> str:
@@ -68,7 +33,7 @@ class Named(Protocol):
 
     @property
     def url_text(self) -> str:
-        """Its URL, with the password that no message shows."""
+        """Its URL."""
 
 
 @contextmanager
@@ -136,20 +101,8 @@ def explain(error: BaseException) -> str:
         line += f", at {at}"
         if isinstance(error, exc.DBAPIError) and error.statement:
             line += f", in: {shorten(error.statement, 120)}"
-    if not at or is_of_a_library(error):
-        for pattern, advice in ADVICE.items():
-            if re.search(pattern, said, re.IGNORECASE):
-                advice = advice.format(program=program(), migrate=program("migrate"))
-                return f"{line.rstrip('.')}; {advice}"
-    return line
-
-
-def is_of_a_library(error: BaseException) -> bool:
-    """Return True if SQLAlchemy or Alembic raised an error, and no code of the user."""
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    raised_in = str(frame.f_globals.get("__name__")).partition(".")[0]
-    kinds = exc.SQLAlchemyError | CommandError | RevisionError
-    return isinstance(error, kinds) or raised_in in ("alembic", "sqlalchemy")
+    advice = [text for hook in hooks("advice") if (text := hook(error, said))]
+    return "; ".join([line.rstrip(".") if advice else line, *advice[:1]])
 
 
 def message_of(error: BaseException) -> str:

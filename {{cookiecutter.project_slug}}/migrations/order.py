@@ -1,13 +1,53 @@
-"""The order of the apps: upgrades go in the order of the sections, downgrades the other way."""
+"""How the models of apps relate: which app has a table, and which apps refer to it.
 
-from collections.abc import Iterator
+Upgrades go in the order of the sections of alembic.ini, downgrades the other way.
+"""
+
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 from alembic.util import CommandError
 from sqlalchemy import ForeignKey, Table
 from sqlalchemy.exc import NoReferencedTableError
 
-from .apps import App, neighbours, owner_of_model, owners_of_models
+from .apps import App, TableKey
+
+
+@cache
+def neighbours(database: tuple[str, ...], apps: tuple[App, ...]) -> tuple[App, ...]:
+    """Return the apps whose tables are in this `App.database`."""
+    return tuple(app for app in apps if app.database == database)
+
+
+def table_key(schema: str | None, name: str, default_schema: str | None) -> TableKey:
+    """Return the key of a table or type; the default schema may be named or left out."""
+    return (None if schema == default_schema else schema, name)
+
+
+@cache
+def owners_of_models(
+    apps: tuple[App, ...], default_schema: str | None = None
+) -> dict[TableKey, App]:
+    """Return the tables that the models of the apps of a database have, each with its app."""
+    for app in apps:
+        _ = app.metadata  # before the first own_models: apps may share a MetaData
+    found: dict[TableKey, App] = {}
+    for app in apps:
+        for schema, name in app.own_models:
+            key = table_key(schema, name, default_schema)
+            if key in found:
+                raise CommandError(
+                    f"both {found[key].name} and {app.name} have the table {name}; set `tables`"
+                    " in their sections of alembic.ini, so that only one of them has it"
+                )
+            found[key] = app
+    return found
+
+
+def owner_of_model(table: Table, apps: Iterable[App]) -> App | None:
+    """Return the app whose models have this very table."""
+    key = (table.schema, table.name)
+    return next((app for app in apps if app.own_models.get(key) is table), None)
 
 
 @cache

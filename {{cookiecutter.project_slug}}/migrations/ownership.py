@@ -7,8 +7,8 @@ from typing import Any, overload
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, inspect
 
-from .apps import App, TableKey, neighbours, owners_of_models, table_key
-from .order import check_models
+from .apps import App, TableKey
+from .order import check_models, neighbours, owners_of_models, table_key
 from .revision_files import files_by_name, files_of, tables_created
 
 

@@ -16,10 +16,11 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, inspect, table
 from sqlalchemy.exc import DBAPIError
 
-from .apps import App, neighbours
+from .apps import App
 from .commands import hooks
 from .databases import Databases
 from .errors import naming, program
+from .order import neighbours
 from .ownership import Ownership
 from .revision_files import check_revisions
 

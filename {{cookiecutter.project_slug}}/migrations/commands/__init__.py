@@ -4,7 +4,8 @@ A module in extras/ takes part by what it defines. Each of these is optional:
 
 - `arguments(parser)` and a function with the module's own name, which takes a `Run`: a command.
 - `guard(migration, app)`: a context manager around the revisions that env.py runs.
-- `unfinished(connection, app, versions)`: why an app must not be migrated or compared, or None.
+- `unfinished(run)`: the apps that must not be migrated or compared, each with the reason.
+- `advice(error, said)`: what to do about an error, or None.
 - `warnings(app, operations)`: the lines that `generate` adds about a new revision.
 - `remarks(run)`: the lines that `status` adds below its table.
 """

@@ -8,8 +8,9 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
-from ..apps import App, TableKey, neighbours, table_key
+from ..apps import App, TableKey
 from ..errors import naming, shown
+from ..order import neighbours, table_key
 from ..run import Run, by_database
 
 

@@ -10,10 +10,10 @@ from alembic.util import CommandError
 from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, select, table
 
 from ..add_app import read, replace
-from ..apps import App, TableKey, table_key
+from ..apps import App, TableKey
 from ..databases import one_migrator
 from ..errors import naming, shown
-from ..order import referred_table
+from ..order import referred_table, table_key
 from ..revision_files import files_of, tables_created
 from ..run import Run, read_versions
 from .adopt import own_tables
