@@ -5,7 +5,9 @@ A module in extras/ takes part by what it defines. Each of these is optional:
 - `arguments(parser)` and a function with the module's own name, which takes a `Run`: a command.
 - `guard(migration, app)`: a context manager around the revisions that env.py runs.
 - `unfinished(connection, app, versions)`: why an app must not be migrated or compared, or None.
-- `warnings(app, operations)`: the lines that `generate` adds about a new revision.
+- `before_writing(app, config)`: raises CommandError where an app must not get a new revision.
+- `warnings(run, app, operations)`: the lines that `generate` adds about a new revision.
+- `written(files)`: what to do with the files of new revisions.
 - `remarks(run)`: the lines that `status` adds below its table.
 """
 
