@@ -1,17 +1,12 @@
 """Revision files: what they create, read without running them, and how new ones are written."""
 
 import ast
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
-from sysconfig import get_path
 
-from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
@@ -111,17 +106,6 @@ def has_literal_schema(call: ast.Call) -> bool:
     return None not in given and isinstance(given.get("schema"), ast.Constant | None)
 
 
-def refers_to(file: Path, table: str) -> bool:
-    """Return True if a revision file alters a table or creates a foreign key to it.
-
-    `table` includes the schema if the table has one.
-    """
-    makers = ("ForeignKey", "ForeignKeyConstraint", "create_foreign_key", "batch_alter_table")
-    calls = [call for call in upgrade_calls(file) if getattr(call.func, "attr", "") in makers]
-    nodes = [node for call in calls for node in ast.walk(call) if isinstance(node, ast.expr)]
-    return any(f"{literal(node)}.".startswith(f"{table}.") for node in nodes)
-
-
 def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
     """Yield the operations on whole tables of a revision file: operation, names, schema."""
     for call in upgrade_calls(file):
@@ -139,20 +123,6 @@ def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
             yield operation, [str(name) for name in names], literal(given.get("schema"))
 
 
-def check_home(app: App, config: Config) -> None:
-    """Refuse to write a revision into the folder of an installed package."""
-    project = Path(str(config.config_file_name)).resolve().parent
-    installed = [Path(get_path(kind)).resolve() for kind in ("purelib", "platlib")]
-    for location, folder in zip(app.version_locations, app.folders, strict=True):
-        if ":" not in location or Path(location).is_absolute():
-            continue
-        if not folder.is_relative_to(project) or any(map(folder.is_relative_to, installed)):
-            raise CommandError(
-                f"{app.name}: its revisions belong to an installed package, and none is written"
-                f" to {folder}: install a version of it that has what you need"
-            )
-
-
 @contextmanager
 def whole_or_none(folders: Iterable[Path], revision: str) -> Iterator[None]:
     """Delete the file of a new revision after an error: half a file would stop every command."""
@@ -163,11 +133,3 @@ def whole_or_none(folders: Iterable[Path], revision: str) -> Iterator[None]:
             for file in folder.rglob(f"*{revision}*"):
                 file.unlink()
         raise
-
-
-def tidy(files: list[str]) -> None:
-    """Sort the imports of new revisions and format them, where ruff is installed."""
-    if files and find_spec("ruff"):
-        for command in (["check", "--fix"], ["format"]):
-            ruff = [sys.executable, "-m", "ruff", *command, "--silent"]
-            subprocess.run([*ruff, *files], check=False)

@@ -6,7 +6,9 @@ A module in extras/ takes part by what it defines. Each of these is optional:
 - `guard(migration, app)`: a context manager around the revisions that env.py runs.
 - `unfinished(run)`: the apps that must not be migrated or compared, each with the reason.
 - `advice(error, said)`: what to do about an error, or None.
-- `warnings(app, operations)`: the lines that `generate` adds about a new revision.
+- `before_writing(run, app, operations)`: raises CommandError against a new revision.
+- `warnings(run, app, operations)`: the lines that `generate` adds about a new revision.
+- `written(files)`: what to do with the files of new revisions.
 - `remarks(run)`: the lines that `status` adds below its table.
 """
 

@@ -1,7 +1,6 @@
 """New revisions for the apps whose models changed."""
 
 from argparse import ArgumentParser
-from collections.abc import Iterator
 from typing import Any
 
 from alembic import command
@@ -12,7 +11,7 @@ from alembic.util import CommandError, rev_id
 from ..apps import App
 from ..errors import naming, program, relative
 from ..order import check_models
-from ..revision_files import check_home, files_of, refers_to, tables_created, tidy, whole_or_none
+from ..revision_files import whole_or_none
 from ..run import Run
 from . import hooks
 from .check import Difference, compare, in_words, known
@@ -37,15 +36,14 @@ def generate(run: Run) -> None:
 
     found = {app: known(difference) for app, difference in compare(run, run.selected).items()}
     for app in run.selected:
-        if not run.current[app.name] and found[app].upgrade.ops:
-            check_first(run, app, found[app].upgrade)
+        for check in hooks("before_writing") if found[app].upgrade.ops else ():
+            check(run, app, found[app].upgrade)
     written: list[str] = []
 
     def write(app: App) -> str:
         changes = in_words(found[app].upgrade)
         if not changes:
             return "no changes"
-        check_home(app, run.config)
         first = not run.current[app.name]
         message = run.options.message or ("initial" if first else summarise(changes))
         path = write_revision(run, app, message, found[app])
@@ -53,36 +51,15 @@ def generate(run: Run) -> None:
         lines = [f"wrote {relative(path)}"]
         if message != ", ".join(changes):  # else its name tells
             lines.append(summarise(changes, width=300))
-        warnings = [w for hook in hooks("warnings") for w in hook(app, found[app].upgrade)]
-        warnings += [
-            f"revisions of {other} refer to {table}: run {program('migrate', other)} before this,"
-            f" and after it {program('squash', app.name, other)}; else no new database can be made"
-            for table, other in dropped_references(run, app, found[app].upgrade)
-        ]
-        lines += [f"warning: {text}" for text in warnings]
+        for warnings in hooks("warnings"):
+            lines += [f"warning: {text}" for text in warnings(run, app, found[app].upgrade)]
         return "\n".join(lines)
 
     try:
         run.each(write, run.selected)
     finally:
-        tidy(written)
-
-
-def check_first(run: Run, app: App, operations: ops.UpgradeOps) -> None:
-    """Refuse a first revision that does not create a table which the database has already.
-
-    Tables of models that moved are left out: revisions of another app create them.
-    """
-    created = {(o.schema, o.table_name) for o in operations.ops if isinstance(o, ops.CreateTableOp)}
-    there = app.own_models.keys() - created
-    for other in run.neighbours(app) if there else ():
-        there -= tables_created(files_of(run.script(other)))
-    if there:
-        names = ", ".join(sorted(name for _, name in there))
-        raise CommandError(
-            f"{app.name}: no revision creates {names}, which its database has already;"
-            f" first run: {program('adopt', app.name)}"
-        )
+        for tidy in hooks("written"):
+            tidy(written)
 
 
 def summarise(changes: list[str], width: int = 72) -> str:
@@ -112,16 +89,3 @@ def write_revision(run: Run, app: App, message: str, found: Difference) -> str:
         )
     assert isinstance(script, Script)
     return script.path
-
-
-def dropped_references(run: Run, app: App, operations: ops.UpgradeOps) -> Iterator[tuple[str, str]]:
-    """Yield the tables that are dropped while revisions of another app, also yielded, use them.
-
-    In a new database, the revisions of the other app run after all those of this one.
-    """
-    dropped = [op for op in operations.ops if isinstance(op, ops.DropTableOp)]
-    for table in [f"{op.schema}.{op.table_name}" if op.schema else op.table_name for op in dropped]:
-        for other in run.neighbours(app):
-            files = files_of(run.script(other)) if other != app else []
-            if any(refers_to(file, table) for file in files):
-                yield table, other.name

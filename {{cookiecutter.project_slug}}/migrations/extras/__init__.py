@@ -2,6 +2,7 @@
 
 Each can be deleted, and so can the folder; what the others import from it says so. Lost with it:
 the commands adopt, remove, squash, graph and installed; the note of what is half done on MySQL;
-the warnings of `generate` and the version tables without a section in `status`.
+the warnings of `generate`, and its refusal to write into an installed package; the formatting of
+new revisions with ruff; the version tables without a section in `status`.
 See commands/__init__.py for how a module takes part.
 """

@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 from ..apps import App, TableKey
 from ..commands.check import changes_of
 from ..errors import relative
-from ..revision_files import check_home, tidy
 from ..run import Run, read_versions
 from .empty_databases import check_schemas, write_initial
 from .moved_models import check_moves
+from .packaged_revisions import before_writing
+from .ruff_format import written
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -39,7 +40,7 @@ def adopt(run: Run) -> None:
             compare(run, app)
             if head is None:
                 check_moves(run, app)
-                check_home(app, run.config)
+                before_writing(run, app)
                 check_schemas(run, app)
             stamps[app.name] = (head,) if head else ()
             would = f"would stamp {head}" if head else "would write a first revision and stamp it"
@@ -57,7 +58,7 @@ def adopt(run: Run) -> None:
             command.stamp(run.config_of(app), list(revisions))
             return f"stamped {', '.join(revisions)}"
         path = write_initial(run, app)
-        tidy([str(path)])
+        written([str(path)])
         command.stamp(run.config_of(app), "head")
         return f"wrote {relative(str(path))} and stamped it"
 

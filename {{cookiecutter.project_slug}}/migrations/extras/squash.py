@@ -19,11 +19,13 @@ from ..apps import App
 from ..commands.check import changes_of
 from ..errors import naming, relative
 from ..order import check_models
-from ..revision_files import check_home, literal, oldest_first, tidy, upgrade_calls
+from ..revision_files import literal, oldest_first, upgrade_calls
 from ..run import Run
 from .confirming import ask
 from .empty_databases import check_schemas, in_empty_database, uninterrupted, write_initial
 from .moved_models import check_moves
+from .packaged_revisions import before_writing
+from .ruff_format import written
 
 SCHEMA_WORDS = re.compile(
     r"(add|alter|batch|create(?!_exclude)|drop|rename)_|(f|get_bind|get_context)$"
@@ -102,7 +104,7 @@ def squash(run: Run) -> None:
         verify(run, histories)
         with uninterrupted():
             exchange(histories)
-    tidy([str(it.home) for it in histories])
+    written([str(it.home) for it in histories])
     for it in histories:
         told = f"wrote {relative(str(it.home))}"
         if it.head is None:
@@ -122,7 +124,7 @@ def history(run: Run, app: App) -> History:
         raise CommandError(f"{app.name}: has one revision or none; there is nothing to squash")
     if not run.at_head(app):
         raise CommandError(f"{app.name}: its database is behind; run ./migrate.sh {app.name} first")
-    check_home(app, run.config)
+    before_writing(run, app)
     check_schemas(run, app)
     check_models(app, tuple(run.apps.values()))
     if found := changes_of(run, app):

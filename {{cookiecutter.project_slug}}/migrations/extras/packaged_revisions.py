@@ -1,0 +1,23 @@
+"""Revisions that came with an installed package: nothing is written between them."""
+
+from pathlib import Path
+from sysconfig import get_path
+
+from alembic.util import CommandError
+
+from ..apps import App
+from ..run import Run
+
+
+def before_writing(run: Run, app: App, _: object = None) -> None:
+    """Refuse to write a revision into the folder of an installed package."""
+    project = Path(str(run.config.config_file_name)).resolve().parent
+    installed = [Path(get_path(kind)).resolve() for kind in ("purelib", "platlib")]
+    for location, folder in zip(app.version_locations, app.folders, strict=True):
+        if ":" not in location or Path(location).is_absolute():
+            continue
+        if not folder.is_relative_to(project) or any(map(folder.is_relative_to, installed)):
+            raise CommandError(
+                f"{app.name}: its revisions belong to an installed package, and none is written"
+                f" to {folder}: install a version of it that has what you need"
+            )

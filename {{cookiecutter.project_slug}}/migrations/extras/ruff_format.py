@@ -1,0 +1,14 @@
+"""The style of new revisions: ruff sorts their imports and formats them, where it is installed."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+
+def written(files: Sequence[str]) -> None:
+    """Sort the imports of new revision files and format them."""
+    if files and find_spec("ruff"):
+        for command in (["check", "--fix"], ["format"]):
+            ruff = [sys.executable, "-m", "ruff", *command, "--silent"]
+            subprocess.run([*ruff, *files], check=False)
