@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The migrations of every app of alembic.ini; see `python -m migrations --help`.
 
 Begin with env.py, which Alembic runs for every app. It takes the app from apps.py, whose tables

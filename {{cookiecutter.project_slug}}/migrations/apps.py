@@ -20,7 +20,7 @@ from alembic.util import CommandError, coerce_resource_to_filename
 from sqlalchemy import URL, MetaData, Table, make_url
 from sqlalchemy.exc import ArgumentError
 
-from .errors import describe_ini_error, explain, program, relative
+from .errors import explain, explain_ini, program, relative
 
 TableKey = tuple[str | None, str]
 """A table's schema (None: the database's default) and name."""
@@ -187,7 +187,7 @@ def read_apps(config: Config) -> dict[str, App]:
     try:
         sections = _own_keys(config.file_config)
     except (configparser.Error, UnicodeError) as error:
-        raise CommandError(describe_ini_error(error)) from None
+        raise CommandError(explain_ini(error)) from None
     called_for = config.config_ini_section
     apps = {
         name: _read_app(config, name, keys)
@@ -275,7 +275,7 @@ def _read_app(config: Config, name: str, own: set[str]) -> App:
             url_source=url_source,
         )
     except configparser.Error as error:
-        raise CommandError(f"{name}: {describe_ini_error(error)}") from None
+        raise CommandError(f"{name}: {explain_ini(error)}") from None
     except ValueError as error:
         raise CommandError(f"{name}: {error}") from None
     if not re.fullmatch(r"[^:\s]+:[^:\s]+", app.models):

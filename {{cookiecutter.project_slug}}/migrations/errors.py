@@ -136,30 +136,22 @@ def message_of(error: BaseException) -> str:
             return shorten(text, 300).removesuffix(":")
 
 
-def describe_ini_error(error: configparser.Error | UnicodeError) -> str:
+def explain_ini(error: configparser.Error | UnicodeError) -> str:
     """Say what is wrong in alembic.ini. It quotes no value, because that may hold a password."""
     match error:
-        case configparser.DuplicateSectionError():
-            where = f"{error.source}, line {error.lineno}"
-            return f"{where}: the section [{error.section}] is defined twice; delete one"
-        case configparser.DuplicateOptionError():
-            where = f"{error.source}, line {error.lineno}"
-            return f"{where}: {error.option!r} is set twice in [{error.section}]; delete one"
         case configparser.InterpolationError():
             return (
                 f"cannot read {error.option!r} in [{error.section}] or [DEFAULT] of alembic.ini;"
                 " write a percent sign as %%, and %(name)s only with the name of another key"
             )
-        case configparser.MissingSectionHeaderError():
-            return f"{error.source}, line {error.lineno}: there is no [section] above this line"
-        case configparser.ParsingError():
+        case configparser.ParsingError():  # or a line above the first section
             line = getattr(error, "lineno", 0) or error.errors[0][0]
-            return f"{error.source}, line {line}: neither [section] nor key = value"
+            return f"{error.source}, line {line}: neither [section] nor key = value in a section"
         case UnicodeDecodeError():
             return (
                 f"alembic.ini is not {error.encoding} text: see byte {error.start}; save it as such"
             )
-        case _:
+        case _:  # two sections or keys of one name
             return one_line(str(error))
 
 

@@ -36,8 +36,13 @@ def extras() -> tuple[ModuleType, ...]:
 
 
 def hooks(name: str) -> list[Callable[..., Any]]:
-    """Return the functions of this name in the modules of extras/."""
-    return [getattr(module, name) for module in extras() if hasattr(module, name)]
+    """Return the functions of this name that modules of extras/ define (and not only import)."""
+    found = [getattr(module, name, None) for module in extras()]
+    return [
+        hook
+        for hook, module in zip(found, extras(), strict=True)
+        if hook is not None and hook.__module__ == module.__name__
+    ]
 
 
 def commands() -> dict[str, tuple[Callable[..., None], Callable[[ArgumentParser], None]]]:

@@ -46,6 +46,8 @@ class Difference:
 
     upgrade: ops.UpgradeOps
     downgrade: ops.DowngradeOps
+    context: MigrationContext
+    """Where it was found."""
 
 
 def compare(run: Run, apps: Iterable[App]) -> dict[App, Difference | CommandError]:
@@ -81,13 +83,15 @@ def changes_of(run: Run, app: App) -> list[str]:
 
 def _compare_together(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
     """Compare apps of one database with it, and sort what is found by app."""
-    found = {app: Difference(ops.UpgradeOps([]), ops.DowngradeOps([])) for app in apps}
+    found: dict[App, Difference] = {}
 
     def sort(_: Any, context: MigrationContext) -> list[RevisionStep]:
         ownership: Ownership = context.opts["target_metadata"]
         script = produce_migrations(context, ownership)  # type: ignore[arg-type]
         assert script.upgrade_ops is not None
         assert script.downgrade_ops is not None
+        for app in apps:
+            found[app] = Difference(ops.UpgradeOps([]), ops.DowngradeOps([]), context)
         backwards = script.downgrade_ops.ops[::-1]
         for operation, back in zip(script.upgrade_ops.ops, backwards, strict=True):
             difference = found[_owner_of(operation, ownership)]

@@ -1,11 +1,8 @@
 """New revisions for the apps whose models changed."""
 
 from argparse import ArgumentParser
-from typing import Any
 
-from alembic import command
-from alembic.operations import ops
-from alembic.script import Script
+from alembic.autogenerate import RevisionContext
 from alembic.util import CommandError, rev_id
 
 from ..apps import App
@@ -73,19 +70,18 @@ def summarise(changes: list[str], width: int = 72) -> str:
 
 
 def write_revision(run: Run, app: App, message: str, found: Difference) -> str:
-    """Write what was found to a new revision, as `alembic revision` does, and return its path."""
+    """Write what was found to a new revision, as `alembic revision` does, and return its path.
 
-    def put(_: Any, __: Any, scripts: list[ops.MigrationScript]) -> None:
-        [script] = scripts
-        script.upgrade_ops, script.downgrade_ops = found.upgrade, found.downgrade
-
-    config = run.config_of(app)
-    # Else Alembic would not run env.py for the revision, and not ask for its operations.
-    config.set_section_option(app.name, "revision_environment", "true")
-    revision = rev_id()
-    with whole_or_none(app.folders, revision):
-        script = command.revision(
-            config, message=message, rev_id=revision, process_revision_directives=put
-        )
-    assert isinstance(script, Script)
+    `alembic.command.revision` can be given operations as well, but runs env.py again for every
+    app to render them. Here the run that compared the models serves all apps.
+    """
+    options = dict.fromkeys(("splice", "branch_label", "version_path", "depends_on"))
+    arguments = {**options, "message": message, "head": "head", "rev_id": rev_id()}
+    revision = RevisionContext(run.config_of(app), run.script(app), arguments)
+    [new] = revision.generated_revisions
+    new.upgrade_ops, new.downgrade_ops = found.upgrade, found.downgrade
+    revision.run_no_autogenerate(run.current[app.name], found.context)
+    with whole_or_none(app.folders, str(new.rev_id)):
+        [script] = revision.generate_scripts()
+    assert script is not None
     return script.path

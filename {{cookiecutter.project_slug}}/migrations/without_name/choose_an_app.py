@@ -11,4 +11,5 @@ from alembic.util import CommandError
 
 from migrations.apps import choose_an_app, read_apps
 
-raise CommandError(choose_an_app(read_apps(Config(Path(__file__).parents[2] / "alembic.ini"))))
+beside = Path(__file__).parents[2] / "alembic.ini"  # not if this is an installed package
+raise CommandError(choose_an_app(read_apps(Config(beside if beside.exists() else "alembic.ini"))))
