@@ -21,7 +21,7 @@ check:
 	.venv/bin/ruff format --config pyproject.toml --check .
 	.venv/bin/shfmt -i 2 -d *.sh benchmarks/*.sh examples/*.sh .ci/run '{{cookiecutter.project_slug}}'
 	.venv/bin/shellcheck -x *.sh benchmarks/*.sh examples/*.sh .ci/run '{{cookiecutter.project_slug}}'/*.sh
-	.venv/bin/mypy tests benchmarks local_extensions.py
+	.venv/bin/mypy tests benchmarks hatch_build.py local_extensions.py
 	.venv/bin/mypy -p migrations
 
 fix:

@@ -26,14 +26,11 @@ from .run import Run
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 1 for an error, 130 for Ctrl-C and SIGTERM."""
-    line = command_line()
-    # Alembic's own -n takes one name.
-    several = ArgumentParser(line.parser.prog, add_help=False, allow_abbrev=False)
-    several.add_argument("-n", "--name", dest="names", action="append", default=[])
-    options, rest = several.parse_known_args(arguments)
-    options = line.parser.parse_args(rest, options)
+    line = CommandLine(f"python -m {HOME.name}")
+    parser = parser_of(line)
+    options = parser.parse_args(arguments)
     if not hasattr(options, "cmd"):
-        print(f"which command? See: {line.parser.prog} --help", file=sys.stderr)
+        print(f"which command? See: {parser.prog} --help", file=sys.stderr)
         return 2
     # Alembic's own commands are tuples.
     work = options.cmd if callable(options.cmd) else alembic_commands.alembic
@@ -66,17 +63,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def command_line() -> CommandLine:
-    """Return Alembic's own command line with the added commands."""
-    line = CommandLine(prog=f"python -m {HOME.name}")
-    line.parser.description = __doc__
-    line.parser.epilog = "-n APP may be given several times; without it, every app is meant."
+def parser_of(line: CommandLine) -> ArgumentParser:
+    """Return the parser of Alembic's command line, with several -n and the added commands."""
     for name, (work, declare) in commands().items():
-        parser = line.subparsers.add_parser(name, help=work.__doc__, description=work.__doc__)
-        declare(parser)
-        parser.set_defaults(cmd=work)
+        added = line.subparsers.add_parser(name, help=work.__doc__, description=work.__doc__)
+        declare(added)
+        added.set_defaults(cmd=work)
     line.subparsers.choices["check"].set_defaults(cmd=check.check)  # in place of Alembic's
-    return line
+    parser = ArgumentParser(
+        line.parser.prog,
+        description=__doc__,
+        parents=[line.parser],
+        add_help=False,
+        conflict_handler="resolve",
+    )
+    parser.add_argument(
+        "-n",
+        "--name",
+        dest="names",
+        action="append",
+        default=[],
+        metavar="APP",
+        help="an app, by its section; may be given several times; default: every app",
+    )
+    return parser
 
 
 class Output(TextIOWrapper):

@@ -1,0 +1,85 @@
+"""The package alembic_apps, installed into an empty virtual environment: nothing is copied."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pages import assert_runs_as_shown, section
+from project import DEV, TEMPLATE, Project
+from servers import Database
+
+SECTION = section((TEMPLATE / "docs" / "adopting.md").read_text(), "Install instead of copying")
+
+MODELS = """
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+
+class Base(orm.DeclarativeBase): ...
+
+
+class Model(Base):
+    __tablename__ = "{app}"
+
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str] = orm.mapped_column(sa.String(50))
+"""
+
+
+@pytest.fixture(scope="module")
+def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with the package, what it depends on, and two drivers."""
+    folder = tmp_path_factory.mktemp("installed") / "venv"
+    uv = str(DEV / "bin" / "uv")
+    python = str(folder / "bin" / "python")
+    subprocess.run(
+        [uv, "venv", "--quiet", "--python", str(DEV / "bin" / "python"), folder], check=True
+    )
+    packages = [str(TEMPLATE), "psycopg[binary]", "pymysql"]
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *packages], check=True)
+    return folder
+
+
+@pytest.fixture
+def repository(tmp_path: Path, venv: Path) -> Iterator[Project]:
+    """A repository with two packages of models, a folder for the revisions of each, and no more."""
+    for app in ("users", "orders"):
+        (tmp_path / "shop" / app / "migrations").mkdir(parents=True)
+        (tmp_path / "shop" / app / "models.py").write_text(MODELS.format(app=app))
+    yield Project(tmp_path, venv=venv)
+    python = {path.name for path in tmp_path.glob("*") if path.suffix != ".db"}
+    assert python == {"alembic.ini", "shop"}
+
+
+def test_it_migrates_as_the_page_says(repository: Project, database: Database) -> None:
+    for app in ("USERS", "ORDERS"):
+        repository.environment[f"{app}_DATABASE_URL"] = database.text
+    assert_runs_as_shown(SECTION, repository.path, repository.env())
+
+    with (repository.path / "shop/users/models.py").open("a") as file:
+        file.write("    age: orm.Mapped[int | None]\n")
+    apps = ("python", "-m", "alembic_apps")
+    line = repository.refused(*apps, "check")
+    assert (
+        line
+        == "users: models and database differ: add users age; run python -m alembic_apps generate"
+    )
+    repository.run(*apps, "generate")
+    assert "(add users age)" in repository.run(*apps, "migrate").stdout
+    repository.run("alembic", "--name", "users", "downgrade", "-1")
+    repository.run("alembic", "--name", "users", "upgrade", "head")
+    assert repository.run(*apps, "check").stdout == "users   no changes\norders  no changes\n"
+    repository.run(*apps, "downgrade", "base")
+    assert repository.run(*apps, "status").stdout.count("  -  ") == 2
+
+
+def test_alembic_without_a_name(repository: Project) -> None:
+    text = SECTION.partition("# alembic.ini\n")[2].partition("```")[0]
+    (repository.path / "alembic.ini").write_text(text)
+    for command in (["revision", "-m", "stray"], ["upgrade", "head"]):
+        assert repository.refused("alembic", *command) == (
+            "name an app: alembic --name APP ..., where APP is one of: users, orders;"
+            " python -m alembic_apps migrate migrates them all"
+        )
