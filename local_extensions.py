@@ -63,7 +63,7 @@ def checked_apps(answers: dict[str, Any]) -> str:
     names = [name.strip() for name in answers["apps"].split(",")]
     add_app = runpy.run_path(str(ADD_APP))
     try:
-        add_app["check_names"](names)
+        add_app["check_names"](names, sections=[])
     except add_app["Refused"] as refused:
         raise FailedHookException(f"apps: {refused}") from None
     return " ".join(names)

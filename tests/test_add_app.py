@@ -72,6 +72,13 @@ def test_several_apps_each_with_a_database(tmp_path: Path) -> None:
     assert project.tables("till.db") == {"till", "alembic_version_till"}
 
 
+def test_what_a_new_app_looks_like_can_be_changed(project: Project) -> None:
+    append("migrations/new_app/app/views.py.tpl", b"# $model of $app costs 5 $$, $other")(project)
+    project.run("./add_app.sh", "cities")
+    views = project.models("cities").with_name("views.py")
+    assert views.read_text() == "# City of cities costs 5 $, $other"
+
+
 def append(path: str, content: bytes) -> Callable[[Project], None]:
     """What appends to a file of a project, and makes the file if need be."""
 
@@ -179,7 +186,7 @@ def test_interrupted_while_starting(project: Project) -> None:
 def test_ini_that_cannot_be_parsed_is_not_quoted(broken: str, line: int, project: Project) -> None:
     ini = project.path / "alembic.ini"
     ini.write_text(broken.format(ini.read_text()))
-    for script in (["./add_app.sh", "shop"], ["./migrate.sh"]):
+    for script in (["./add_app.sh", "shop"], ["./add_app.sh", "--installed"], ["./migrate.sh"]):
         said = project.refused(*script)
         assert f"alembic.ini, line {line}" in said
         assert "se cret" not in said

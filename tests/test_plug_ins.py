@@ -147,6 +147,31 @@ def venv_file(venv: Path, name: str) -> Path:
     return Path(sysconfig.get_path("purelib", vars={"base": str(venv)})) / name
 
 
+def test_the_first_app_of_a_project(project: Project) -> None:
+    project.environment["PYTHONPATH"] = str(offer(project, "one", {"notes": "acme:metadata"}))
+    ini = project.path / "alembic.ini"
+    text = ini.read_text()
+    start, end = text.index("[users]"), text.index("# `alembic` without")
+    ini.write_text(text[:start] + text[end:])
+    listed = project.run("./add_app.sh", "--installed")
+    assert (listed.stdout, listed.stderr) == ("notes  acme-one 1.0  not added\n", "")
+    added = project.run("./add_app.sh", "--installed", "notes")
+    assert (added.stdout, added.stderr) == ("added notes: run ./migrate.sh\n", "")
+    section = "[notes]\nmetadata = acme:metadata\nversion_locations = acme:migrations\n\n"
+    assert ini.read_text() == text[:start] + section + text[end:]
+
+
+def offer(project: Project, package: str, apps: dict[str, str]) -> Path:
+    """Put the metadata of a package with apps beside a project, and return the folder."""
+    packages = project.path.parent / "packages"
+    folder = packages / f"acme_{package}-1.0.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text(f"Name: acme-{package}\nVersion: 1.0\n")
+    lines = [f"{app} = {value}\n" for app, value in apps.items()]
+    (folder / "entry_points.txt").write_text("".join(["[alembic_apps]\n", *lines]))
+    return packages
+
+
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
@@ -158,17 +183,9 @@ def venv_file(venv: Path, name: str) -> Path:
     ],
 )
 def test_refusal_changes_nothing(name: str, problem: str, project: Project) -> None:
-    packages = project.path.parent / "packages"
-    for package in ("one", "two"):
-        folder = packages / f"acme_{package}-1.0.dist-info"
-        folder.mkdir(parents=True)
-        (folder / "METADATA").write_text(f"Name: acme-{package}\nVersion: 1.0\n")
-        offers = {"twice": "a:b", "users": "a:b", "Capital": "a:b"}
-        if package == "one":
-            offers |= {"wrong": "acme.models", "good": "acme:metadata"}
-        lines = [f"{app} = {value}\n" for app, value in offers.items()]
-        (folder / "entry_points.txt").write_text("".join(["[alembic_apps]\n", *lines]))
-    project.environment["PYTHONPATH"] = str(packages)
+    apps = {"twice": "a:b", "users": "a:b", "Capital": "a:b"}
+    offer(project, "one", {**apps, "wrong": "acme.models", "good": "acme:metadata"})
+    project.environment["PYTHONPATH"] = str(offer(project, "two", apps))
     before = tree(project.path)
     assert problem in project.refused("./add_app.sh", "--installed", "good", name)
     assert tree(project.path) == before

@@ -39,10 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         ini = options.config or [os.environ.get("ALEMBIC_CONFIG", "alembic.ini")]
         config = Config(ini[-1], stdout=sys.stdout, cmd_opts=options)
-        apps = read_apps(config)
+        apps = read_apps(config) if getattr(options, "needs_apps", True) else {}
         selected = select_apps(apps, [*options.names, *getattr(options, "apps", ())])
         config.attributes.update(apps=apps, databases=databases)
-        if config.file_config.has_section("loggers"):
+        if apps and config.file_config.has_section("loggers"):
             fileConfig(config.file_config, disable_existing_loggers=False)
         if options.quiet:
             for logger in ("alembic", "alembic.runtime.migration"):

@@ -1,0 +1,83 @@
+"""Apps of installed packages: each needs nothing but a section of alembic.ini.
+
+A package names its apps in its metadata, so that nothing of it is imported here.
+"""
+
+import configparser
+import re
+from argparse import ArgumentParser
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from alembic.util import CommandError
+
+from ..add_app import Refused, check_names, insert, read, replace, section
+from ..errors import one_line
+from ..run import Run
+
+GROUP = "alembic_apps"
+"""The entry points of packages with apps: the app's name = `module:attribute` of its MetaData."""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("new", metavar="NAME", nargs="*", help="default: list them")
+    parser.set_defaults(needs_apps=False)
+
+
+def installed(run: Run) -> None:
+    """Add apps of installed packages, all of them or none; without a NAME, list them."""
+    ini = Path(str(run.config.config_file_name))
+    names: list[str] = run.options.new
+    try:
+        text, parser = read(ini)
+        if not names:
+            print("\n".join(table(parser)) or "no installed package has an app")
+            return
+        check_names(names, parser.sections())
+        sections = "".join(section_of(name, parser) for name in names)
+        replace(ini, insert(sections, text))
+    except (Refused, configparser.Error) as error:
+        raise CommandError(one_line(str(error))) from None
+    print(f"added {', '.join(names)}: run ./migrate.sh")
+
+
+def offers() -> list[EntryPoint]:
+    """Return the apps that installed packages have."""
+    return sorted(entry_points(group=GROUP), key=lambda offer: offer.name)
+
+
+def package_with(offer: EntryPoint) -> str:
+    """Return the name and version of the package that has an app."""
+    return f"{offer.dist.name} {offer.dist.version}" if offer.dist else "?"
+
+
+def table(parser: configparser.ConfigParser) -> list[str]:
+    """Return a line for each app that an installed package has."""
+    rows = []
+    for offer in offers():
+        state = "added" if parser.has_section(offer.name) else "not added"
+        rows.append((offer.name, package_with(offer), state))
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
+        for cells in rows
+    ]
+
+
+def section_of(name: str, parser: configparser.ConfigParser) -> str:
+    """Return the section for an app; raise Refused unless exactly one package has it."""
+    found = [offer for offer in offers() if offer.name == name]
+    packages = " and ".join(map(package_with, found))
+    problem = ""
+    if not found:
+        problem = "no installed package has it; see ./add_app.sh --installed"
+    elif len(found) > 1:
+        problem = f"{packages} have it; uninstall one"
+    elif not re.fullmatch(r"[\w.]+:[\w.]+", found[0].value):
+        problem = f"{packages} says {found[0].value}, not module:attribute"
+    if problem:
+        raise Refused(f"{name!r} cannot be added: {problem}")
+    module = found[0].value.partition(":")[0]
+    package = module.rpartition(".")[0] or module
+    return section(parser, name, found[0].value, f"{package}:migrations")
