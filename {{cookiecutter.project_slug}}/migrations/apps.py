@@ -84,10 +84,14 @@ class App:
         backend = url.get_backend_name().replace("mariadb", "mysql")
         if backend == "sqlite":
             return (backend, str(Path(url.database or "").resolve()))
-        host = url.host or str(url.query.get("host", url.query.get("unix_socket", "")))
-        port = url.port or {"postgresql": 5432, "mysql": 3306}.get(backend)
+        # Drivers take these from the options of the URL, if they are there as well.
+        found = {**url.translate_connect_args(), **url.query}
+        host = str(found.get("host") or found.get("unix_socket") or "")
+        port = found.get("port") or {"postgresql": 5432, "mysql": 3306}.get(backend)
+        name = found.get("dbname") or found.get("db") or found.get("database") or ""
         local = host in ("", "127.0.0.1", "::1")
-        return (backend, "localhost" if local else host, str(port), url.database or "")
+        where = "localhost" if local else host
+        return (backend, where, str(port), str(found.get("service", "")), str(name))
 
     @cached_property
     def folders(self) -> tuple[Path, ...]:
@@ -186,11 +190,14 @@ def read_apps(config: Config) -> dict[str, App]:
     """
     try:
         sections = _own_keys(config.file_config)
+        # A URL that differs from the file's is the caller's, who set it in Python, as tests do.
+        from_python = config.cmd_opts is None
+        file = Config(config.config_file_name).file_config if from_python else config.file_config
     except (configparser.Error, UnicodeError) as error:
         raise CommandError(explain_ini(error)) from None
     called_for = config.config_ini_section
     apps = {
-        name: _read_app(config, name, keys)
+        name: _read_app(config, file, name, keys)
         for name, keys in sections.items()
         if _is_app(name, keys)
     }
@@ -245,18 +252,21 @@ def _own_keys(parser: configparser.ConfigParser) -> dict[str, set[str]]:
     return keys
 
 
-def _read_app(config: Config, name: str, own: set[str]) -> App:
+def _read_app(config: Config, file: configparser.ConfigParser, name: str, own: set[str]) -> App:
     def get(key: str, default: str = "") -> str:
         return config.file_config.get(name, key, fallback=default).strip() or default
 
     def url() -> tuple[str, str]:
-        if text := os.environ.get(url_variable(name)):
+        in_ini = get("sqlalchemy.url")
+        if in_ini != file.get(name, "sqlalchemy.url", fallback="").strip():
+            return in_ini, "sqlalchemy.url, as it was set in Python,"
+        if text := os.environ.get(url_variable(name), "").strip():
             return text, url_variable(name)
         if "sqlalchemy.url" in own:
-            return get("sqlalchemy.url"), f"sqlalchemy.url in [{name}]"
-        if text := os.environ.get("DATABASE_URL"):
+            return in_ini, f"sqlalchemy.url in [{name}]"
+        if text := os.environ.get("DATABASE_URL", "").strip():
             return text, "DATABASE_URL"
-        return get("sqlalchemy.url"), "sqlalchemy.url in [DEFAULT]"
+        return in_ini, "sqlalchemy.url in [DEFAULT]"
 
     config.config_ini_section = name
     try:

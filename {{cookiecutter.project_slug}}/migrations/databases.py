@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any, TypeVar
 
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, pool, text
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, inspect, pool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
@@ -92,6 +92,28 @@ def create_schema(connection: Connection, schema: str | None) -> None:
             connection.execute(CreateSchema(schema))
 
 
+def home_of_versions(app: App, dialect: Dialect) -> str | None:
+    """Return the schema of the app's version table; None for the usual default schema.
+
+    With a search_path such as `tenant, public`, PostgreSQL would find the version table of
+    `public` where `tenant` has none yet.
+    """
+    current = dialect.default_schema_name if dialect.name == "postgresql" else None
+    return app.version_table_schema or (current if current != "public" else None)
+
+
+def end_session(connection: Connection) -> None:
+    """Keep what a revision has set in its session from the next app: search_path, role, ...
+
+    https://www.postgresql.org/docs/current/sql-discard.html
+    """
+    connection.rollback()
+    if connection.dialect.name == "postgresql":  # cheaper than to connect again
+        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("DISCARD ALL")
+    else:
+        connection.invalidate()
+
+
 @contextmanager
 def one_migrator(connection: Connection, app: App) -> Iterator[None]:
     """Hold the lock of the app's version table in its database; wait for it, and say so.
@@ -114,7 +136,7 @@ def lock_postgresql(connection: Connection, app: App) -> Iterator[None]:
     snapshot: READ COMMITTED has none between its statements.
     https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
     """
-    key = int.from_bytes(lock_name(app, size=8), signed=True)
+    key = int.from_bytes(lock_name(connection, app, size=8), signed=True)
     with connection.engine.connect() as holder:
         holder = holder.execution_options(isolation_level="READ COMMITTED")
 
@@ -161,7 +183,7 @@ def lock_mysql(connection: Connection, app: App) -> Iterator[None]:
 
 def mysql_lock(connection: Connection, app: App) -> str:
     """Return the name of the app's lock; a server has one list of names for all databases."""
-    return "alembic_" + lock_name(app, str(connection.engine.url.database), size=16).hex()
+    return "alembic_" + lock_name(connection, app, size=16).hex()
 
 
 @contextmanager
@@ -215,9 +237,10 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
             connection.connection.cursor().execute("PRAGMA foreign_keys = ON")
 
 
-def lock_name(app: App, *where: str, size: int) -> bytes:
+def lock_name(connection: Connection, app: App, size: int) -> bytes:
     """Return a name for the lock of the app's version table, which no other program will use."""
-    name = "/".join(["alembic", *where, app.version_table_schema or "", app.version_table])
+    where = [connection.engine.url.database, home_of_versions(app, connection.dialect)]
+    name = "/".join(["alembic", *(part or "" for part in where), app.version_table])
     return blake2b(name.encode(), digest_size=size).digest()
 
 

@@ -15,7 +15,13 @@ from sqlalchemy.schema import CreateSchema
 
 from migrations.apps import App, choose_an_app, read_apps
 from migrations.commands import autogenerate_options, hooks
-from migrations.databases import Databases, create_schema, one_migrator
+from migrations.databases import (
+    Databases,
+    create_schema,
+    end_session,
+    home_of_versions,
+    one_migrator,
+)
 from migrations.errors import reporting
 from migrations.ownership import Ownership
 from migrations.revision_files import check_revisions
@@ -46,7 +52,7 @@ def settings(app: App, apps: dict[str, App], dialect: Dialect) -> dict[str, Any]
     ownership = Ownership(compared, tuple(apps.values()), dialect.default_schema_name)
     return {
         "version_table": app.version_table,
-        "version_table_schema": app.version_table_schema,
+        "version_table_schema": home_of_versions(app, dialect),
         "target_metadata": ownership,
         "include_name": ownership.include_name,
         "include_object": ownership.include_object,
@@ -97,6 +103,12 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
 
 def run(app: App, apps: dict[str, App]) -> None:
     """Run the command offline, on the connection that the caller gave, or on one of our own."""
+
+    def work(connection: Connection) -> None:
+        run_online(app, apps, connection)
+        if changes_database():
+            end_session(connection)
+
     given = config.attributes.get("connection")
     if context.is_offline_mode():
         run_offline(app, apps)
@@ -109,7 +121,7 @@ def run(app: App, apps: dict[str, App]) -> None:
         url = given.url if given else app.url  # what is given here is an AsyncEngine
         with closing(Databases()) as own:
             databases = config.attributes.get("databases", own)
-            databases.run(url, lambda connection: run_online(app, apps, connection))
+            databases.run(url, work)
 
 
 def main() -> None:

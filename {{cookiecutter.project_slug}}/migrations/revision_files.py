@@ -35,6 +35,12 @@ def check_revisions(app: App, script: ScriptDirectory) -> None:
                 f"{app.name}: a revision has depends_on = {error}, which is no revision of"
                 f" {app.name}; take that out: the order of the sections does the same"
             ) from None
+    for revision in script.walk_revisions():
+        if len(revision.revision) > 32:  # the length of Alembic's column version_num
+            raise CommandError(
+                f"{app.name}: the revision id {revision.revision} is longer than 32 characters,"
+                " and servers would refuse it; write a shorter one"
+            )
 
 
 def oldest_first(script: ScriptDirectory) -> list[Script]:

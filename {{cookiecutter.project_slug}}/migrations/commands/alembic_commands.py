@@ -4,8 +4,6 @@ import logging
 import re
 from argparse import Namespace
 
-from alembic import command
-
 from ..apps import App
 from ..errors import naming
 from ..run import Run
@@ -38,12 +36,19 @@ def alembic(run: Run) -> None:
 
 def check_targets(run: Run) -> None:
     """Raise what is wrong with an upgrade, downgrade or stamp before it reaches the first app."""
-    stamp = run.options.cmd[0] is command.stamp
-    targets = run.options.revisions if stamp else run.options.revision.split(":")
+    name = run.options.cmd[0].__name__
+    targets = run.options.revisions if name == "stamp" else run.options.revision.split(":")
     for app in run.selected:
-        if not stamp and not run.options.sql:
-            run.check_current(app)
+        script = run.script(app)
         with naming(app):
             for target in targets:
                 if target and not re.search(r"[+-]\d+$", target):  # not +1, head-2
-                    run.script(app).get_revisions(target)
+                    script.get_revisions(target)
+            if name == "stamp" or run.options.sql:
+                continue
+            run.check_current(app)
+            now = run.current[app.name] or "base"
+            if name == "upgrade":  # as Alembic does it
+                list(script.iterate_revisions(targets[0], now, implicit_base=True))
+            else:
+                list(script.iterate_revisions(now, targets[0], select_for_downgrade=True))
