@@ -190,9 +190,8 @@ def read_apps(config: Config) -> dict[str, App]:
     """
     try:
         sections = _own_keys(config.file_config)
-        # A URL that differs from the file's is the caller's, who set it in Python, as tests do.
-        from_python = config.cmd_opts is None
-        file = Config(config.config_file_name).file_config if from_python else config.file_config
+        # A caller in Python, such as a test, may have set another URL than the file has.
+        file = None if config.cmd_opts else Config(config.config_file_name).file_config
     except (configparser.Error, UnicodeError) as error:
         raise CommandError(explain_ini(error)) from None
     called_for = config.config_ini_section
@@ -252,21 +251,22 @@ def _own_keys(parser: configparser.ConfigParser) -> dict[str, set[str]]:
     return keys
 
 
-def _read_app(config: Config, file: configparser.ConfigParser, name: str, own: set[str]) -> App:
+def _read_app(
+    config: Config, file: configparser.ConfigParser | None, name: str, own: set[str]
+) -> App:
     def get(key: str, default: str = "") -> str:
         return config.file_config.get(name, key, fallback=default).strip() or default
 
     def url() -> tuple[str, str]:
-        in_ini = get("sqlalchemy.url")
-        if in_ini != file.get(name, "sqlalchemy.url", fallback="").strip():
-            return in_ini, "sqlalchemy.url, as it was set in Python,"
+        if file and get("sqlalchemy.url") != file.get(name, "sqlalchemy.url", fallback="").strip():
+            return get("sqlalchemy.url"), "sqlalchemy.url, as it was set in Python,"
         if text := os.environ.get(url_variable(name), "").strip():
             return text, url_variable(name)
         if "sqlalchemy.url" in own:
-            return in_ini, f"sqlalchemy.url in [{name}]"
+            return get("sqlalchemy.url"), f"sqlalchemy.url in [{name}]"
         if text := os.environ.get("DATABASE_URL", "").strip():
             return text, "DATABASE_URL"
-        return in_ini, "sqlalchemy.url in [DEFAULT]"
+        return get("sqlalchemy.url"), "sqlalchemy.url in [DEFAULT]"
 
     config.config_ini_section = name
     try:
