@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from project import bake
+from project import Project, bake
 from servers import Database
 
 APPS = [f"app_{number}" for number in range(12)]
@@ -42,3 +42,28 @@ def test_each_table_is_reflected_once_in_all(database: Database, tmp_path: Path)
     second = re.sub("(?m)^revision.*", 'revision = "2"', first.read_text())
     first.with_name("second.py").write_text(second)
     assert_once("check", APPS[1:], status=1)
+
+
+PROGRAM = """
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import MetaData, Table, create_engine, pool
+
+engine = create_engine("sqlite:///my_project.db", poolclass=pool.StaticPool)
+config = Config("alembic.ini", ini_section="users")
+config.attributes["connection"] = engine
+command.upgrade(config, "head")
+command.check(config)
+users = Table("users", MetaData(), autoload_with=engine)
+print(users.c.kind.server_default.arg.text, users.c.color.server_default.arg.text)
+"""
+
+
+def test_a_program_that_calls_alembic_reflects_as_before(project: Project) -> None:
+    project.add_column("users", "kind", "sa.String(9), server_default='a:b'")
+    project.generate("users")
+    project.migrate("users")
+    # In this revision SQLite copies the table, with the default that it has.
+    project.add_column("users", "color", "sa.String(9), server_default='c:d', unique=True")
+    project.generate("users")
+    assert project.run("python", "-c", PROGRAM).stdout.splitlines()[-1] == "'a:b' 'c:d'"

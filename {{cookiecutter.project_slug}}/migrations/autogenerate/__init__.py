@@ -9,19 +9,37 @@ and the order of operations that every database accepts.
 import sys
 from typing import Any
 
+import sqlalchemy as sa
 from alembic.runtime.plugins import Plugin
+from alembic.util import DispatchPriority
 
-from .arranging import arrange
-from .comparison import compare_type, render_item, setup
-
-__all__ = ["OPTIONS", "setup"]
-
-Plugin.setup_plugin_from_module(sys.modules[__name__], __name__)
+from . import constraints, enum_types, operation_order, rendering, server_defaults
 
 OPTIONS: dict[str, Any] = {
-    "autogenerate_plugins": ["alembic.autogenerate.*", __name__],
-    "compare_type": compare_type,
-    "process_revision_directives": arrange,
-    "render_item": render_item,
+    "autogenerate_plugins": [
+        "alembic.autogenerate.*",
+        "alembic.ext.checkconstraint_byname",
+        __name__,
+    ],
+    "compare_type": enum_types.compare_type,
+    "process_revision_directives": operation_order.sort_operations,
+    "render_item": rendering.render_item,
 }
 """What env.py passes to `context.configure`."""
+
+
+def setup(plugin: Plugin) -> None:
+    """Register what the plug-in compares; Alembic calls this."""
+    first, last = DispatchPriority.FIRST, DispatchPriority.LAST
+    add = plugin.add_autogenerate_comparator
+    add(server_defaults.compare, "column", "server_default", priority=first)
+    add(server_defaults.find_serials, "schema", "serials", qualifier="postgresql", priority=first)
+    add(enum_types.compare, "schema", "enum types", qualifier="postgresql")
+    add(constraints.create_foreign_keys_of_new_table, "table", "new foreign keys")
+    add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
+    for dialect in ("mysql", "mariadb"):
+        add(constraints.compare_indexes_of_foreign_keys, "table", qualifier=dialect, priority=last)
+    sa.event.listen(sa.Table, "column_reflect", server_defaults.escape_colons_of_default)
+
+
+Plugin.setup_plugin_from_module(sys.modules[__name__], __name__)

@@ -1,78 +1,49 @@
-"""Enum types of PostgreSQL: objects of their own, which Alembic's autogenerate ignores.
+"""Enum types of PostgreSQL, which Alembic's autogenerate does not compare.
 
-Here revisions create, alter and drop them, and columns merely refer to them. On other
-databases, where an enum is a kind of column, these statements do nothing.
+Revisions create, alter and drop them, and columns only refer to them. On other databases, where
+an enum is a kind of column, these statements do nothing.
 """
 
 import ast
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import sqlalchemy as sa
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
-from alembic.operations.ops import MigrateOperation, UpgradeOps
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, PriorityDispatchResult
-from sqlalchemy import ARRAY, Column, DefaultClause, Dialect, text
 from sqlalchemy.dialects.postgresql import ENUM
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from ..apps import App, TableKey
+from .. import revision_files
+from ..apps import App, TableKey, table_key
 from ..ownership import Ownership
-from ..revision_files import (
-    files_by_name,
-    files_of,
-    has_literal_schema,
-    literal,
-    parsed,
-    upgrade_calls,
-)
+from .sql import default_of, escape_colons, quoted_name, quoted_string
 
 Labels = tuple[str, ...]
 
-COLUMNS_OF_TYPE = text("""
-    SELECT n.nspname, c.relname, a.attname, CASE a.atttypid WHEN t.typarray THEN '[]' ELSE '' END,
+Columns = Mapping[tuple[str, ...], str | None]
+"""Columns (the table in SQL, the name, `[]` for an array), with their server defaults in SQL."""
+
+COLUMNS = sa.text("""
+    SELECT n.nspname, c.relname, a.attname, CASE a.atttypid WHEN t.oid THEN '' ELSE '[]' END,
            pg_get_expr(d.adbin, d.adrelid)
     FROM pg_type t
     JOIN pg_attribute a ON a.atttypid IN (t.oid, t.typarray) AND NOT a.attisdropped
     JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p') AND NOT c.relispartition
     JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    JOIN pg_namespace tn ON tn.oid = t.typnamespace
-    WHERE t.typname = :name AND tn.nspname = :schema
+    WHERE t.oid = CAST(:type AS regtype)
     ORDER BY n.nspname, c.relname, a.attnum
 """)
 
-# Another app may be at any of its revisions: there the column need not have the type, nor this
-# default. A default that is no value any more is left to the next revision of that app.
-CHANGE_ELSEWHERE = (
-    "DO $$DECLARE value text; BEGIN"
-    " SELECT substring(pg_get_expr(adbin, adrelid) FROM '''.*''') INTO value"
-    " FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum"
-    " WHERE attrelid = to_regclass({table}) AND attname = {name} AND atttypid = to_regtype({type});"
-    " IF FOUND THEN {change}; END IF;"
-    " IF value <> '' THEN BEGIN EXECUTE {set_default} || value;"
-    " EXCEPTION WHEN invalid_text_representation THEN NULL; END; END IF; END$$"
-)
-
-
-class EnumColumn(NamedTuple):
-    """A column with an enum type; the table and the default are SQL."""
-
-    table: str
-    name: str
-    brackets: str
-    """`[]` for an array of such values."""
-    server_default: str | None
-    elsewhere: bool
-    """Whether the table is another app's."""
-
 
 @dataclass
-class EnumTypeOp(MigrateOperation):
+class EnumTypeOp(ops.MigrateOperation):
     """Create, alter or drop an enum type: where it is missing, it has no labels."""
 
     app: App
@@ -81,12 +52,12 @@ class EnumTypeOp(MigrateOperation):
     name: str
     before: Labels | None
     after: Labels | None
-    columns_before: tuple[EnumColumn, ...] = ()
-    columns_after: tuple[EnumColumn, ...] = ()
+    columns_before: Columns = field(default_factory=dict)
+    columns_after: Columns = field(default_factory=dict)
 
     @property
     def only_adds(self) -> bool:
-        """Whether the type stays, and gets more labels."""
+        """True if the type stays and only gets more labels."""
         before, after = self.before, self.after
         return bool(before and after and [it for it in after if it in before] == list(before))
 
@@ -111,270 +82,199 @@ class EnumTypeOp(MigrateOperation):
         ]
 
     def reverse(self) -> "EnumTypeOp":
-        """The operation that takes this one back."""
+        """Return the operation that takes this one back."""
         columns = (self.columns_after, self.columns_before)
         return EnumTypeOp(self.app, self.schema, self.name, self.after, self.before, *columns)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
-        """What Alembic's own `check` shows."""
+        """Return what Alembic's own `check` shows."""
         return ("enum_type", self.schema, self.name, self.before, self.after)
 
 
-def compare_enum_types(
-    context: AutogenContext, upgrade: UpgradeOps, _schemas: Iterable[str | None]
+def compare_type(
+    context: MigrationContext,
+    _reflected: sa.Column[Any],
+    _model: sa.Column[Any],
+    *types: sa.types.TypeEngine[Any],
+) -> bool | None:
+    """Return True if a column has another enum type; None leaves the decision to Alembic.
+
+    Alembic finds a change where the models name the default schema.
+    """
+    default = context.dialect.default_schema_name
+    keys = {table_key(t.schema, str(t.name), default) for t in types if isinstance(t, sa.Enum)}
+    return len(keys) > 1 if isinstance(types[0], ENUM) and isinstance(types[1], sa.Enum) else None
+
+
+def compare(
+    context: AutogenContext, upgrade: ops.UpgradeOps, _schemas: Iterable[str | None]
 ) -> PriorityDispatchResult:
     """Compare the enum types of the apps' models with those in the database."""
-    ownership: Ownership = context.opts["target_metadata"]
-    inspector: Any = context.inspector
-    existing = {
-        ownership.key(enum["schema"], enum["name"]): tuple(enum["labels"])
-        for enum in inspector.get_enums("*")
-    }
-    of_models = {app: enums_of_models(app, ownership, context.dialect) for app in ownership.apps}
-    for app in ownership.compared:
-        upgrade.ops.extend(changes_of_enum_types(app, context, existing, of_models))
+    types = EnumTypes(context)
+    for app in types.ownership.compared:
+        upgrade.ops.extend(types.changes(app))
     return PriorityDispatchResult.CONTINUE
 
 
-def changes_of_enum_types(
-    app: App,
-    context: AutogenContext,
-    existing: Mapping[TableKey, Labels],
-    of_models: Mapping[App, Mapping[TableKey, Labels | None]],
-) -> Iterator[EnumTypeOp]:
-    """What has to be done for an app's models to have their enum types."""
-    ownership: Ownership = context.opts["target_metadata"]
-    files = files_of(ownership.compared[app]) if existing else ()
-    created = {ownership.key(*key) for key in types_of_revisions(files)}
-    for key, labels in of_models[app].items():
-        # Of several apps that share an enum the first has it, as upgrades go in that order.
-        owner = next((other for other, enums in of_models.items() if enums.get(key)), app)
-        there = existing.get(key) if owner is app else of_models[owner][key]
-        if there and labels and owner is app and key in created:
-            there = labels_of_revisions(files, there, labels)
-        if labels is None or labels == there:
-            continue
-        if there is None:
-            yield EnumTypeOp(app, *key, before=None, after=labels)
-        elif owner is app and (key in created or key in types_of_others(app, ownership)):
-            columns = (columns_of_database(context, app, key), columns_of_models(context, app, key))
-            yield EnumTypeOp(app, *key, there, labels, *map(tuple, columns))
-        else:
-            whose = "another program" if owner is app else owner.name
+class EnumTypes:
+    """The enum types of one database: in its apps' models and revisions, and in itself."""
+
+    def __init__(self, context: AutogenContext) -> None:
+        self.ownership: Ownership = context.opts["target_metadata"]
+        self.dialect = context.dialect
+        self.connection = context.connection
+        inspector: Any = context.inspector
+        self.existing = {
+            self.ownership.key(enum["schema"], enum["name"]): tuple(enum["labels"])
+            for enum in inspector.get_enums("*")
+        }
+        self.in_models = {app: self.of_models(app) for app in self.ownership.apps}
+
+    def changes(self, app: App) -> Iterator[EnumTypeOp]:
+        """Yield what gives an app's models their types, and drops those that nothing uses."""
+        files = revision_files.files_of(self.ownership.compared[app]) if self.existing else []
+        created = self.created(files)
+        for key, labels in self.in_models[app].items():
+            # The first of several apps that share a type has it, as upgrades go in that order.
+            owner = next((other for other, types in self.in_models.items() if types.get(key)), app)
+            before = self.existing.get(key) if owner is app else self.in_models[owner][key]
+            if before and labels and owner is app and key in created:
+                before = without_failed_labels(before, labels, files)
+            if labels is None or labels == before:
+                continue
+            if before is None:
+                yield EnumTypeOp(app, *key, before=None, after=labels)
+            # Another app has created the type of a model that moved.
+            elif owner is app and key in created | self.created(self.files_of_others(app)):
+                yield self.alter(app, key, before, labels)
+            else:
+                whose = "another program" if owner is app else owner.name
+                raise CommandError(
+                    f"{app.name}: its enum type {key[1]} has other values than that of {whose};"
+                    " give it another name: Enum(..., name=...)"
+                )
+        unused = (created & self.existing.keys()).difference(*self.in_models.values())
+        if unused:
+            # In a new database the revisions of other apps run later, and need the type.
+            for file in self.files_of_others(app):
+                unused -= {self.ownership.key(*key) for key, _ in types_in(file)}
+        for key in sorted(unused, key=str):
+            yield EnumTypeOp(app, *key, before=self.existing[key], after=None)
+
+    def alter(self, app: App, key: TableKey, before: Labels, after: Labels) -> EnumTypeOp:
+        """Return what gives a type other labels; refuse to replace one that others use, too."""
+        assert self.connection is not None
+        users = [other.name for other in self.in_models if key in self.in_models[other]]
+        users.remove(app.name)
+        columns_before: dict[tuple[str, ...], str | None] = {}
+        name = quoted_name(self.dialect, key[0] or self.dialect.default_schema_name, key[1])
+        for schema, table, *column, default in self.connection.execute(COLUMNS, {"type": name}):
+            table_name = quoted_name(self.dialect, *self.ownership.key(schema, table))
+            if self.ownership.owner(schema, table) is app:
+                columns_before[table_name, *column] = default
+            else:
+                users.append(f"the table {table_name}")
+        columns_after: dict[tuple[str, ...], str | None] = {
+            (
+                quoted_name(self.dialect, *self.ownership.key(item.table.schema, item.table.name)),
+                item.name,
+                brackets,
+            ): default_of(item, self.dialect)
+            for its_key, _, item, brackets in self.columns_of_models(app)
+            if its_key == key
+        }
+        operation = EnumTypeOp(app, *key, before, after, columns_before, columns_after)
+        if users and not operation.only_adds:
             raise CommandError(
-                f"{app.name}: its enum type {key[1]} has other values than that of {whose};"
-                " give it another name: Enum(..., name=...)"
+                f"{app.name}: labels of its enum type {key[1]} were removed or reordered, but"
+                f" {users[0]} uses that type, too: only add labels, or give one of the two types"
+                " another name: Enum(..., name=...)"
             )
-    unused = (created & existing.keys()).difference(*of_models.values())
-    if unused:
-        # In a new database the revisions of other apps run later, and need the type.
-        others = files_of_others(app, ownership)
-        unused -= {ownership.key(*key) for file in others for key, _ in types_in(file)}
-    for key in sorted(unused, key=str):
-        yield EnumTypeOp(app, *key, before=existing[key], after=None)
+        return operation
+
+    def of_models(self, app: App) -> dict[TableKey, Labels | None]:
+        """Return the enum types of an app's models; None for one that they only refer to."""
+        found: dict[TableKey, Labels | None] = {}
+        for key, enum, _, _ in self.columns_of_models(app):
+            labels = tuple(enum.enums) if enum.create_type else None
+            if found.setdefault(key, labels) != labels:
+                raise CommandError(
+                    f"{app.name}: two of its enum types are called {enum.name};"
+                    " give one another name: Enum(..., name=...)"
+                )
+        return found
+
+    def columns_of_models(self, app: App) -> Iterator[tuple[TableKey, ENUM, sa.Column[Any], str]]:
+        """Yield an app's enum types, each with a column that has it, and `[]` for an array."""
+        for table in app.own_models.values():
+            for column in table.columns:
+                kind = column.type.dialect_impl(self.dialect)
+                item = kind.item_type if isinstance(kind, sa.ARRAY) else kind
+                if enum := as_enum(item, self.dialect):
+                    key = self.ownership.key(enum.schema, str(enum.name))
+                    yield key, enum, column, "" if item is kind else "[]"
+
+    def files_of_others(self, app: App) -> list[Path]:
+        """Return the revision files of the other apps of the database."""
+        others = [other for other in self.ownership.apps if other is not app]
+        return [file for other in others for file in revision_files.files_by_name(other)]
+
+    def created(self, files: Iterable[Path]) -> set[TableKey]:
+        """Return the types that revision files create and do not drop again; nothing is run."""
+        types: set[TableKey] = set()
+        for file in files:
+            called = [call.func for call in revision_files.upgrade_calls(file)]
+            dropped = [f.value for f in called if isinstance(f, ast.Attribute) and f.attr == "drop"]
+            for key, call in types_in(file):
+                if call in dropped:
+                    types.discard(self.ownership.key(*key))
+                elif not any(word.arg == "create_type" for word in call.keywords):
+                    types.add(self.ownership.key(*key))
+        return types
 
 
-def types_of_others(app: App, ownership: Ownership) -> set[TableKey]:
-    """The enum types that the revisions of other apps have made: a model may have moved."""
-    created = types_of_revisions(files_of_others(app, ownership))
-    return {ownership.key(*key) for key in created}
-
-
-def files_of_others(app: App, ownership: Ownership) -> list[Path]:
-    """The revision files of the other apps of the database."""
-    return [file for other in ownership.apps if other is not app for file in files_by_name(other)]
-
-
-def enum_of(column: Column[Any], dialect: Dialect) -> ENUM | None:
-    """The enum type of a column, or of what its arrays hold."""
-    kind = column.type.dialect_impl(dialect)
-    return as_enum(kind.item_type if isinstance(kind, ARRAY) else kind, dialect)
-
-
-def as_enum(kind: TypeEngine[Any], dialect: Dialect) -> ENUM | None:
-    """The enum type that a type is, or is the decorator of."""
+def as_enum(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> ENUM | None:
+    """Return the enum type that a type is on this database, or that it decorates."""
     kind = kind.dialect_impl(dialect)
-    if isinstance(kind, TypeDecorator):
+    if isinstance(kind, sa.TypeDecorator):
         kind = kind.impl_instance
     return kind if isinstance(kind, ENUM) and kind.name else None
 
 
-def enums_of_models(
-    app: App, ownership: Ownership, dialect: Dialect
-) -> dict[TableKey, Labels | None]:
-    """The enum types of an app's models; None for one that they refer to but do not create."""
-    found: dict[TableKey, Labels | None] = {}
-    for table in app.own_models.values():
-        for column in table.columns:
-            if enum := enum_of(column, dialect):
-                key = ownership.key(enum.schema, str(enum.name))
-                labels = tuple(enum.enums) if enum.create_type else None
-                if found.setdefault(key, labels) != labels:
-                    raise CommandError(
-                        f"{app.name}: two of its enum types are called {enum.name};"
-                        " give one another name: Enum(..., name=...)"
-                    )
-    return found
+def types_in(file: Path) -> Iterator[tuple[TableKey, ast.Call]]:
+    """Yield the enum types that a revision file creates, drops or refers to."""
+    for call in revision_files.upgrade_calls(file):
+        called = getattr(call.func, "attr", getattr(call.func, "id", None))
+        if called in ("Enum", "ENUM") and revision_files.has_literal_schema(call):
+            given = {word.arg: revision_files.literal(word.value) for word in call.keywords}
+            if name := given.get("name"):
+                yield (given.get("schema"), name), call
 
 
-def types_of_revisions(files: Iterable[Path]) -> set[TableKey]:
-    """The enum types that revision files create and leave behind; nothing is run."""
-    types: set[TableKey] = set()
-    for file in files:
-        dropped = [
-            call.func.value
-            for call in upgrade_calls(file)
-            if isinstance(call.func, ast.Attribute) and call.func.attr == "drop"
-        ]
-        for key, call in types_in(file):
-            if call in dropped:
-                types.discard(key)
-            elif not any(word.arg == "create_type" for word in call.keywords):
-                types.add(key)
-    return types
-
-
-def labels_of_revisions(files: Iterable[Path], there: Labels, wanted: Labels) -> Labels:
-    """The labels of a type in the database, but for those that are wanted and in no revision.
+def without_failed_labels(before: Labels, wanted: Labels, files: Iterable[Path]) -> Labels:
+    """Return the labels of a type in the database, without wanted ones that no revision adds.
 
     A label is there to stay before the end of its revision, which may fail and be deleted.
     """
-    texts = {text for file in files for text in texts_in(file)}
-    sql = " ".join(texts)
-    known = [label for label in there if label in texts or sql_literal(label) in sql]
+    strings = {string for file in files for string in strings_in(file)}
+    sql = " ".join(strings)
+    known = [label for label in before if label in strings or quoted_string(label) in sql]
     if not known:  # they are written in some other way
-        return there
-    return tuple(label for label in there if label in known or label not in wanted)
+        return before
+    return tuple(label for label in before if label in known or label not in wanted)
 
 
 @cache
-def texts_in(file: Path) -> set[str]:
-    """The texts in the code of a revision file."""
-    nodes = ast.walk(parsed(file))
-    texts = [node.value for node in nodes if isinstance(node, ast.Constant)]
-    return {text.replace("\\:", ":") for text in texts if isinstance(text, str)}
-
-
-def types_in(file: Path) -> Iterator[tuple[TableKey, ast.Call]]:
-    """The enum types that a revision file creates, drops or refers to."""
-    for call in upgrade_calls(file):
-        given = {word.arg: word.value for word in call.keywords}
-        called = getattr(call.func, "attr", getattr(call.func, "id", None))
-        if not has_literal_schema(call):
-            continue
-        if called in ("Enum", "ENUM") and (name := literal(given.get("name"))):
-            yield (literal(given.get("schema")), name), call
-
-
-def columns_of_database(context: AutogenContext, app: App, key: TableKey) -> Iterator[EnumColumn]:
-    """The columns of all apps' tables that have an enum type in the database.
-
-    Those of strangers' tables are left alone, so that their type cannot be replaced.
-    """
-    assert context.connection is not None
-    ownership: Ownership = context.opts["target_metadata"]
-    parameters = {"schema": key[0] or context.dialect.default_schema_name, "name": key[1]}
-    for schema, name, *parts in context.connection.execute(COLUMNS_OF_TYPE, parameters):
-        table = ownership.key(schema, name)
-        if ownership.is_of_an_app(*table):
-            elsewhere = ownership.owner(*table) is not app
-            yield EnumColumn._make([quoted(context.dialect, *table), *parts, elsewhere])
-
-
-def columns_of_models(context: AutogenContext, app: App, key: TableKey) -> Iterator[EnumColumn]:
-    """The columns of all apps' models that have an enum type."""
-    ownership: Ownership = context.opts["target_metadata"]
-    dialect = context.dialect
-    for other in ownership.apps:
-        for table in other.own_models.values():
-            for column in table.columns:
-                enum = enum_of(column, dialect)
-                if enum and ownership.key(enum.schema, str(enum.name)) == key:
-                    yield EnumColumn(
-                        quoted(dialect, ownership.key(table.schema, table.name)[0], table.name),
-                        column.name,
-                        "[]" if isinstance(column.type, ARRAY) else "",
-                        default_of(column, dialect),
-                        elsewhere=other is not app,
-                    )
-
-
-def default_of(column: Column[Any], dialect: Dialect) -> str | None:
-    """The server default of a model's column, in SQL."""
-    default = column.server_default
-    if not isinstance(default, DefaultClause):
-        return None
-    if isinstance(default.arg, str):
-        return sql_literal(default.arg)
-    return str(default.arg.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-
-
-def quoted(dialect: Dialect, schema: str | None, name: str) -> str:
-    """A name in SQL, with its schema if it has one."""
-    quote = dialect.identifier_preparer.quote
-    return f"{quote(schema)}.{quote(name)}" if schema else quote(name)
-
-
-def sql_literal(label: str) -> str:
-    """A label in SQL."""
-    return "'" + label.replace("'", "''") + "'"
-
-
-def escape_colons(sql: str) -> str:
-    """SQL for `text()` and `op.execute`, to which a word behind a colon would be a parameter."""
-    return re.sub(r"(?<![:\w]):(?=\w)", r"\:", sql)
-
-
-def statements_to_add(
-    operation: EnumTypeOp, before: Labels, after: Labels, dialect: Dialect
-) -> list[str]:
-    """The SQL that adds labels to a type."""
-    name = quoted(dialect, operation.schema, operation.name)
-    places = [f"BEFORE {sql_literal(before[0])}", *(f"AFTER {sql_literal(a)}" for a in after)]
-    return [
-        f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {sql_literal(label)} {place}"
-        for label, place in zip(after, places, strict=False)
-        if label not in before
-    ]
-
-
-def statements_to_replace(operation: EnumTypeOp, after: Labels, dialect: Dialect) -> list[str]:
-    """The SQL that puts another type in the place of one."""
-    name = quoted(dialect, operation.schema, operation.name)
-    old_name = f"{operation.name[:59]}_old"
-    old = quoted(dialect, operation.schema, old_name)
-    defaults = {column[:2]: column.server_default for column in operation.columns_after}
-    sql = [
-        f"ALTER TYPE {name} RENAME TO {quoted(dialect, None, old_name)}",
-        f"CREATE TYPE {name} AS ENUM ({', '.join(map(sql_literal, after))})",
-    ]
-    for column in operation.columns_before:
-        column_name, kind = quoted(dialect, None, column.name), name + column.brackets
-        table, alter = f"ALTER TABLE {column.table}", f"ALTER COLUMN {column_name}"
-        change = f"{alter} TYPE {kind} USING {column_name}::text{column.brackets}::{kind}"
-        if column.elsewhere:
-            sql.append(
-                CHANGE_ELSEWHERE.format(
-                    table=sql_literal(column.table),
-                    name=sql_literal(column.name),
-                    type=sql_literal(old + column.brackets),
-                    change=f"{table} {alter} DROP DEFAULT, {change}",
-                    set_default=sql_literal(f"{table} {alter} SET DEFAULT "),
-                )
-            )
-            continue
-        changes = [change]
-        if column.server_default:
-            changes.insert(0, f"{alter} DROP DEFAULT")
-        if default := defaults.get(column[:2]):
-            changes.append(f"{alter} SET DEFAULT {default}")
-        sql.append(f"{table} {', '.join(changes)}")
-    return [*sql, f"DROP TYPE {old}"]
+def strings_in(file: Path) -> set[str]:
+    """Return the strings in the code of a revision file."""
+    nodes = ast.walk(revision_files.parsed(file))
+    values = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    return {value.replace("\\:", ":") for value in values if isinstance(value, str)}
 
 
 @renderers.dispatch_for(EnumTypeOp)
 def render(context: AutogenContext, operation: EnumTypeOp) -> list[str]:
-    """The lines of a revision file; an empty one ends a block."""
+    """Return the lines of a revision file; an empty one ends a block."""
     before, after = operation.before, operation.after
     if before is None or after is None:
         enum = arguments(before or after or (), operation.name, operation.schema)
@@ -383,25 +283,59 @@ def render(context: AutogenContext, operation: EnumTypeOp) -> list[str]:
     if operation.only_adds:
         # Until its transaction ends, nothing can use a new label: no default, no later revision.
         block.append("with op.get_context().autocommit_block():")
-        sql = statements_to_add(operation, before, after, context.dialect)
+        statements = statements_to_add(operation, before, after, context.dialect)
     else:
-        sql = statements_to_replace(operation, after, context.dialect)
-    calls = [f"op.execute({escape_colons(line)!r})" for line in sql]
+        statements = statements_to_replace(operation, after, context.dialect)
+    calls = [f"op.execute({escape_colons(statement)!r})" for statement in statements]
     return [*block, *calls, *("" for _ in block)]
 
 
-def enum_reference(item: TypeEngine[Any], context: AutogenContext) -> str | None:
-    """The code of an enum type of a column: other statements have created it."""
-    assert context.dialect is not None
-    enum = as_enum(item, context.dialect)
-    if enum is None:
-        return None
-    context.imports.add("from sqlalchemy.dialects import postgresql")
-    code = arguments(enum.enums, str(enum.name), enum.schema)
-    return f"postgresql.ENUM({code}, create_type=False)"
+def statements_to_add(
+    operation: EnumTypeOp, before: Labels, after: Labels, dialect: sa.Dialect
+) -> list[str]:
+    """Return the SQL that adds labels to a type."""
+    name = quoted_name(dialect, operation.schema, operation.name)
+    places = [
+        f"BEFORE {quoted_string(before[0])}",
+        *(f"AFTER {quoted_string(label)}" for label in after),
+    ]
+    return [
+        f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {quoted_string(label)} {place}"
+        for label, place in zip(after, places, strict=False)
+        if label not in before
+    ]
+
+
+def statements_to_replace(operation: EnumTypeOp, after: Labels, dialect: sa.Dialect) -> list[str]:
+    """Return the SQL that puts another type in the place of one, in the app's own tables."""
+    name = quoted_name(dialect, operation.schema, operation.name)
+    old_name = f"{operation.name[:59]}_old"
+    statements = [
+        f"ALTER TYPE {name} RENAME TO {quoted_name(dialect, None, old_name)}",
+        f"CREATE TYPE {name} AS ENUM ({', '.join(map(quoted_string, after))})",
+    ]
+    for (table, column, brackets), default_before in operation.columns_before.items():
+        column_name, kind = quoted_name(dialect, None, column), name + brackets
+        alter = f"ALTER COLUMN {column_name}"
+        changes = [f"{alter} TYPE {kind} USING {column_name}::text{brackets}::{kind}"]
+        if default_before:
+            changes.insert(0, f"{alter} DROP DEFAULT")
+        if default := operation.columns_after.get((table, column, brackets)):
+            changes.append(f"{alter} SET DEFAULT {default}")
+        statements.append(f"ALTER TABLE {table} {', '.join(changes)}")
+    return [*statements, f"DROP TYPE {quoted_name(dialect, operation.schema, old_name)}"]
+
+
+def enum_reference(kind: sa.types.TypeEngine[Any], context: AutogenContext) -> str | None:
+    """Return the code of a column's enum type, which other statements have created."""
+    if enum := as_enum(kind, context.dialect):
+        context.imports.add("from sqlalchemy.dialects import postgresql")
+        code = arguments(enum.enums, str(enum.name), enum.schema)
+        return f"postgresql.ENUM({code}, create_type=False)"
+    return None
 
 
 def arguments(labels: Iterable[str], name: str, schema: str | None) -> str:
-    """The arguments that make an enum type."""
+    """Return the arguments that make an enum type."""
     words = [*map(repr, labels), f"name={name!r}"]
     return ", ".join(words + ([f"schema={schema!r}"] if schema else []))

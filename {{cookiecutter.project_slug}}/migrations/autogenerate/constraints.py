@@ -1,0 +1,106 @@
+"""Check constraints and foreign keys: what Alembic's own comparators leave to do."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from alembic.util import PriorityDispatchResult
+from sqlalchemy.schema import conv
+
+from .operation_order import RECREATED, drops_foreign_key
+
+
+def leave_out_checks_of_types(
+    context: AutogenContext, changes: ops.ModifyTableOps, *tables: Any
+) -> PriorityDispatchResult:
+    """Take out the checks of Boolean and Enum columns, which come and go with their columns.
+
+    No check is dropped if the model has one without a name: the database may have named it.
+    """
+    model: sa.Table | None = tables[-1]
+    if model is None:
+        return PriorityDispatchResult.CONTINUE
+    of_columns = [constraint for column in model.columns for constraint in column.constraints]
+    constraints = [*model.constraints, *of_columns]
+    checks = [check for check in constraints if isinstance(check, sa.CheckConstraint)]
+    final_name = context.dialect.identifier_preparer.format_constraint
+    # `_type_bound` is private, but nothing else tells these checks from others.
+    of_types = {str(name) for c in checks if c._type_bound for name in (c.name, final_name(c))}
+    of_types |= {str(getattr(column.type, "name", None)) for column in model.columns}
+    unnamed = not all(isinstance(check.name, str) for check in checks)
+
+    def stays(change: ops.MigrateOperation) -> bool:
+        if isinstance(change, ops.DropConstraintOp) and change.constraint_type == "check":
+            return not unnamed and str(change.constraint_name) not in of_types
+        if isinstance(change, ops.CreateCheckConstraintOp):
+            return str(change.constraint_name) not in of_types
+        return True
+
+    changes.ops = list(filter(stays, changes.ops))
+    return PriorityDispatchResult.CONTINUE
+
+
+def create_foreign_keys_of_new_table(
+    context: AutogenContext, changes: ops.ModifyTableOps, *tables: Any
+) -> PriorityDispatchResult:
+    """Create the foreign keys with `use_alter` of a new table; Alembic would the next time."""
+    reflected, model = tables[-2:]
+    if reflected is None and context.dialect.supports_alter:
+        keys = [key for key in model.foreign_key_constraints if key.use_alter]
+        changes.ops.extend(ops.CreateForeignKeyOp.from_constraint(key) for key in keys)
+    return PriorityDispatchResult.CONTINUE
+
+
+def compare_indexes_of_foreign_keys(
+    _context: AutogenContext, changes: ops.ModifyTableOps, *tables: Any
+) -> PriorityDispatchResult:
+    """Create and drop the indexes that MySQL makes for foreign keys, as it needs one for each.
+
+    It refuses to drop the last index of a key, and leaves the one that it made when the key goes.
+    """
+    reflected, model = tables[-2:]
+    if reflected is None or model is None:
+        return PriorityDispatchResult.CONTINUE
+    indexes = {str(index.name): index for index in reflected.indexes}
+    # By name: a table that another one refers to may have been reflected twice.
+    keys = {str(key.name): key for key in reflected.foreign_key_constraints}
+
+    def index_of(name: object, columns: Sequence[str]) -> ops.CreateIndexOp:
+        return ops.CreateIndexOp(
+            conv(str(name)), changes.table_name, columns, schema=changes.schema
+        )
+
+    for change in changes.ops.copy():
+        if drops_foreign_key(change):
+            key = keys.pop(str(change.constraint_name), None)
+            if index := indexes.get(str(change.constraint_name)):
+                columns = [model.columns.get(column.name) for column in index.columns]
+                if not any(column is not None and column.foreign_keys for column in columns):
+                    changes.ops.append(ops.DropIndexOp.from_index(index))
+        elif isinstance(change, ops.CreateForeignKeyOp) and change.constraint_name:
+            columns = change.local_cols
+            if not indexes_on(model, columns):
+                index_op = index_of(change.constraint_name, columns)
+                changes.ops.insert(changes.ops.index(change), index_op)
+    for name, key in keys.items():
+        before = indexes_on(reflected, key.column_keys)
+        after = indexes_on(model, key.column_keys)
+        made = before & {name, key.column_keys[0]}
+        if after - before and before == made:  # the one that it made goes by itself
+            changes.info.setdefault(RECREATED, []).append(key)
+        elif not after and not made:
+            changes.ops.insert(0, index_of(name, key.column_keys))
+    return PriorityDispatchResult.CONTINUE
+
+
+def indexes_on(table: sa.Table, columns: Sequence[str]) -> set[str]:
+    """Return the names of a table's indexes and constraints that begin with these columns."""
+    kinds = sa.UniqueConstraint | sa.PrimaryKeyConstraint
+    keys = [constraint for constraint in table.constraints if isinstance(constraint, kinds)]
+    return {
+        str(index.name)
+        for index in [*table.indexes, *keys]
+        if [column.name for column in index.columns][: len(columns)] == list(columns)
+    }

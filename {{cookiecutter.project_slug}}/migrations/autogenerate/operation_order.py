@@ -1,0 +1,127 @@
+"""The order of the operations in a new revision: one that every database accepts."""
+
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, TypeGuard
+
+import sqlalchemy as sa
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+
+from .enum_types import EnumTypeOp
+from .sql import without_doubled_percents
+
+RECREATED = "foreign keys that a downgrade has to create again"
+"""The key of `ModifyTableOps.info` by which the comparison of indexes says so."""
+
+
+def sort_operations(
+    context: MigrationContext, _revision: Any, scripts: list[ops.MigrationScript]
+) -> None:
+    """Put the operations of new revisions into an order that every database accepts.
+
+    Alembic calls this before it writes them (`process_revision_directives`).
+    """
+    # Alembic writes SQL with this dialect, and has no option to leave percent signs single.
+    context.impl.dialect = without_doubled_percents(context.impl.dialect)
+    for script in scripts:
+        for upgrade, downgrade in zip(
+            script.upgrade_ops_list, script.downgrade_ops_list, strict=True
+        ):
+            recreate_foreign_keys(upgrade, downgrade)
+            upgrade.ops = [with_schemas(operation) for operation in upgrade.ops]
+            downgrade.ops = [with_schemas(operation) for operation in downgrade.ops]
+            # One of them drops the tables that the other creates.
+            names = referred_first([*upgrade.ops, *downgrade.ops])
+            upgrade.ops = in_order(upgrade.ops, names)
+            downgrade.ops = in_order(downgrade.ops, names)
+
+
+def recreate_foreign_keys(upgrade: ops.OpContainer, downgrade: ops.OpContainer) -> None:
+    """Let the downgrade create foreign keys again, for which MySQL then makes an index again."""
+    changed = [change for change in downgrade.ops if isinstance(change, ops.ModifyTableOps)]
+    changes = {(change.schema, change.table_name): change for change in changed}
+    for operation in upgrade.ops:
+        for key in operation.info.get(RECREATED, ()):
+            back = changes[key.table.schema, key.table.name]
+            back.ops.append(ops.DropConstraintOp.from_constraint(key))
+            back.ops.append(ops.CreateForeignKeyOp.from_constraint(key))
+
+
+def with_schemas(operation: ops.MigrateOperation) -> ops.MigrateOperation:
+    """Return an operation whose foreign keys name a schema only if the other table has one.
+
+    Where the MetaData has a schema, Alembic writes that schema for all of them.
+    """
+    for column in columns_of(operation):
+        if column.table.metadata.schema:
+            table = column.table.to_metadata(
+                sa.MetaData(), referred_schema_fn=lambda _, __, key, ___: key.referred_table.schema
+            )
+            return ops.CreateTableOp.from_table(table)
+    return operation
+
+
+def columns_of(operation: ops.MigrateOperation) -> list[sa.Column[Any]]:
+    """Return the columns of a new table; none for an operation that creates no table."""
+    items = operation.columns if isinstance(operation, ops.CreateTableOp) else ()
+    return [item for item in items if isinstance(item, sa.Column)]
+
+
+def referred_first(operations: list[ops.MigrateOperation]) -> list[str]:
+    """Return the names of new tables, each after those that it refers to."""
+    graph = {}
+    for operation in operations:
+        if isinstance(operation, ops.CreateTableOp):
+            keys = [key for column in columns_of(operation) for key in column.foreign_keys]
+            referred = {key.target_fullname.rpartition(".")[0] for key in keys if not key.use_alter}
+            graph[full_name(operation)] = sorted(referred - {full_name(operation)})
+    try:
+        return list(TopologicalSorter(dict(sorted(graph.items()))).static_order())
+    except CycleError:  # these need an order made by hand
+        return list(graph)
+
+
+def full_name(operation: ops.CreateTableOp | ops.DropTableOp | ops.ModifyTableOps) -> str:
+    """Return the name of a table as foreign keys have it."""
+    return ".".join(filter(None, (operation.schema, operation.table_name)))
+
+
+def in_order(
+    operations: list[ops.MigrateOperation], names: list[str]
+) -> list[ops.MigrateOperation]:
+    """Return operations in order: types, new tables, changes, and last what is dropped.
+
+    `names` is the order in which tables are created; they are dropped the other way round.
+    """
+    positions = {name: position for position, name in enumerate(names)}
+    dropped = {full_name(op) for op in operations if isinstance(op, ops.DropTableOp)}
+
+    def place(operation: ops.MigrateOperation) -> tuple[int, int]:
+        match operation:
+            case EnumTypeOp(only_adds=True):  # this commits what came before it
+                return 0, 0
+            case EnumTypeOp(after=None):
+                return 5, 0
+            case ops.CreateTableOp():
+                return 2, positions.get(full_name(operation), 0)
+            case ops.DropTableOp():
+                return 4, -positions.get(full_name(operation), 0)
+            case ops.ModifyTableOps():
+                return 3, 0
+        return 1, 0
+
+    for change in operations:
+        if isinstance(change, ops.ModifyTableOps):
+            if full_name(change) in dropped:  # a foreign key may keep another table from its drop
+                change.ops = list(filter(drops_foreign_key, change.ops))
+            # MySQL keeps an index for as long as a foreign key needs it.
+            change.ops.sort(
+                key=lambda op: isinstance(op, ops.CreateForeignKeyOp) - drops_foreign_key(op)
+            )
+    empty = [op for op in operations if isinstance(op, ops.ModifyTableOps) and op.is_empty()]
+    return sorted((op for op in operations if op not in empty), key=place)
+
+
+def drops_foreign_key(operation: ops.MigrateOperation) -> TypeGuard[ops.DropConstraintOp]:
+    """Return True if an operation drops a foreign key."""
+    return isinstance(operation, ops.DropConstraintOp) and operation.constraint_type == "foreignkey"

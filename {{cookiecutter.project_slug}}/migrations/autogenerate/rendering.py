@@ -1,0 +1,39 @@
+"""The code of a revision, where Alembic writes what does not run or has lost something."""
+
+import re
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from alembic.autogenerate.api import AutogenContext
+
+from .enum_types import enum_reference
+from .sql import escape_colons
+
+LITERAL = re.compile(r"""('(?:[^']|'')*')(::[\w ".(),\[\]]+)?""")
+"""A string in SQL, and the cast that PostgreSQL shows behind it."""
+
+
+def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
+    """Return the code for an item of a revision, or False to leave it to Alembic."""
+    if kind == "server_default" and isinstance(item, sa.DefaultClause):
+        literal = LITERAL.fullmatch(str(item.arg))
+        if literal and isinstance(item.arg, sa.TextClause):
+            return f"sa.text({escape_colons(literal[1])!r})"
+    if kind == "type":
+        if context.dialect.name == "postgresql" and (code := enum_reference(item, context)):
+            return code
+        import_type(item, context)
+    return False
+
+
+def import_type(item: sa.types.TypeEngine[Any], context: AutogenContext) -> None:
+    """Import what the code of a type names; Alembic writes some types without their imports."""
+    module = type(item).__module__
+    custom = not module.startswith("sqlalchemy.")
+    if custom:
+        context.imports.add(f"import {module}")
+    if custom or (".dialects." in module and context.dialect.name not in module):
+        # Alembic writes the `repr` of these, with bare names for the types inside.
+        names = re.findall(r"(?<=[(=])[A-Z]\w*(?=\()", repr(item))
+        known = [name for name in names if hasattr(sa, name)]
+        context.imports.update(f"from sqlalchemy import {name}" for name in known)
