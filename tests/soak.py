@@ -12,13 +12,11 @@ import tempfile
 import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from random import Random
-
-from sqlalchemy.exc import DBAPIError
 
 from private_servers import pgbouncer, private_server
 from project import Project, bake, wait_for
@@ -203,18 +201,37 @@ def contents(database: Database) -> Contents:
 
 
 def finish_by_hand(project: Project, database: Database, line: str) -> None:
-    """Do what the line says about a revision that is half done, as it says it, and no more."""
-    parts = re.search(r"right after: (.*?)…?; .*do the rest of `(.*?)` by hand, then `(.*?)`", line)
+    """Do what the line says about a revision that is half done, as it says it, and no more.
+
+    What is missing shows in a second database, to which the statements are applied one by one.
+    """
+    parts = re.search(r"do by hand what is missing of `(.*?)`, then `(.*?)`", line)
     assert parts, line
-    statement, show, stamp = parts.groups()
+    show, stamp = parts.groups()
     script = re.sub(r"(?m)^--.*", "", project.run(*show.split()).stdout)
     statements = [" ".join(part.split()) for part in script.split(";") if part.strip()]
-    [start] = [n for n, part in enumerate(statements) if part.startswith(statement)]
-    with suppress(DBAPIError):  # it fails if it was done
-        database.query(statements[start])
-    for rest in statements[start + 1 :]:
+    statements = [part for part in statements if "alembic_version" not in part]
+    here = without_versions(database)
+    with new_database("mysql") as other:
+        for app in re.findall(r"(?m)^\[(\w+)\]", (project.path / "alembic.ini").read_text()):
+            for version in database.rows().get(f"alembic_version_{app}", ()):
+                upgrade = ("alembic", "--name", app, "upgrade", str(version[0]))
+                project.run(*upgrade, env={"DATABASE_URL": other.text})
+        while without_versions(other) != here:
+            assert statements, line
+            other.query(statements.pop(0))
+    for rest in statements:
         database.query(rest)
     project.run(*stamp.split())
+
+
+def without_versions(database: Database) -> Contents:
+    """What is in a database but for version tables and notes."""
+    schema, rows = database.schema(), database.rows()
+    return (
+        {name: parts for name, parts in schema.items() if "alembic_version" not in name},
+        {name: lines for name, lines in rows.items() if "alembic_version" not in name},
+    )
 
 
 def main() -> None:

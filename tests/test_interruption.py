@@ -1,6 +1,5 @@
 """Migrations that end in their middle: killed, interrupted, failed, or left by their server."""
 
-import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ from private_servers import PrivateServer, private_mysql, private_postgresql, pr
 from project import Project, bake, wait_for
 from revisions import Checkpoints, add_revision
 from servers import Database, new_database
-from soak import APPS, CASES, Soak, finish_by_hand
+from soak import APPS, CASES, Soak
 
 INSIDE = "op.create_table('inside', sa.Column('id', sa.Integer))\n"
 
@@ -154,131 +153,6 @@ def assert_next_run_completes(project: Project, database: Database) -> None:
     expected = {*APPS, *(f"alembic_version_{app}" for app in APPS)}
     assert database.tables() - {"inside"} == expected
     assert database.rows()["users"] == [(7,)]
-
-
-@pytest.mark.parametrize("finish", [True, False])
-def test_mysql_says_what_is_half_done(finish: bool, project: Project, mysql: Database) -> None:
-    project.environment["DATABASE_URL"] = mysql.text
-    create = "op.create_table('users', sa.Column('id', sa.Integer))"
-    add_revision(project, "users", f"{create}\nop.execute('INSERT INTO users VALUES (7)')")
-    project.migrate()
-    add_revision(
-        project,
-        "users",
-        f"op.execute('UPDATE users SET id = id + 1')\n{INSIDE}"
-        "reach('middle')\nop.execute('UPDATE users SET id = id + 1')",
-    )
-    checkpoints = Checkpoints.of(project)
-    checkpoints.order("raise at middle")
-    line = project.refused("./migrate.sh", env=checkpoints.env)
-    half_done = line.partition("; ")[2]
-    assert line.startswith(
-        "users: RuntimeError: middle, at src/my_project/users/migrations/users_2"
-    )
-    assert half_done.startswith(
-        "revision users_2 is half done: a run stopped in its upgrade (users_2.py, line 8),"
-        " at or right after: CREATE TABLE inside ( id INTEGER ); "
-    )
-    # Nothing is done twice.
-    assert project.refused("./migrate.sh") == f"users: {half_done}"
-    alembic = project.run("alembic", "--name", "users", "upgrade", "head", status=None)
-    assert alembic.returncode != 0
-    assert half_done in alembic.stderr
-    assert mysql.rows()["users"] == [(8,)]
-    if finish:
-        finish_by_hand(project, mysql, line)
-    else:
-        mysql.query("UPDATE users SET id = id - 1")
-        mysql.query("DROP TABLE inside")
-        mysql.query("DROP TABLE alembic_version_users$half")
-        project.migrate()
-    assert project.migrate().splitlines()[0] == "users  up to date"
-    assert mysql.rows()["users"] == [(9,)]
-    assert mysql.tables() == {"users", "inside", "alembic_version_users"}
-
-
-@pytest.mark.parametrize("finish", [True, False])
-def test_mysql_says_what_a_downgrade_left(finish: bool, project: Project, mysql: Database) -> None:
-    project.environment["DATABASE_URL"] = mysql.text
-    down = "op.drop_table('inside')\nreach('middle')\nreach('end')\nop.drop_table('outside')"
-    add_revision(project, "users", "pass")
-    add_revision(project, "users", INSIDE + INSIDE.replace("inside", "outside"), down)
-    project.migrate()
-    checkpoints = Checkpoints.of(project)
-    checkpoints.order("wait at middle")
-    checkpoints.order("raise at end")
-    with project.started(
-        *("python", "-m", "migrations", "downgrade", "-n", "users", "-1"), env=checkpoints.env
-    ) as run:
-        checkpoints.wait_for("middle", run)
-        # This is work under way, of which nothing is wrong.
-        assert "half done" not in project.migrations("status")
-        checkpoints.recall("wait at middle")
-        _, err = run.communicate()
-    half_done = "users: " + err.splitlines()[-1].partition("; ")[2]
-    assert half_done.startswith("users: revision users_2 is half done: a run stopped in its downg")
-    before = mysql.rows()
-    for script in ("./migrate.sh", "./generate.sh"):
-        assert project.refused(script) == half_done
-    check = project.run("python", "-m", "migrations", "check", status=1)
-    assert check.stderr.splitlines()[0] == half_done
-    assert project.migrations("status").splitlines()[-1] == half_done
-    [users, books] = json.loads(project.migrations("status", "--json"))
-    assert (f"users: {users['half_done']}", books["half_done"]) == (half_done, None)
-    assert mysql.rows() == before
-    assert len(project.revisions("users")) == 2
-    if finish:
-        finish_by_hand(project, mysql, half_done)
-    else:
-        mysql.query("CREATE TABLE inside (id INTEGER)")
-        mysql.query("DROP TABLE alembic_version_users$half")
-    assert "half done" not in project.migrations("status")
-    project.migrate()
-    assert mysql.tables() == {"inside", "outside", "alembic_version_users"}
-
-
-def test_mysql_keeps_the_note_apart_from_the_table_of_an_app_called_half(
-    tmp_path: Path, mysql: Database
-) -> None:
-    project = bake(tmp_path, apps="users, users_half", database="mysql")
-    project.environment["DATABASE_URL"] = mysql.text
-    project.generate()
-    project.migrate()
-    project.add_column("users", "email")
-    project.generate()
-    assert "users_half  up to date\n" in project.migrate()
-
-
-def test_mysql_has_nothing_half_done_where_the_first_statement_fails(
-    project: Project, mysql: Database
-) -> None:
-    project.environment["DATABASE_URL"] = mysql.text
-    mysql.query("CREATE TABLE inside (id INTEGER)")
-    add_revision(project, "users", INSIDE)
-    line = project.refused("./migrate.sh")
-    assert "'inside' already exists" in line
-    assert "half done" not in line
-    mysql.query("DROP TABLE inside")
-    project.migrate()
-    assert mysql.tables() == {"inside", "alembic_version_users"}
-
-
-def test_mysql_user_who_may_not_drop(project: Project, mysql: Database) -> None:
-    name = f"no_drop_{mysql.url.database}"
-    grants = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, REFERENCES"
-    mysql.query(f"CREATE USER {name}")
-    mysql.query(f"GRANT {grants} ON {mysql.url.database}.* TO {name}")
-    try:
-        project.environment["DATABASE_URL"] = Database(mysql.url.set(username=name)).text
-        add_revision(project, "users", INSIDE)
-        add_revision(project, "books", INSIDE)
-        line = project.refused("./migrate.sh")
-        assert line.startswith("books: Table 'inside' already exists")
-        assert "half done" not in line
-        mysql.query("DROP TABLE inside")
-        assert "books  applied books_1" in project.migrate()
-    finally:
-        mysql.query(f"DROP USER {name}")
 
 
 def test_a_revision_that_ends_its_transaction(project: Project, database: Database) -> None:

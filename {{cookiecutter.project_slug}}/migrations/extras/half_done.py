@@ -1,188 +1,130 @@
 """MySQL and MariaDB cannot roll back DDL: a note of the revision that is half done.
 
-There a statement of DDL commits what came before it, and itself. A run that ends in the middle
-of a revision leaves behind what it did so far, and the version table does not tell. So a note of
-each such statement is written just before it, and the statement's own commit makes it last.
-The note counts until the version table changes. It is a table of its own, and dropped at the end
-of a run; one that was left behind, at the end of the next that has something to do.
+There, DDL commits what came before it, and itself. A revision that stops later leaves that behind,
+and the version table does not tell. So each revision first writes a note in its transaction: a
+commit keeps the note, a rollback takes it away. It counts until the version table changes.
 """
 
+import json
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from inspect import currentframe
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
-from alembic.util import CommandError
-from sqlalchemy import Column, Connection, MetaData, Table, Text, event, func, inspect, select
-from sqlalchemy.exc import DBAPIError
+from alembic.script import Script
+from alembic.util import CommandError, to_tuple
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, event, func, select
+from sqlalchemy.dialects.mysql import insert
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..apps import App
 from ..databases import mysql_lock
-from ..errors import naming, shorten
+from ..errors import naming, relative
 from ..run import Run, by_database
 
-READS = re.compile(r"\s*(SELECT|SET|SHOW|DESCRIBE|EXPLAIN)\b", re.IGNORECASE)
-DOES_NOT_COMMIT = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE)
+MYSQL = ("mysql", "mariadb")
+CHANGES_NOTHING = re.compile(r"\s*(SELECT|SET|SHOW|DESCRIBE|EXPLAIN|(UN)?LOCK)\b", re.IGNORECASE)
 
 
 @contextmanager
 def guard(migration: MigrationContext, app: App) -> Iterator[None]:
-    """Keep the note; refuse to run a revision that an earlier run has left half done."""
-    connection = migration.connection
-    assert connection is not None
-    if connection.dialect.name not in ("mysql", "mariadb"):
+    """Let each revision first write its note; refuse to run any while one is half done."""
+    with ExitStack() as stack:
+        if migration.dialect.name in MYSQL:
+            assert migration.connection
+            assert migration.script
+            note = Note(app, migration.connection)
+            listener = (migration.connection, "after_cursor_execute", note.after_statement)
+            event.listen(*listener)
+            stack.callback(event.remove, *listener)
+            stack.push(partial(note.close, migration))
+            for revision in migration.script.walk_revisions():
+                for name in {"upgrade", "downgrade"} & vars(revision.module).keys():
+                    function = getattr(revision.module, name)
+                    setattr(revision.module, name, note.keep(migration, revision, name)(function))
+                    stack.callback(setattr, revision.module, name, function)
         yield
-        return
-    note = Note(migration, app)
-    event.listen(connection, "before_cursor_execute", note.before)
-    event.listen(connection, "after_cursor_execute", note.after)
-    try:
-        yield
-    except BaseException as error:
-        with suppress(DBAPIError):  # what is wrong is known already
-            if not connection.invalidated:
-                note.close(error)
-        raise
-    else:
-        note.close()
-    finally:
-        event.remove(connection, "before_cursor_execute", note.before)
-        event.remove(connection, "after_cursor_execute", note.after)
 
 
 class Note:
-    """The note, in a table of its own that exists while there is something to remember."""
+    """The note of an app, in a table that exists while there is something to remember."""
 
-    def __init__(self, migration: MigrationContext, app: App) -> None:
-        assert migration.connection is not None
-        self.connection = migration.connection
-        self.migration = migration
-        self.app = app
-        self.table = note_table(app)
-        self.revision: str | None = None
-        """The revision that is running, or was the last to."""
-        self.begun = False
-        """Whether it has changed anything."""
-        self.own_work = False
-        self.found = self.read()
+    def __init__(self, app: App, connection: Connection) -> None:
+        self.app, self.connection = app, connection
+        columns = Column("id", Integer, primary_key=True, autoincrement=False), Column("note", Text)
+        name = f"{app.version_table[:59]}$half"  # no app's name has a `$`
+        self.table = Table(name, MetaData(), *columns, schema=app.version_table_schema)
+        self.revision: Script | None = None  # the one that is running, or was the last to
+        self.changed = False  # whether it has changed anything
 
-    def read(self) -> str | None:
-        """The note, if there is one that counts."""
-        if not inspect(self.connection).has_table(self.table.name, self.table.schema):
-            return None
-        same = self.table.c.versions == self.versions()
-        return self.connection.scalar(select(self.table.c.text).where(same))
+    def read(self, versions: Sequence[str]) -> str | None:
+        """Return the note, unless the version table has changed or another migrator is at work."""
+        own = func.connection_id()
+        migrator = func.coalesce(func.is_used_lock(mysql_lock(self.connection, self.app)), own)
+        with suppress(DBAPIError):  # there is no such table
+            if note := self.connection.scalar(select(self.table.c.note).where(migrator == own)):
+                then, text = json.loads(note)
+                return str(text) if then == sorted(versions) else None
+        return None
 
-    def versions(self) -> str:
-        """What the version table says."""
-        return in_words(self.migration.get_current_heads())
+    @contextmanager
+    def keep(self, migration: MigrationContext, revision: Script, direction: str) -> Iterator[None]:
+        """Write the note first, or go on without it: no change is there yet that could be lost."""
+        if revision is not self.revision:  # else its upgrade calls its downgrade
+            versions = migration.get_current_heads()
+            if half_done := self.read(versions):
+                raise CommandError(half_done)
+            note = json.dumps([sorted(versions), self.describe(revision, direction)])  # pure ASCII
+            row = insert(self.table).values(id=1, note=note).on_duplicate_key_update(note=note)
+            with suppress(DBAPIError):
+                self.table.create(self.connection, checkfirst=True)
+                self.connection.execute(row)
+            self.revision, self.changed = revision, False
+        yield
 
-    def before(self, _: Any, __: Any, statement: str, *___: Any) -> None:
-        """Write the note before a statement of a revision that commits."""
-        frame = revision_at_work()
-        if frame is None or self.own_work:
-            return
-        if self.found:
-            raise CommandError(self.found)
-        self.own_work = True
-        if self.revision != frame.f_globals["revision"]:
-            self.revision = frame.f_globals["revision"]
-            self.begun = False
-            self.table.create(self.connection, checkfirst=True)
-        if not READS.match(statement) and not DOES_NOT_COMMIT.match(statement):
-            text = self.describe(frame, statement)
-            self.connection.execute(self.table.delete())
-            self.connection.execute(self.table.insert().values(versions=self.versions(), text=text))
-        self.own_work = False
-
-    def after(self, _: Any, __: Any, statement: str, *___: Any) -> None:
-        """See whether the revision has changed anything."""
-        if not self.own_work and not READS.match(statement) and revision_at_work():
-            self.begun = True
-
-    def close(self, error: BaseException | None = None) -> None:
-        """At the end of a run, drop the table, or say in the error what it leaves half done."""
-        self.own_work = True
-        text = self.read()
-        if self.begun and text and error:
-            error.add_note(text)
-        elif not text or self.revision:
-            if text:
-                self.connection.execute(self.table.delete())
-                self.connection.commit()
-            with suppress(DBAPIError):  # this user may not drop tables: then it stays, empty or old
-                self.table.drop(self.connection, checkfirst=True)
-
-    def describe(self, frame: FrameType, statement: str) -> str:
-        """Say what is half done, and what to do about it."""
-        revision, down = frame.f_globals["revision"], frame.f_globals["down_revision"] or "base"
-        direction = frame.f_code.co_name
-        start, end = (down, revision) if direction == "upgrade" else (revision, down)
+    def describe(self, revision: Script, direction: str) -> str:
+        """Return what is half done if the revision stops now, and what to do about it."""
+        down, up = " ".join(to_tuple(revision.down_revision, default=("base",))), revision.revision
+        start, end = (down, up) if direction == "upgrade" else (up, down)
         alembic = f"alembic --name {self.app.name}"
         return (
-            f"revision {revision} is half done: a run stopped in its {direction}"
-            f" ({Path(frame.f_code.co_filename).name}, line {frame.f_lineno}), at or right after:"
-            f" {shorten(statement, 120)}; this database cannot roll back DDL: do the rest of"
-            f" `{alembic} {direction} {start}:{end} --sql` by hand, then `{alembic} stamp {end}`;"
-            f" or undo by hand what is done, then DROP TABLE {self.table.fullname}"
+            f"revision {up} is half done: a run stopped in its {direction}, in"
+            f" {relative(revision.path)}; this database cannot roll back DDL: do by hand what is"
+            f" missing of `{alembic} {direction} {start}:{end} --sql`, then `{alembic} stamp {end}`"
+            f"; or undo by hand what is done, then DROP TABLE {self.table.fullname}"
         )
 
+    def after_statement(self, _: Any, __: Any, statement: str, *___: Any) -> None:
+        """Remember that a statement has changed something."""
+        self.changed |= not CHANGES_NOTHING.match(statement)
 
-def note_name(app: App) -> str:
-    """The name of the table of an app's note: the name of an app has no `$`."""
-    return f"{app.version_table[:59]}$half"
-
-
-def note_table(app: App) -> Table:
-    """The table of an app's note."""
-    return Table(
-        note_name(app),
-        MetaData(),
-        Column("versions", Text),
-        Column("text", Text),
-        schema=app.version_table_schema,
-    )
-
-
-def in_words(versions: Iterable[str]) -> str:
-    """What a version table says, as a note has it."""
-    return " ".join(sorted(versions))
+    def close(self, migration: MigrationContext, _: Any, error: Any, __: Any) -> None:
+        """Say in the error of a run what is half done; if nothing is, drop the table."""
+        if self.connection.invalidated:
+            return
+        with suppress(SQLAlchemyError):  # such as that there is no such table
+            self.connection.exec_driver_sql("UNLOCK TABLES")  # a revision may have locked some
+            half_done = self.read(migration.get_current_heads())
+            if half_done and error and self.changed:
+                error.add_note(half_done)
+            elif self.revision or not half_done:
+                self.connection.execute(self.table.delete().where(self.table.c.id == 1))
+                self.table.drop(self.connection)  # commits, also where this user may not drop
 
 
 def unfinished(run: Run) -> dict[str, str]:
-    """Return the notes that count of the selected apps, by name."""
+    """Return the notes of the selected apps that count, by name."""
     found: dict[str, str] = {}
     for url, apps in by_database(run.selected).items():
-        if url.get_backend_name() in ("mysql", "mariadb"):
+        if url.get_backend_name() in MYSQL:
             with naming(apps[0]):
-                found |= run.databases.run(url, partial(read_notes, run=run, apps=apps))
+                found |= run.databases.run(url, partial(read_notes, run, apps))
     return found
 
 
-def read_notes(connection: Connection, run: Run, apps: Iterable[App]) -> dict[str, str]:
-    """Return the notes of apps that count, unless a migrator is at work."""
-    inspector, found = inspect(connection), {}
-    for app in apps:
-        if note_name(app) in inspector.get_table_names(app.version_table_schema):
-            note = note_table(app).c
-            same = note.versions == in_words(run.current[app.name])
-            nobody = func.is_free_lock(mysql_lock(connection, app)) == 1
-            with suppress(DBAPIError):  # a migrator has just dropped the table
-                if text := connection.scalar(select(note.text).where(same, nobody)):
-                    found[app.name] = str(text)
-    return found
-
-
-def revision_at_work() -> FrameType | None:
-    """The call of `upgrade` or `downgrade` in a revision file that we are in, if we are."""
-    frame = currentframe()
-    while frame and not (
-        frame.f_code.co_name in ("upgrade", "downgrade") and "down_revision" in frame.f_globals
-    ):
-        frame = frame.f_back
-    return frame
+def read_notes(run: Run, apps: Sequence[App], connection: Connection) -> dict[str, str]:
+    """Return the notes of apps of one database that count, by name."""
+    notes = {app.name: Note(app, connection).read(run.current[app.name]) for app in apps}
+    return {name: note for name, note in notes.items() if note}
