@@ -15,14 +15,9 @@ from sqlalchemy.schema import CreateSchema
 
 from migrations.apps import App, choose_an_app, read_apps
 from migrations.commands import autogenerate_options, hooks
-from migrations.databases import (
-    Databases,
-    create_schema,
-    end_session,
-    home_of_versions,
-    one_migrator,
-)
+from migrations.databases import Databases, create_schema, end_session, home_of_versions
 from migrations.errors import reporting
+from migrations.locks import one_migrator
 from migrations.ownership import Ownership
 from migrations.revision_files import check_revisions
 

@@ -20,7 +20,8 @@ from alembic.util import CommandError, PriorityDispatchResult
 from sqlalchemy.dialects.postgresql import ENUM
 
 from .. import revision_files
-from ..apps import App, TableKey, table_key
+from ..apps import App, TableKey
+from ..order import table_key
 from ..ownership import Ownership
 from .sql import default_of, escape_colons, quoted_name, quoted_string
 

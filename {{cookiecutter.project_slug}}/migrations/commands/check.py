@@ -24,14 +24,17 @@ def check(run: Run) -> None:
             return run.at_head(app)
         return False
 
-    found = compare(run, filter(ready, run.selected))
+    found: dict[App, Difference] = {}
+    with suppress(CommandError):  # likewise, for the app that it is about
+        found = compare(run, filter(ready, run.selected))
 
     def report_on(app: App) -> str:
         if not run.at_head(app):
             raise CommandError(
                 f"the database is behind the newest revision; run {program('migrate')}"
             )
-        if changes := in_words(known(found[app]).upgrade):
+        difference = found.get(app) or compare(run, [app])[app]
+        if changes := in_words(difference.upgrade):
             raise CommandError(
                 f"models and database differ: {', '.join(changes)}; run {program('generate')}"
             )
@@ -50,35 +53,26 @@ class Difference:
     """Where it was found."""
 
 
-def compare(run: Run, apps: Iterable[App]) -> dict[App, Difference | CommandError]:
-    """Return what autogenerate would change for each app, or why that cannot be said.
+def compare(run: Run, apps: Iterable[App]) -> dict[App, Difference]:
+    """Return what autogenerate would change for each app.
 
     Apps of one database are compared together, so that its tables are reflected once.
     """
-    found: dict[App, Difference | CommandError] = {}
+    found: dict[App, Difference] = {}
     for together in by_database(apps).values():
         try:
             found |= _compare_together(run, together)
-        except CommandError as error:
+        except CommandError:
             if len(together) == 1:
-                found[together[0]] = error
-            else:
-                for app in together:  # which of them is it?
-                    found |= compare(run, [app])
+                raise
+            for app in together:  # which of them is it?
+                found |= _compare_together(run, [app])
     return found
-
-
-def known(difference: Difference | CommandError) -> Difference:
-    """Return the difference, or raise the error that there is instead."""
-    if isinstance(difference, CommandError):
-        raise difference
-    return difference
 
 
 def changes_of(run: Run, app: App) -> list[str]:
     """Return what autogenerate would change for one app, in words."""
-    [difference] = compare(run, [app]).values()
-    return in_words(known(difference).upgrade, details=True)
+    return in_words(compare(run, [app])[app].upgrade, details=True)
 
 
 def _compare_together(run: Run, apps: Sequence[App]) -> dict[App, Difference]:

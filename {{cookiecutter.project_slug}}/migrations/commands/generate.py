@@ -11,7 +11,7 @@ from ..order import check_models
 from ..revision_files import whole_or_none
 from ..run import Run
 from . import hooks
-from .check import Difference, compare, in_words, known
+from .check import Difference, compare, in_words
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def generate(run: Run) -> None:
         with naming(app):
             check_models(app, tuple(run.apps.values()))
 
-    found = {app: known(difference) for app, difference in compare(run, run.selected).items()}
+    found = compare(run, run.selected)
     for app in run.selected:
         for check in hooks("before_writing") if found[app].upgrade.ops else ():
             check(run, app, found[app].upgrade)

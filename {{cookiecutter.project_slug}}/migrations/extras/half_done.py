@@ -20,8 +20,8 @@ from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..apps import App
-from ..databases import mysql_lock
 from ..errors import naming, relative
+from ..locks import mysql_lock
 from ..run import Run, by_database
 
 MYSQL = ("mysql", "mariadb")

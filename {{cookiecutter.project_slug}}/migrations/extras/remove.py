@@ -11,8 +11,8 @@ from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, selec
 
 from ..add_app import read, replace
 from ..apps import App, TableKey
-from ..databases import one_migrator
 from ..errors import naming, shown
+from ..locks import one_migrator
 from ..order import referred_table, table_key
 from ..revision_files import files_of, tables_created
 from ..run import Run, read_versions

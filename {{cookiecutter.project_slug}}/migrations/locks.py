@@ -1,0 +1,168 @@
+"""One migrator at a time: the lock of an app's version table, for each kind of database."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from hashlib import blake2b
+
+from alembic.util import CommandError
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError
+
+from .apps import App
+from .databases import home_of_versions
+
+# What would end the transaction that holds a lock of PostgreSQL, and since which version.
+TIMEOUTS = {"idle_in_transaction_session_timeout": (9, 6), "transaction_timeout": (17,)}
+
+
+@contextmanager
+def one_migrator(connection: Connection, app: App) -> Iterator[None]:
+    """Hold the lock of the app's version table in its database; wait for it, and say so.
+
+    Raises CommandError when another migrator holds it for longer than the `lock_timeout`.
+    """
+    name = connection.dialect.name.replace("mariadb", "mysql")
+    locks = {"postgresql": lock_postgresql, "mysql": lock_mysql, "sqlite": lock_sqlite}
+    with locks[name](connection, app) if name in locks else nullcontext():
+        yield
+
+
+@contextmanager
+def lock_postgresql(connection: Connection, app: App) -> Iterator[None]:
+    """Hold a transaction-level advisory lock on a connection of its own.
+
+    On the migration's own connection, `autocommit_block()` would give it up. A session-level
+    lock would stay behind in the pool of a PgBouncer in transaction mode. One that *waits* in
+    the server would block CREATE INDEX CONCURRENTLY for ever, and so would a holder with a
+    snapshot: READ COMMITTED has none between its statements.
+    https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+    """
+    key = int.from_bytes(lock_name(connection, app, size=8), signed=True)
+    with connection.engine.connect() as holder:
+        holder = holder.execution_options(isolation_level="READ COMMITTED")
+
+        def attempt() -> bool:
+            if holder.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": key}):
+                return True
+            holder.rollback()
+            return False
+
+        wait_for(attempt, app)
+        for timeout, since in TIMEOUTS.items():
+            if (holder.dialect.server_version_info or ()) >= since:
+                holder.exec_driver_sql(f"SET LOCAL {timeout} = 0")
+        try:
+            yield
+        except BaseException:
+            holder.invalidate()  # closes it as it is: another error would hide this one
+            raise
+        with suppress(DBAPIError):  # it may have been cut off while idle; the work is done
+            holder.rollback()
+
+
+@contextmanager
+def lock_mysql(connection: Connection, app: App) -> Iterator[None]:
+    """Hold a named lock. It belongs to the connection, so the commits of DDL do not free it.
+
+    https://mariadb.com/docs/server/reference/sql-functions/secondary-functions/miscellaneous-functions/get_lock
+    """
+    name = mysql_lock(connection, app)
+    cursor = connection.connection.cursor()  # the driver's: SQLAlchemy would begin a transaction
+
+    def attempt() -> bool:
+        cursor.execute(f"SELECT GET_LOCK('{name}', 0)")
+        [[locked]] = cursor.fetchall()
+        return bool(locked)
+
+    wait_for(attempt, app)
+    try:
+        yield
+    finally:
+        with suppress(Exception):  # the server frees the lock of a connection that it has lost
+            cursor.execute(f"SELECT RELEASE_LOCK('{name}')")
+
+
+def mysql_lock(connection: Connection, app: App) -> str:
+    """Return the name of the app's lock; a server has one list of names for all databases."""
+    return "alembic_" + lock_name(connection, app, size=16).hex()
+
+
+@contextmanager
+def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
+    """Begin each transaction as a writer: the file has one, and its DDL can be rolled back.
+
+    Left alone, Python's sqlite3 would run DDL outside of any transaction.
+    https://docs.python.org/3/library/sqlite3.html#transaction-control
+
+    Foreign keys are not enforced meanwhile: a table is altered by a copy that takes its place,
+    and dropping the old one would delete the rows that refer to it, also those of other apps.
+    https://www.sqlite.org/lang_altertable.html#otheralter
+    """
+    enforced = False
+
+    def begin(connection: Connection) -> None:
+        nonlocal enforced
+        if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+            return
+        enforced |= bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
+        if enforced:
+            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+        wait_for(attempt, app)
+        # What is left to wait for is a reader, at the commit.
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(app.lock_timeout * 1000)}")
+
+    def attempt() -> bool:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except DBAPIError as error:
+            if "locked" not in str(error.orig):
+                raise
+            return False
+        return True
+
+    if connection.in_transaction():  # the caller's; until it writes, the file knows nothing of it
+        if connection.exec_driver_sql("PRAGMA foreign_keys").scalar():
+            raise CommandError(
+                f"{app.name}: its connection enforces foreign keys, which could cost rows, and is"
+                " in a transaction, where that cannot be changed; give one that is in none"
+            )
+        if not getattr(connection.connection.driver_connection, "in_transaction", False):
+            begin(connection)
+    event.listen(connection, "begin", begin)
+    try:
+        yield
+    finally:
+        event.remove(connection, "begin", begin)
+        if enforced:
+            connection.connection.cursor().execute("PRAGMA foreign_keys = ON")
+
+
+def lock_name(connection: Connection, app: App, size: int) -> bytes:
+    """Return a name for the lock of the app's version table, which no other program will use."""
+    where = [connection.engine.url.database, home_of_versions(app, connection.dialect)]
+    name = "/".join(["alembic", *(part or "" for part in where), app.version_table])
+    return blake2b(name.encode(), digest_size=size).digest()
+
+
+def wait_for(attempt: Callable[[], bool], app: App) -> None:
+    """Repeat `attempt` until it returns true, for the app's `lock_timeout` at most."""
+    deadline = time.monotonic() + app.lock_timeout
+    pause, said = 0.02, False
+    while not attempt():
+        if time.monotonic() >= deadline:
+            raise CommandError(
+                f"{app.name}: another migration has held the lock for {app.lock_timeout:g} s;"
+                " run this again when it is done, or raise lock_timeout in alembic.ini"
+            )
+        if not said and pause > 0.1:
+            print(
+                f"{app.name}: waiting for another migration, {app.lock_timeout:g} s at most",
+                file=sys.stderr,
+                flush=True,
+            )
+            said = True
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.25)
