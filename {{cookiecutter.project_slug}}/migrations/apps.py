@@ -86,7 +86,7 @@ class App:
             return (backend, str(Path(url.database or "").resolve()))
         # Drivers take these from the options of the URL, if they are there as well.
         found = {**url.translate_connect_args(), **url.query}
-        host = str(found.get("host") or found.get("unix_socket") or "")
+        host = str(found.get("unix_socket") or found.get("host") or "")
         port = found.get("port") or {"postgresql": 5432, "mysql": 3306}.get(backend)
         name = found.get("dbname") or found.get("db") or found.get("database") or ""
         local = host in ("", "127.0.0.1", "::1")

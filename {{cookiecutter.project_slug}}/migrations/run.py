@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .apps import App
 from .commands import hooks
-from .databases import Databases
+from .databases import Databases, home_of_versions
 from .errors import naming, program
 from .order import neighbours
 from .ownership import Ownership
@@ -198,7 +198,8 @@ def read_versions(connection: Connection, apps: Sequence[App]) -> dict[str, tupl
     existing = []
     for app in apps:
         with naming(app):
-            if app.version_table in inspector.get_table_names(app.version_table_schema):
+            schema = home_of_versions(app, connection.dialect)
+            if app.version_table in inspector.get_table_names(schema):
                 existing.append(app)
     try:
         for start in range(0, len(existing), TABLES_IN_A_QUERY):
@@ -216,7 +217,8 @@ def _read_tables(connection: Connection, apps: Sequence[App]) -> dict[str, tuple
     quote = connection.dialect.identifier_preparer.format_table
     queries = []
     for number, app in enumerate(apps):
-        version_table = quote(table(app.version_table, schema=app.version_table_schema))
+        schema = home_of_versions(app, connection.dialect)
+        version_table = quote(table(app.version_table, schema=schema))
         queries.append(f"SELECT {number}, {version_table}.version_num FROM {version_table}")
     rows = sorted(tuple(row) for row in connection.exec_driver_sql(" UNION ALL ".join(queries)))
     return {app.name: tuple(rev for n, rev in rows if n == i) for i, app in enumerate(apps)}

@@ -47,7 +47,7 @@ def check_targets(run: Run) -> None:
             if name == "stamp" or run.options.sql:
                 continue
             run.check_current(app)
-            now = run.current[app.name] or "base"
+            now = run.current[app.name]
             if name == "upgrade":  # as Alembic does it
                 list(script.iterate_revisions(targets[0], now, implicit_base=True))
             else:

@@ -1,0 +1,181 @@
+"""The right app, the right database, and a session that nobody has used before."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+
+from migrations.apps import read_apps
+from project import Project
+from revisions import add_revision
+from servers import Database
+
+SETTINGS = {
+    "sqlite": {
+        "PRAGMA recursive_triggers = 1": "PRAGMA recursive_triggers",
+        "PRAGMA reverse_unordered_selects = 1": "PRAGMA reverse_unordered_selects",
+        "PRAGMA cache_size = 7": "PRAGMA cache_size",
+        "CREATE TEMPORARY TABLE notes (a INT)": "SELECT count(*) FROM temp.sqlite_schema",
+    },
+    "postgresql": {
+        "SET search_path TO legacy, public": "SHOW search_path",
+        "SET statement_timeout = 12345": "SHOW statement_timeout",
+        "SET TIME ZONE 'Asia/Tokyo'": "SHOW TIME ZONE",
+        "SET default_transaction_isolation = 'serializable'": "SHOW default_transaction_isolation",
+        "SET ROLE {role}": "SELECT current_user",
+        "CREATE TEMPORARY TABLE notes (a INT)": (
+            "SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()"
+        ),
+    },
+    "mysql": {
+        "SET FOREIGN_KEY_CHECKS = 0": "SELECT @@SESSION.foreign_key_checks",
+        "SET UNIQUE_CHECKS = 0": "SELECT @@SESSION.unique_checks",
+        "SET sql_mode = ''": "SELECT @@SESSION.sql_mode",
+        "SET time_zone = '+03:00'": "SELECT @@SESSION.time_zone",
+        "SET lock_wait_timeout = 77": "SELECT @@SESSION.lock_wait_timeout",
+        "SET @mine = 1": "SELECT coalesce(@mine, 'unset')",
+    },
+}
+"""What a revision sets in its session, and what the revision of another app asks about it."""
+
+
+@pytest.fixture
+def role(database: Database) -> Iterator[str]:
+    """A role that may do everything, on PostgreSQL."""
+    name = f"role_{str(database.url.database)[-16:]}"
+    if database.url.get_backend_name() == "postgresql":
+        database.query(f"CREATE ROLE {name} SUPERUSER")
+        database.query("CREATE SCHEMA legacy")
+    yield name
+    if database.url.get_backend_name() == "postgresql":
+        database.query(f"REASSIGN OWNED BY {name} TO CURRENT_USER")
+        database.query(f"DROP OWNED BY {name}")
+        database.query(f"DROP ROLE {name}")
+
+
+def test_every_app_starts_on_a_fresh_session(
+    project: Project, database: Database, role: str
+) -> None:
+    project.environment["DATABASE_URL"] = database.text
+    settings = SETTINGS[database.url.get_backend_name()]
+    statements = [statement.format(role=role) for statement in settings]
+    add_revision(project, "users", f"for it in {statements!r}: op.execute(it)")
+    ask = f"[str(op.get_bind().exec_driver_sql(it).scalar()) for it in {[*settings.values()]!r}]"
+    add_revision(project, "books", f"open('found', 'w').write('\\n'.join({ask}))")
+    project.migrate()
+    expected = [str(row[0]) for question in settings.values() for row in database.query(question)]
+    assert (project.path / "found").read_text().split("\n") == expected
+    assert "alembic_version_books" in database.tables()
+
+
+FROM_PYTHON = """
+from alembic import command
+from alembic.config import Config
+
+config = Config("alembic.ini", ini_section="users")
+config.set_main_option("sqlalchemy.url", "sqlite:///of_a_test.db")
+command.upgrade(config, "head")
+command.downgrade(config, "base")
+"""
+
+
+def test_a_url_that_is_set_in_python_wins(project: Project) -> None:
+    project.generate()
+    project.migrate()
+    for variable in ("USERS_DATABASE_URL", "DATABASE_URL"):
+        project.run("python", "-c", FROM_PYTHON, env={variable: "sqlite:///my_project.db"})
+        assert "users" in project.tables()
+        assert "alembic_version_users" in project.tables("of_a_test.db")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("postgresql://h/a", "postgresql+psycopg://me@h:5432/a", True),
+        ("postgresql://h/x?dbname=a", "postgresql://h/a", True),
+        ("postgresql://h/x?dbname=a", "postgresql://h/x?dbname=b", False),
+        ("postgresql:///?service=a", "postgresql:///?service=b", False),
+        ("postgresql:///a?host=h", "postgresql://h/a", True),
+        ("postgresql:///a?host=h", "postgresql:///a?host=i", False),
+        ("mysql://h/a?unix_socket=/s", "mysql://h/a?unix_socket=/t", False),
+        ("mysql+pymysql://h/a", "mariadb+pymysql://h/a", True),
+    ],
+)
+def test_options_of_a_url_may_name_the_database(
+    one: str, other: str, same: bool, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USERS_DATABASE_URL", one)
+    monkeypatch.setenv("BOOKS_DATABASE_URL", other)
+    users, books = read_apps(Config(project.path / "alembic.ini")).values()
+    assert (users.database == books.database) is same
+
+
+def test_the_projects_tests_leave_the_database_of_an_option_alone(
+    bake: Callable[..., Project], postgresql: Database
+) -> None:
+    project = bake(database="postgresql")
+    project.environment["DATABASE_URL"] = postgresql.text
+    project.generate()
+    project.migrate()
+    real = postgresql.url
+    url = real.set(database="postgres").update_query_dict({"dbname": str(real.database)})
+    project.environment["DATABASE_URL"] = Database(url).text
+    assert "8 passed" in project.run("make", "test").stdout
+    assert {"users", "books"} < postgresql.tables()
+
+
+def test_white_space_around_a_url_is_cut_off(project: Project, tmp_path: Path) -> None:
+    project.environment["DATABASE_URL"] = f" sqlite:///{tmp_path}/x.db\n"
+    project.generate()
+    project.migrate()
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["x.db"]
+
+
+@pytest.mark.parametrize("command", ["downgrade -1", "upgrade +2"])
+def test_relative_targets_are_checked_before_the_first_app(project: Project, command: str) -> None:
+    project.generate()
+    if command.startswith("downgrade"):
+        project.migrate("books")
+    before = project.tables()
+    line = project.refused("python", "-m", "migrations", *command.split())
+    assert line.startswith("users: Relative revision ")
+    assert project.tables() == before
+
+
+@pytest.mark.parametrize("spelling", ["-qn books", "-q --nam books", "-n books -q", "--name=books"])
+def test_every_spelling_of_an_app_is_heard(project: Project, spelling: str) -> None:
+    project.generate()
+    project.migrate()
+    project.run("python", "-m", "migrations", *spelling.split(), "downgrade", "base")
+    assert "users" in project.tables()
+    assert "books" not in project.tables()
+
+
+def test_an_id_that_no_server_could_hold_is_refused(project: Project) -> None:
+    long = "x" * 33
+    revision = add_revision(project, "users", "pass")
+    [path] = project.revisions("users")
+    path.write_text(path.read_text().replace(revision, long))
+    for command in ("./migrate.sh", "alembic --name users upgrade head"):
+        line = project.refused(*command.split())
+        assert line.startswith(f"users: the revision id {long} is longer than 32 characters,")
+    assert project.tables("my_project.db") == set()
+
+
+def test_a_schema_in_front_of_one_that_is_migrated(project: Project, postgresql: Database) -> None:
+    for app in ("users", "books"):
+        create = f"op.create_table('{app}', sa.Column('id', sa.Integer))"
+        add_revision(project, app, create, f"op.drop_table('{app}')")
+    project.environment["DATABASE_URL"] = postgresql.text
+    project.migrate()
+    postgresql.query("CREATE SCHEMA t5")
+    url = postgresql.url.update_query_dict({"options": "-csearch_path=t5,public"})
+    project.environment["DATABASE_URL"] = Database(url).text
+    assert project.migrate().count(" applied ") == 2
+    assert project.migrate().count(" up to date") == 2
+    tables = {"users", "books", "alembic_version_users", "alembic_version_books"}
+    assert postgresql.tables("t5") == postgresql.tables("public") == tables
+    project.run("alembic", "--name", "books", "downgrade", "base")
+    assert "books" in postgresql.tables("public")
+    assert "books" not in postgresql.tables("t5")
