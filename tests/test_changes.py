@@ -168,6 +168,7 @@ COLUMNS = [
         'color = Column(Enum(Color), server_default="blue")',
     ),
     ('kept = Column(Boolean(create_constraint=True, name="kept"))',) * 2,
+    ('checked = Column(Integer, CheckConstraint("checked > 0", name="checked"))',) * 2,
     ("same = Column(Float, server_default='1.5', nullable=False)",) * 2,
     ("""always = Column(JSON, server_default='{"a":1}')""",) * 2,
     ('blank = Column(String(9), server_default="", nullable=False)',) * 2,

@@ -183,8 +183,10 @@ def test_a_type_that_another_app_uses_only_gets_labels(
     set_roles(sharing, "a", "b")
     sharing.revise("users")
     sharing.migrate()
-    assert types(postgresql) == {"Role": ["a", "b"]}
     check_both(sharing, postgresql)
+    downgrade = ("python", "-m", "migrations", "-n", "users", "downgrade", "-1")
+    assert 'cannot drop type "Role_old"' in sharing.refused(*downgrade)
+    assert types(postgresql) == {"Role": ["a", "b"]}
 
     line = (
         "users: labels of its enum type Role were removed or reordered, but {} uses that type, too:"

@@ -30,11 +30,11 @@ OPTIONS: dict[str, Any] = {
 
 def setup(plugin: Plugin) -> None:
     """Register what the plug-in compares; Alembic calls this."""
-    first, last = DispatchPriority.FIRST, DispatchPriority.LAST
     add = plugin.add_autogenerate_comparator
-    add(server_defaults.compare, "column", "server_default", priority=first)
+    first, last = DispatchPriority.FIRST, DispatchPriority.LAST
+    add(enum_types.compare_enum_types, "schema", "enum types", qualifier="postgresql")
     add(server_defaults.find_serials, "schema", "serials", qualifier="postgresql", priority=first)
-    add(enum_types.compare, "schema", "enum types", qualifier="postgresql")
+    add(server_defaults.compare_server_default, "column", "server_default", priority=first)
     add(constraints.create_foreign_keys_of_new_table, "table", "new foreign keys")
     add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
     for dialect in ("mysql", "mariadb"):

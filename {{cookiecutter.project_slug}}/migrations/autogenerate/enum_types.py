@@ -107,7 +107,7 @@ def compare_type(
     return len(keys) > 1 if isinstance(types[0], ENUM) and isinstance(types[1], sa.Enum) else None
 
 
-def compare(
+def compare_enum_types(
     context: AutogenContext, upgrade: ops.UpgradeOps, _schemas: Iterable[str | None]
 ) -> PriorityDispatchResult:
     """Compare the enum types of the apps' models with those in the database."""
@@ -168,6 +168,7 @@ class EnumTypes:
         users = [other.name for other in self.in_models if key in self.in_models[other]]
         users.remove(app.name)
         columns_before: dict[tuple[str, ...], str | None] = {}
+        columns_after: dict[tuple[str, ...], str | None] = {}
         name = quoted_name(self.dialect, key[0] or self.dialect.default_schema_name, key[1])
         for schema, table, *column, default in self.connection.execute(COLUMNS, {"type": name}):
             table_name = quoted_name(self.dialect, *self.ownership.key(schema, table))
@@ -175,15 +176,11 @@ class EnumTypes:
                 columns_before[table_name, *column] = default
             else:
                 users.append(f"the table {table_name}")
-        columns_after: dict[tuple[str, ...], str | None] = {
-            (
-                quoted_name(self.dialect, *self.ownership.key(item.table.schema, item.table.name)),
-                item.name,
-                brackets,
-            ): default_of(item, self.dialect)
-            for its_key, _, item, brackets in self.columns_of_models(app)
-            if its_key == key
-        }
+        for other_key, _, item, brackets in self.columns_of_models(app):
+            if other_key == key:
+                its_table = self.ownership.key(item.table.schema, item.table.name)
+                place = (quoted_name(self.dialect, *its_table), item.name, brackets)
+                columns_after[place] = default_of(item, self.dialect)
         operation = EnumTypeOp(app, *key, before, after, columns_before, columns_after)
         if users and not operation.only_adds:
             raise CommandError(
@@ -296,15 +293,13 @@ def statements_to_add(
 ) -> list[str]:
     """Return the SQL that adds labels to a type."""
     name = quoted_name(dialect, operation.schema, operation.name)
-    places = [
-        f"BEFORE {quoted_string(before[0])}",
-        *(f"AFTER {quoted_string(label)}" for label in after),
-    ]
-    return [
-        f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {quoted_string(label)} {place}"
-        for label, place in zip(after, places, strict=False)
-        if label not in before
-    ]
+    statements, place = [], f"BEFORE {quoted_string(before[0])}"
+    for label in after:
+        if label not in before:
+            new = quoted_string(label)
+            statements.append(f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {new} {place}")
+        place = f"AFTER {quoted_string(label)}"
+    return statements
 
 
 def statements_to_replace(operation: EnumTypeOp, after: Labels, dialect: sa.Dialect) -> list[str]:

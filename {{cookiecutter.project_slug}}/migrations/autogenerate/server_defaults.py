@@ -29,7 +29,7 @@ SERIALS = sa.text("""
 """).bindparams(sa.bindparam("schemas", expanding=True))
 
 
-def compare(
+def compare_server_default(
     context: AutogenContext, change: ops.AlterColumnOp, *names_and_columns: Any
 ) -> PriorityDispatchResult:
     """Compare server defaults where Alembic finds a change that is none, or fails.
