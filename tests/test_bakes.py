@@ -10,7 +10,7 @@ import pytest
 import yaml
 from sqlalchemy import make_url
 
-from project import DEV, Project, bake, tree
+from project import DEV, Project, bake, bake_anew, tree
 
 DRIVERS = {
     ("sqlite", False): "pysqlite",
@@ -39,7 +39,7 @@ def bakes(tmp_path_factory: pytest.TempPathFactory) -> Bakes:
             "ci": ci,
         }
         folder = tmp_path_factory.mktemp("-".join(map(str, answers.values())))
-        found.append((bake(folder, **answers), answers))
+        found.append((bake_anew(folder, **answers), answers))
     return found
 
 
@@ -74,7 +74,8 @@ def test_linters_and_formatters_have_nothing_to_say(bakes: Bakes) -> None:
     lint("ruff", "check", "--no-cache", *paths)
     lint("ruff", "format", "--no-cache", "--check", *paths)
     lint("shfmt", "-i", "2", "-d", *paths)
-    lint("shellcheck", *(script for path in paths for script in path.rglob("*.sh")))
+    scripts = {script.read_bytes(): script for path in paths for script in path.rglob("*.sh")}
+    lint("shellcheck", *scripts.values())
 
 
 def test_types_are_right(bakes: Bakes, tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_what_runs_does_not_depend_on_ci(bakes: Bakes) -> None:
         assert by_answers.setdefault(str(others), files) == files
 
 
-@pytest.mark.parametrize("apps", ["shop", "shop, till", ",".join(f"app{n}" for n in range(40))])
+@pytest.mark.parametrize("apps", ["shop", ",".join(f"app{n}" for n in range(40))])
 def test_any_number_of_apps(apps: str, tmp_path: Path) -> None:
     project = bake(tmp_path, apps=apps)
     names = [name.strip() for name in apps.split(",")]
