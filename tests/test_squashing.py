@@ -343,6 +343,18 @@ def test_schemas_and_extensions_that_are_there(tmp_path: Path, postgresql: Datab
     project.migrations("check")
 
 
+def test_the_name_of_the_database_in_the_options_of_its_url(
+    grown: Project, postgresql: Database, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(grown.path, tmp_path / "my_project"))
+    url = postgresql.url.set(database=None).update_query_dict({"dbname": postgresql.url.database})
+    project.environment["DATABASE_URL"] = Database(url).text
+    project.migrate()
+    project.migrations("squash", "users", "--yes")
+    [revision] = project.revisions("users")
+    assert "create_table" in revision.read_text()
+
+
 def of_models(project: Project, schema: str) -> None:
     """Let the models of books name a schema."""
     models = project.models("books")

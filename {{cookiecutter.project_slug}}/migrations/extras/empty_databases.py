@@ -11,17 +11,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
-from alembic import command
 from alembic.config import Config
-from alembic.script import Script
-from alembic.util import CommandError, rev_id
+from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from ..apps import App
+from ..commands.check import compare, known
+from ..commands.generate import write_revision
 from ..databases import Databases
 from ..errors import relative
-from ..revision_files import files_of, upgrade_calls, whole_or_none
+from ..revision_files import files_of, upgrade_calls
 from ..run import Run
 from .precautions import uninterrupted
 
@@ -66,28 +66,23 @@ def in_empty_database(run: Run, app: App, folders: Mapping[str, Path]) -> Iterat
     The apps that `folders` names have the revisions in there instead of their own.
     """
     with empty_database(run.databases, app.url) as url:
+        url_text = url.render_as_string(hide_password=False)
         config = Config(run.config.config_file_name, cmd_opts=run.options)
-        apps = dict(run.apps)
-        for other in run.neighbours(app):
-            url_text = url.render_as_string(hide_password=False)
-            apps[other.name] = replace(other, url_text=url_text)
-        for name, folder in folders.items():
-            apps[name] = replace(apps[name], version_locations=(str(folder),))
-            location = str(folder).replace("%", "%%")
-            config.set_section_option(name, "version_locations", location)
+        there = {it.name: replace(it, url_text=url_text) for it in run.neighbours(app)}
+        for name in there.keys() & folders.keys():
+            folder = str(folders[name])
+            there[name] = replace(there[name], version_locations=(folder,))
+            config.set_section_option(name, "version_locations", folder.replace("%", "%%"))
+        apps = run.apps | there
         config.attributes.update(apps=apps, databases=run.databases)
-        yield Run(config, run.options, run.line, apps, list(apps.values()), run.databases)
+        yield replace(run, config=config, apps=apps, selected=[*there.values()], scripts={})
 
 
-def write_initial(empty: Run, name: str, revision: str | None = None) -> Path:
+def write_initial(empty: Run, name: str, id: str | None = None) -> Path:
     """Write a revision that creates all that an app's models have; `empty` is such a run."""
-    app, id = empty.apps[name], revision or rev_id()
-    with whole_or_none(app.folders, id):
-        script = command.revision(
-            empty.config_of(app), message="initial", autogenerate=True, rev_id=id
-        )
-    assert isinstance(script, Script)
-    return Path(script.path)
+    app = empty.apps[name]
+    [found] = compare(empty, [app]).values()
+    return Path(write_revision(empty, app, "initial", known(found), id))
 
 
 @contextmanager
