@@ -347,7 +347,7 @@ def test_the_name_of_the_database_in_the_options_of_its_url(
     grown: Project, postgresql: Database, tmp_path: Path
 ) -> None:
     project = Project(shutil.copytree(grown.path, tmp_path / "my_project"))
-    url = postgresql.url.set(database=None).update_query_dict({"dbname": postgresql.url.database})
+    url = postgresql.url.set(database=None).update_query_dict({"dbname": str(postgresql.url.database)})
     project.environment["DATABASE_URL"] = Database(url).text
     project.migrate()
     project.migrations("squash", "users", "--yes")
