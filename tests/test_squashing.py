@@ -244,50 +244,50 @@ def names_of_databases(database: Database) -> list[object]:
     return [name for (name,) in found]
 
 
-RENAMING = """
+WRITING = """
 import os, signal
 from pathlib import Path
 
-rename, unlink = Path.rename, Path.unlink
+write_bytes, unlink = Path.write_bytes, Path.unlink
 
 
-def rename_and_stop(self, target):
-    rename(self, target)
-    if target.name.endswith(os.environ.get("STOP_AT", "-")):
-        del os.environ["STOP_AT"]
-        raise KeyboardInterrupt
+def write_bytes_and_stop(self, data):
+    write_bytes(self, data)
+    stop()
 
 
 def unlink_and_stop(self, missing_ok=False):
-    if self.name.endswith(".old"):
-        os.kill(os.getpid(), signal.SIGTERM)
     unlink(self, missing_ok)
+    stop()
+
+
+def stop():
+    if how := os.environ.pop("STOP", ""):
+        if how == "signal":
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            raise KeyboardInterrupt
 
 
 Path.{method} = {method}_and_stop
 """
 
 
-@pytest.mark.parametrize("suffix", [".old", ".py"])
-def test_interrupted_exchange_puts_all_files_back(
-    suffix: str, grown: Project, tmp_path: Path
+@pytest.mark.parametrize("method", ["write_bytes", "unlink"])
+@pytest.mark.parametrize("how", ["error", "signal"])
+def test_interrupted_exchange_leaves_all_files_or_one(
+    method: str, how: str, grown: Project, tmp_path: Path
 ) -> None:
     project = Project(shutil.copytree(grown.path, tmp_path / "my_project"))
     with project.models("users").open("a") as file:
-        file.write(RENAMING.format(method="rename"))
+        file.write(WRITING.format(method=method))
     before = tree(project.path)
-    project.run(*SQUASH, "users", "--yes", status=130, env={"STOP_AT": suffix})
-    assert tree(project.path) == before
-
-
-def test_interrupted_exchange_leaves_no_old_files(grown: Project, tmp_path: Path) -> None:
-    project = Project(shutil.copytree(grown.path, tmp_path / "my_project"))
-    with project.models("users").open("a") as file:
-        file.write(RENAMING.format(method="unlink"))
-    project.run(*SQUASH, "users", "--yes", status=130)
-    assert not [*project.package.rglob("*.old")]
-    assert len(project.revisions("users")) == 1
-    project.migrations("check")
+    project.run(*SQUASH, "users", "--yes", status=130, env={"STOP": how})
+    if how == "error":
+        assert tree(project.path) == before
+    else:
+        assert len(project.revisions("users")) == 1
+        project.migrations("check")
 
 
 SEEDING = """
@@ -341,6 +341,19 @@ def test_schemas_and_extensions_that_are_there(tmp_path: Path, postgresql: Datab
     assert said.count("lost: ") == said.count(": execute") == 2
     assert (postgresql.schema("shop"), postgresql.schema("by hand")) == before
     project.migrations("check")
+
+
+def test_the_name_of_the_database_in_the_options_of_its_url(
+    grown: Project, postgresql: Database, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(grown.path, tmp_path / "my_project"))
+    options = {"dbname": str(postgresql.url.database)}
+    url = postgresql.url.set(database=None).update_query_dict(options)
+    project.environment["DATABASE_URL"] = Database(url).text
+    project.migrate()
+    project.migrations("squash", "users", "--yes")
+    [revision] = project.revisions("users")
+    assert "create_table" in revision.read_text()
 
 
 def of_models(project: Project, schema: str) -> None:

@@ -69,14 +69,16 @@ def summarise(changes: list[str], width: int = 72) -> str:
     return f"{len(changes)} changes"
 
 
-def write_revision(run: Run, app: App, message: str, found: Difference) -> str:
+def write_revision(
+    run: Run, app: App, message: str, found: Difference, id: str | None = None
+) -> str:
     """Write what was found to a new revision, as `alembic revision` does, and return its path.
 
     `alembic.command.revision` can be given operations as well, but runs env.py again for every
     app to render them. Here the run that compared the models serves all apps.
     """
     options = dict.fromkeys(("splice", "branch_label", "version_path", "depends_on"))
-    arguments = {**options, "message": message, "head": "head", "rev_id": rev_id()}
+    arguments = {**options, "message": message, "head": "head", "rev_id": id or rev_id()}
     revision = RevisionContext(run.config_of(app), run.script(app), arguments)
     [new] = revision.generated_revisions
     new.upgrade_ops, new.downgrade_ops = found.upgrade, found.downgrade

@@ -6,16 +6,14 @@ from functools import partial
 
 from alembic import command
 from alembic.util import CommandError
-from sqlalchemy import Connection
 
-from ..apps import App, TableKey
+from ..apps import App
 from ..commands.check import changes_of
 from ..errors import relative
 from ..run import Run, read_versions
-from .empty_databases import check_schemas, write_initial
-from .moved_models import check_moves
-from .packaged_revisions import before_writing
-from .ruff_format import written
+from . import packaged_revisions, ruff_format
+from .empty_databases import check_schemas, in_empty_database, write_initial
+from .precautions import check_moves
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -27,22 +25,28 @@ def arguments(parser: ArgumentParser) -> None:
 def adopt(run: Run) -> None:
     """Stamp the apps whose tables exist already, where models and tables agree."""
     current = run.current
-    stamps: dict[str, tuple[str, ...]] = {}
+    stamps: dict[App, tuple[str, ...]] = {}
 
     def plan(app: App) -> str:
         head = run.head(app)
         if current[app.name]:
             return f"stamped already: {', '.join(current[app.name])}"
         if taken := classic_revisions(run, app):
-            stamps[app.name] = taken
+            stamps[app] = taken
             would = f"would stamp {', '.join(taken)}, as in alembic_version"
-        elif tables := own_tables(run, app):
-            compare(run, app)
+        elif tables := run.databases.run(
+            app.url, lambda connection: run.ownership([app], connection).tables_in(connection)
+        ):
+            if found := changes_of(run, app):
+                raise CommandError(
+                    f"{app.name}: not stamped, because its tables are not what its models say;"
+                    f" they would have to: {', '.join(found)}"
+                )
             if head is None:
                 check_moves(run, app)
-                before_writing(run, app)
+                packaged_revisions.before_writing(run, app)
                 check_schemas(run, app)
-            stamps[app.name] = (head,) if head else ()
+            stamps[app] = (head,) if head else ()
             would = f"would stamp {head}" if head else "would write a first revision and stamp it"
             would += f"; its models agree with: {', '.join(name for _, name in tables)}"
         elif app.own_models:
@@ -54,41 +58,24 @@ def adopt(run: Run) -> None:
     run.report(plan)
 
     def stamp(app: App) -> str:
-        if revisions := stamps[app.name]:
+        if revisions := stamps[app]:
             command.stamp(run.config_of(app), list(revisions))
             return f"stamped {', '.join(revisions)}"
-        path = write_initial(run, app)
-        written([str(path)])
+        with in_empty_database(run, app, {}) as empty:
+            path = str(write_initial(empty, app.name))
+        ruff_format.written([path])
         command.stamp(run.config_of(app), "head")
-        return f"wrote {relative(str(path))} and stamped it"
+        return f"wrote {relative(path)} and stamped it"
 
     if run.options.yes:
-        run.each(stamp, [app for app in run.selected if app.name in stamps])
+        run.each(stamp, stamps)
     elif stamps:
         print("nothing is changed yet: --yes does it")
 
 
 def classic_revisions(run: Run, app: App) -> tuple[str, ...]:
-    """The app's own revisions among those in `alembic_version`, the table of plain Alembic."""
+    """Return the app's own revisions among those in `alembic_version`, plain Alembic's table."""
     classic = replace(app, version_table="alembic_version")
     found = run.databases.run(app.url, partial(read_versions, apps=[classic]))
     own = {revision.revision for revision in run.script(app).walk_revisions()}
     return tuple(revision for revision in found[app.name] if revision in own)
-
-
-def own_tables(run: Run, app: App) -> list[TableKey]:
-    """The app's own tables that its database has."""
-
-    def find(connection: Connection) -> list[TableKey]:
-        return run.ownership([app], connection).tables_in(connection)
-
-    return run.databases.run(app.url, find)
-
-
-def compare(run: Run, app: App) -> None:
-    """Raise CommandError unless the app's tables are as its models say."""
-    if found := changes_of(run, app):
-        raise CommandError(
-            f"{app.name}: not stamped, because its tables are not what its models say;"
-            f" they would have to: {', '.join(found)}"
-        )

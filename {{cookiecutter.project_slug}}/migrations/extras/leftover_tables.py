@@ -1,6 +1,6 @@
 """What an app leaves in a database when its section of alembic.ini, or its code, is gone."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -8,76 +8,67 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
-from ..apps import App, TableKey
-from ..errors import naming, shown
-from ..order import neighbours, table_key
-from ..run import Run, by_database
+from ..apps import App
+from ..errors import naming, program, shown
+from ..order import neighbours
+from ..run import Run
 
 
 def remarks(run: Run) -> Iterator[str]:
     """Yield a line for each version table, in the databases of all apps, that no section has."""
-    apps, databases = tuple(run.apps.values()), run.databases
-    if len(run.selected) < len(apps):
+    if len(run.selected) < len(run.apps):
         return
-    for database in dict.fromkeys(app.database for app in apps):
-        homes = neighbours(database, apps)
-        with naming(homes[0]):
-            claimed: set[TableKey] = set()
-            for url, apps_there in by_database(homes).items():
-                claimed |= databases.run(url, partial(version_tables, apps=apps_there))
-            found = databases.run(homes[0].url, partial(unclaimed, claimed=claimed))
-        for (schema, name), revisions in found.items():
-            full_name = f"{schema}.{name}" if schema else name
+    for database in dict.fromkeys(app.database for app in run.selected):
+        apps = neighbours(database, tuple(run.selected))
+        with naming(apps[0]):
+            found = run.databases.run(apps[0].url, partial(unclaimed, apps=apps))
+        for name, revisions in found.items():
             yield (
-                f"no section of alembic.ini has the version table {full_name},"
-                f" which is at {revisions}, in {shown(homes[0].url)}"
+                f"no section of alembic.ini has the version table {name},"
+                f" which is at {revisions}, in {shown(apps[0].url)}"
             )
 
 
-def version_tables(connection: Connection, apps: Iterable[App]) -> set[TableKey]:
-    """The version tables of apps with one URL, which may say what their default schema is."""
-    default = connection.dialect.default_schema_name
-    return {(app.version_table_schema or default, app.version_table) for app in apps}
+def unclaimed(connection: Connection, apps: Sequence[App]) -> dict[str, str]:
+    """Return the version tables of a database that no app has, and the revisions they are at.
 
-
-def unclaimed(connection: Connection, claimed: set[TableKey]) -> dict[TableKey, str]:
-    """The version tables of a database that none of its apps has, and what they are at."""
-    inspector = inspect(connection)
-    default = connection.dialect.default_schema_name
-    schemas = {default, *(schema for schema, _ in claimed)}
-    if connection.dialect.name == "postgresql":  # MySQL's schemas are other databases
-        schemas |= set(inspector.get_schema_names())
-    found: dict[TableKey, str] = {}
-    for schema in sorted(schemas, key=str):
-        for name in inspector.get_table_names(schema):
-            if not name.startswith("alembic_version") or (schema, name) in claimed:
-                continue
-            if [it["name"] for it in inspector.get_columns(name, schema)] == ["version_num"]:
-                found[table_key(schema, name, default)] = ""
-    for schema, name in found:
-        versions = select(table(name, column("version_num"), schema=schema))
-        try:
-            found[schema, name] = ", ".join(sorted(connection.scalars(versions))) or "no revision"
-        except DBAPIError:  # it may be somebody else's
-            connection.rollback()
-            found[schema, name] = "a revision that this user may not read"
+    An app claims its version table in every schema: the default one may differ between users.
+    """
+    default, inspector = connection.dialect.default_schema_name, inspect(connection)
+    on_postgresql = connection.dialect.name == "postgresql"  # MySQL's schemas are other databases
+    found: dict[str, str] = {}
+    for schema in inspector.get_schema_names() if on_postgresql else [default]:
+        names = {it for it in inspector.get_table_names(schema) if it.startswith("alembic_version")}
+        for name in sorted(names - {app.version_table for app in apps}):
+            full_name = name if schema == default else f"{schema}.{name}"
+            versions = select(table(name, column("version_num"), schema=schema))
+            try:
+                found[full_name] = ", ".join(sorted(connection.scalars(versions))) or "no revision"
+            except DBAPIError:  # it is something else, or somebody else's
+                connection.rollback()
     return found
 
 
-def named_like(connection: Connection, app: App, apps: Iterable[App]) -> list[str]:
-    """The tables that may be an app's by their names, and are no other app's as far as one can see.
+def check_nothing_left(connection: Connection, run: Run, app: App, problem: str) -> None:
+    """Refuse to forget an app without code whose tables seem to be there: nothing can drop them.
 
-    This is for an app whose models or revisions are gone, so that nothing says which it has.
+    These are the version table, and tables with a name like the app's that no other app has.
     """
-    others: set[TableKey] = set()
-    for other in apps:
-        if other.name != app.name and other.database == app.database:
+    left = []
+    if current := run.current[app.name]:
+        left.append(f"{app.version_table} at {', '.join(current)}")
+    others: set[str] = set()
+    for other in run.neighbours(app):
+        if other != app:
             with suppress(CommandError):  # its code may be gone as well
-                others |= other.own_models.keys()
-    return [
-        name
-        for name in inspect(connection).get_table_names()
-        if (app.claims(None, name) or name == app.name or name.startswith(f"{app.name}_"))
-        and not name.startswith("alembic_version")
-        and (None, name) not in others
-    ]
+                others |= {name for schema, name in other.own_models if schema is None}
+    for name in sorted({*inspect(connection).get_table_names()} - others):
+        like = app.claims(None, name) or name == app.name or name.startswith(f"{app.name}_")
+        if like and not name.startswith("alembic_version"):
+            left.append(f"{name}, by its name")
+    if left:
+        raise CommandError(
+            f"{problem}; without its code nothing can drop what is left in {shown(app.url)}:"
+            f" {', '.join(left)}; bring its code back, and run this again; or leave the tables"
+            f" alone: {program('remove', app.name)} --keep-tables"
+        )

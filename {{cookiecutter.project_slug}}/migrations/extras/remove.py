@@ -1,7 +1,7 @@
 """Unplug an app: its tables go by its own downgrades, its section of alembic.ini goes with them."""
 
-import configparser
 from argparse import ArgumentParser
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -11,15 +11,13 @@ from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, selec
 
 from ..add_app import read, replace
 from ..apps import App, TableKey
-from ..errors import naming, shown
+from ..errors import naming, program
 from ..locks import one_migrator
-from ..order import referred_table, table_key
+from ..order import references
 from ..revision_files import files_of, tables_created
 from ..run import Run, read_versions
-from .adopt import own_tables
-from .confirming import ask
-from .leftover_tables import named_like
-from .moved_models import check_moves
+from .leftover_tables import check_nothing_left
+from .precautions import ask, check_moves
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -34,18 +32,17 @@ def arguments(parser: ArgumentParser) -> None:
 def remove(run: Run) -> None:
     """Drop the tables of apps, by their downgrades, and take their sections out of alembic.ini."""
     ini = Path(str(run.config.config_file_name))
-    keep_tables, keep_section = run.options.keep_tables, run.options.keep_section
+    keep_section = run.options.keep_section
+    section = "its section stays" if keep_section else "takes its section out of alembic.ini"
     last_first = run.selected[::-1]
-    current = {} if keep_tables else run.current
+    tables: dict[App, list[TableKey]] = {}
     for app in last_first:
         without_section(read(ini)[0], app.name)
-        section = "its section stays" if keep_section else "takes its section out of alembic.ini"
         drops = "its tables stay"
-        if not keep_tables:
+        if not run.options.keep_tables:
             with naming(app):
-                tables = tables_to_drop(run, app, current[app.name])
-                check_references(run, app, tables)
-                rows = run.databases.run(app.url, partial(count_rows, tables=tables))
+                tables[app] = tables_to_drop(run, app)
+                rows = run.databases.run(app.url, partial(count_rows, tables=tables[app]))
             drops = f"drops {', '.join(rows) or 'no table'}"
         run.say(app, f"{drops}; {section}")
     ask(run)
@@ -53,8 +50,8 @@ def remove(run: Run) -> None:
         replace(ini, read(ini)[0])  # may this user write there? If not, fail first
 
     def unplug(app: App) -> str:
-        dropped = [] if keep_tables else drop(run, app, current[app.name])
-        told = f"dropped {', '.join(dropped)}" if dropped else "dropped no table"
+        dropped = drop(run, app, tables[app]) if app in tables else []
+        told = f"dropped {', '.join(dropped) or 'no table'}"
         if keep_section:
             return told
         replace(ini, without_section(read(ini)[0], app.name))
@@ -63,79 +60,71 @@ def remove(run: Run) -> None:
     run.each(unplug, last_first)
 
 
-def tables_to_drop(run: Run, app: App, current: tuple[str, ...]) -> list[TableKey]:
-    """The app's own tables that its database has; CommandError unless its downgrades drop them."""
+def tables_to_drop(run: Run, app: App) -> list[TableKey]:
+    """Return the app's own tables in its database; raise CommandError if they cannot be dropped."""
     try:
         run.script(app)
         _ = app.metadata
     except CommandError as error:
-        like = run.databases.run(app.url, partial(named_like, app=app, apps=run.apps.values()))
-        if not current and not like:
-            return []
-        told = [f"{app.version_table} at {', '.join(current)}"] if current else []
-        told += [f"{name}, by its name" for name in like]
-        why = str(error).partition("; ")[0]
-        raise CommandError(
-            f"{why}; without its code nothing can drop what is left in {shown(app.url)}:"
-            f" {', '.join(told)}; bring its code back, and run this again; or leave the tables"
-            f" alone: python -m migrations remove {app.name} --keep-tables"
-        ) from None
+        problem = str(error).partition("; ")[0]
+        check = partial(check_nothing_left, run=run, app=app, problem=problem)
+        run.databases.run(app.url, check)
+        return []
     run.check_current(app)
     check_moves(run, app)
-    if current:
-        return applied_tables(run, app, current)
-    if tables := own_tables(run, app):
+    check_references(run, app)
+    tables = run.databases.run(app.url, partial(applied_tables, run=run, app=app))
+    if tables and not run.current[app.name]:
         raise CommandError(
-            f"{app.name}: no revision created {names(tables)}, which its database has; adopt them"
-            f" (python -m migrations adopt {app.name}), drop them by hand, or add --keep-tables"
+            f"{app.name}: no revision created {', '.join(name for _, name in tables)}, which its"
+            f" database has; adopt them ({program('adopt', app.name)}), drop them by hand, or add"
+            " --keep-tables"
         )
-    return []
+    run.databases.run(app.url, partial(check_foreign_keys, run=run, app=app, tables=tables))
+    return tables
 
 
-def applied_tables(run: Run, app: App, current: tuple[str, ...]) -> list[TableKey]:
-    """The app's own tables that its database has, as far as revisions that are applied go.
+def applied_tables(connection: Connection, run: Run, app: App) -> list[TableKey]:
+    """Return the app's own tables that its database has.
 
     One that a pending revision would create, and which is there already, is somebody else's.
     """
-    script, own = run.script(app), set(own_tables(run, app))
-    applied = [Path(step.path) for step in script.iterate_revisions(current, "base")][::-1]
-
-    def find(connection: Connection) -> list[TableKey]:
-        default, inspector = connection.dialect.default_schema_name, inspect(connection)
-
-        def created_by(files: list[Path]) -> set[TableKey]:
-            return {table_key(*key, default) for key in tables_created(files)}
-
-        created = created_by(applied)
-        pending = created_by(files_of(script)) - created
-        here = {key for key in created if inspector.has_table(key[1], key[0])}
-        return sorted(here | own - pending, key=str)
-
-    return run.databases.run(app.url, find)
+    ownership, script = run.ownership([app], connection), run.script(app)
+    own, current = ownership.tables_in(connection), run.current[app.name]
+    if not current:
+        return own
+    steps = [*script.iterate_revisions(current, "base")][::-1]
+    created = {ownership.key(*it) for it in tables_created(Path(step.path) for step in steps)}
+    pending = {ownership.key(*it) for it in tables_created(files_of(script))} - created
+    return sorted({*existing(connection, created), *own} - pending, key=str)
 
 
-def drop(run: Run, app: App, current: tuple[str, ...]) -> list[str]:
-    """Downgrade an app to nothing, drop its version table, and tell what was dropped."""
-    before = applied_tables(run, app, current) if current else []
-    if current:
+def existing(connection: Connection, tables: Iterable[TableKey]) -> list[TableKey]:
+    """Return those of the tables that a database has."""
+    return [key for key in tables if inspect(connection).has_table(key[1], key[0])]
+
+
+def drop(run: Run, app: App, tables: list[TableKey]) -> list[str]:
+    """Downgrade an app to nothing, drop its version table, and return what was dropped."""
+    if run.current[app.name]:
         command.downgrade(run.config_of(app), "base")
-        if tables := applied_tables(run, app, current):
+        if left := run.databases.run(app.url, partial(existing, tables=tables)):
             raise CommandError(
-                f"{app.name}: its downgrades left {names(tables)} behind; drop what they should"
-                " have dropped by hand, then run this again"
+                f"{app.name}: its downgrades left {', '.join(name for _, name in left)} behind;"
+                " drop what they should have dropped by hand, then run this again"
             )
-    dropped = [name for _, name in before]
+    dropped = [name for _, name in tables]
     if run.databases.run(app.url, partial(drop_version_table, app=app)):
         dropped.append(app.version_table)
     return dropped
 
 
 def drop_version_table(connection: Connection, app: App) -> bool:
-    """Drop an app's version table, which must be empty; whether there was one."""
+    """Drop an app's version table, which must be empty; return False if there was none."""
     schema = app.version_table_schema
     home = Table(app.version_table, MetaData(), Column("version_num"), schema=schema)
     with one_migrator(connection, app), connection.begin():
-        if not inspect(connection).has_table(home.name, schema):
+        if not existing(connection, [(schema, home.name)]):
             return False
         if read_versions(connection, [app])[app.name]:
             raise CommandError(f"{app.name}: somebody else migrated it just now; run this again")
@@ -143,52 +132,39 @@ def drop_version_table(connection: Connection, app: App) -> bool:
     return True
 
 
-def check_references(run: Run, app: App, tables: list[TableKey]) -> None:
-    """Refuse while a foreign key of an app that stays, or of nobody's table, points here."""
-    try:
-        models = list(app.own_models.values())
-    except CommandError:
-        return  # its code is gone, and so are its tables
-    for other in run.neighbours(app):
-        if other in run.selected:
-            continue
-        for model in other.own_models.values():
-            for key in model.foreign_keys:
-                referred = referred_table(other, key)
-                if any(referred is own for own in models):
-                    raise CommandError(
-                        f"{app.name}: {model.name}.{key.parent.name} of {other.name} refers to"
-                        f" {referred.name}; take that foreign key out of the models of"
-                        f" {other.name} first, or remove {other.name}, too"
-                    )
-    if tables:
-        run.databases.run(app.url, partial(check_foreign_keys, run=run, app=app, tables=tables))
+def check_references(run: Run, app: App) -> None:
+    """Refuse while a model of an app that stays refers to one of this app."""
+    for other in [other for other in run.neighbours(app) if other not in run.selected]:
+        for key, referred, referred_app in references(other, tuple(run.apps.values())):
+            if referred_app == app:
+                raise CommandError(
+                    f"{app.name}: {key.parent} of {other.name} refers to {referred.name}; take that"
+                    f" foreign key out of the models of {other.name} first, or remove"
+                    f" {other.name}, too"
+                )
 
 
 def check_foreign_keys(connection: Connection, run: Run, app: App, tables: list[TableKey]) -> None:
-    """Refuse while the database has such a foreign key, whatever the models say."""
+    """Refuse while a table that stays has a foreign key to one of these, whatever models say."""
     ownership = run.ownership(run.neighbours(app), connection)
     schemas = {None, *(schema for other in ownership.apps for schema, _ in other.own_models)}
-    for schema in schemas - {connection.dialect.default_schema_name}:
-        found = inspect(connection).get_multi_foreign_keys(schema=schema)
-        for (_, name), foreign_keys in found.items():
-            owning = ownership.owner(schema, name)
-            if owning in run.selected:
-                continue
-            for foreign_key in foreign_keys:
-                referred = foreign_key["referred_table"]
-                if ownership.key(foreign_key["referred_schema"], referred) in tables:
-                    whose = f"of {owning.name}" if owning else "of no app"
-                    way_out = "run ./generate.sh and ./migrate.sh" if owning else "drop it by hand"
-                    columns = ", ".join(foreign_key["constrained_columns"])
+    for schema in schemas - {connection.dialect.default_schema_name} if tables else ():
+        for (_, name), keys in inspect(connection).get_multi_foreign_keys(schema=schema).items():
+            owner = ownership.owner(schema, name)
+            for key in keys if owner not in run.selected else ():
+                referred = key["referred_table"]
+                if ownership.key(key["referred_schema"], referred) in tables:
+                    whose = f"of {owner.name}" if owner else "of no app"
+                    way_out = "run ./generate.sh and ./migrate.sh" if owner else "drop it by hand"
                     raise CommandError(
-                        f"{app.name}: its database has a foreign key from {name}.{columns} {whose}"
-                        f" to {referred}; {way_out} first"
+                        f"{app.name}: its database has a foreign key from"
+                        f" {name}.{', '.join(key['constrained_columns'])} {whose} to {referred};"
+                        f" {way_out} first"
                     )
 
 
 def count_rows(connection: Connection, tables: list[TableKey]) -> list[str]:
-    """The names of tables, each with its number of rows."""
+    """Return the names of tables, each with its number of rows."""
     counted = []
     for schema, name in tables:
         rows = connection.scalar(select(func.count()).select_from(table(name, schema=schema)))
@@ -196,18 +172,15 @@ def count_rows(connection: Connection, tables: list[TableKey]) -> list[str]:
     return counted
 
 
-def names(tables: list[TableKey]) -> str:
-    """The names of tables, for a message."""
-    return ", ".join(name for _, name in tables)
-
-
 def without_section(text: str, name: str) -> str:
-    """The text of alembic.ini without a section, and without a blank line above that.
+    """Return the text of alembic.ini without a section, and without a blank line above that.
 
     Comments below its last key stay: they may be about what follows.
     """
     lines = text.splitlines(keepends=True)
-    start = next((n for n, line in enumerate(lines) if line.startswith(f"[{name}]")), len(lines))
+    start = next((n for n, line in enumerate(lines) if line.startswith(f"[{name}]")), None)
+    if start is None:
+        raise CommandError(f"{name}: cannot find the lines of [{name}] in alembic.ini; delete them")
     end = start + 1
     for number, line in enumerate(lines[end:], start=end):
         if line.startswith("["):
@@ -216,16 +189,4 @@ def without_section(text: str, name: str) -> str:
             end = number + 1
     if start and not lines[start - 1].strip():
         start -= 1
-    shorter = "".join(lines[:start] + lines[end:])
-    expected = sections(text)
-    del expected[name]
-    if sections(shorter) != expected:
-        raise CommandError(f"{name}: cannot find the lines of [{name}] in alembic.ini; delete them")
-    return shorter
-
-
-def sections(text: str) -> dict[str, dict[str, str]]:
-    """What the sections of alembic.ini set."""
-    parser = configparser.RawConfigParser()
-    parser.read_string(text)
-    return {name: dict(section) for name, section in parser.items()}
+    return "".join(lines[:start] + lines[end:])
