@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from ..apps import App
-from ..commands.check import compare, known
+from ..commands.check import compare
 from ..commands.generate import write_revision
 from ..databases import Databases
 from ..errors import relative
@@ -81,8 +81,8 @@ def in_empty_database(run: Run, app: App, folders: Mapping[str, Path]) -> Iterat
 def write_initial(empty: Run, name: str, id: str | None = None) -> Path:
     """Write a revision that creates all that an app's models have; `empty` is such a run."""
     app = empty.apps[name]
-    [found] = compare(empty, [app]).values()
-    return Path(write_revision(empty, app, "initial", known(found), id))
+    found = compare(empty, [app])[app]
+    return Path(write_revision(empty, app, "initial", found, id))
 
 
 @contextmanager
