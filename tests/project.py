@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from compileall import compile_dir
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +17,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from cookiecutter.main import cookiecutter
+
+from warm_python import warm_python
 
 TEMPLATE = Path(__file__).resolve().parents[1]
 
@@ -47,6 +49,8 @@ class Project:
     """Environment variables for every run, such as DATABASE_URL."""
     venv: Path = NEWEST
     """The virtual environment that is active."""
+    warm: bool = True
+    """Whether `run` may fork a Python that is warm; otherwise it starts one, as a user does."""
 
     def start(
         self, *command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
@@ -85,14 +89,33 @@ class Project:
 
         A status of None accepts any, for callers that look themselves.
         """
-        with self.start(*command, cwd=cwd, env=env) as process:
-            out, err = process.communicate()
-        done = subprocess.CompletedProcess(command, process.returncode, out, err)
+        python = None if cwd else self._as_python(command, {**self.environment, **(env or {})})
+        if python:
+            done = warm_python(self.venv).run(python, self.path, self.env(env))
+        else:
+            with self.start(*command, cwd=cwd, env=env) as process:
+                out, err = process.communicate()
+            done = subprocess.CompletedProcess(command, process.returncode, out, err)
         if status is not None and done.returncode != status:
+            said = f"{done.stdout}\n{done.stderr}"
             raise AssertionError(
-                f"{' '.join(command)} ended with {done.returncode}, not {status}\n{out}\n{err}"
+                f"{' '.join(command)} ended with {done.returncode}, not {status}\n{said}"
             )
         return done
+
+    def _as_python(
+        self, command: Sequence[str], environment: Mapping[str, str]
+    ) -> Sequence[str] | None:
+        """What a warm Python is to run for a command; None for a command that must be started."""
+        starts = ("LANG", "LC_", "PATH", "PYTHON", "VIRTUAL_ENV")  # what counts at the start
+        if not self.warm or any(key.startswith(starts) for key in environment):
+            return None
+        match command:
+            case ["./migrate.sh" | "./generate.sh" as script, *arguments]:
+                return ["python", "-m", "migrations", Path(script).stem, *arguments]
+            case ["python", "-m", "migrations", *_] | ["alembic", *_]:
+                return command
+        return None
 
     def generate(self, *arguments: str) -> str:
         """Run ./generate.sh, which must have nothing to warn of, and return what it printed."""
