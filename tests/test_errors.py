@@ -259,22 +259,22 @@ INI = {
     ),
     "duplicate section": Case(
         ini_lines("[books]", f"sqlalchemy.url = mysql://me:{PASSWORD}@host/books"),
-        "alembic.ini, line 25: the section [books] is defined twice; delete one",
+        "alembic.ini, line 25: [books] is there twice; delete one",
         READ,
     ),
     "duplicate key": Case(
         ini_lines("sqlalchemy.url = a", f"sqlalchemy.url = mysql://me:{PASSWORD}@host/books"),
-        "alembic.ini, line 26: 'sqlalchemy.url' is set twice in [books]; delete one",
+        "alembic.ini, line 26: sqlalchemy.url in [books] is there twice; delete one",
         ("migrate",),
     ),
     "line that is none": Case(
         ini_lines(f"mysql//me;{PASSWORD}@host/books"),
-        "alembic.ini, line 25: neither [section] nor key = value",
+        "alembic.ini, line 25: neither [section] nor key = value in a section",
         ("migrate",),
     ),
     "line before the first section": Case(
         ini_lines(f"sqlalchemy.url = mysql://me:{PASSWORD}@host/books", before="[DEFAULT]"),
-        "alembic.ini, line 4: there is no [section] above this line",
+        "alembic.ini, line 4: neither [section] nor key = value in a section",
         ("migrate",),
     ),
     "not UTF-8": Case(

@@ -48,7 +48,7 @@ def repository(tmp_path: Path, venv: Path) -> Iterator[Project]:
     for app in ("users", "orders"):
         (tmp_path / "shop" / app / "migrations").mkdir(parents=True)
         (tmp_path / "shop" / app / "models.py").write_text(MODELS.format(app=app))
-    yield Project(tmp_path, venv=venv)
+    yield Project(tmp_path, venv=venv, warm=False)
     python = {path.name for path in tmp_path.glob("*") if path.suffix != ".db"}
     assert python == {"alembic.ini", "shop"}
 

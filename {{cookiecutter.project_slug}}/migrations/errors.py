@@ -151,7 +151,10 @@ def explain_ini(error: configparser.Error | UnicodeError) -> str:
             return (
                 f"alembic.ini is not {error.encoding} text: see byte {error.start}; save it as such"
             )
-        case _:  # two sections or keys of one name
+        case configparser.DuplicateSectionError() | configparser.DuplicateOptionError():
+            what = f"{getattr(error, 'option', '')} in [{error.section}]".removeprefix(" in ")
+            return f"{error.source}, line {error.lineno}: {what} is there twice; delete one"
+        case _:
             return one_line(str(error))
 
 

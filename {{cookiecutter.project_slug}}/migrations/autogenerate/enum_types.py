@@ -165,8 +165,8 @@ class EnumTypes:
     def alter(self, app: App, key: TableKey, before: Labels, after: Labels) -> EnumTypeOp:
         """Return what gives a type other labels; refuse to replace one that others use, too."""
         assert self.connection is not None
-        users = [other.name for other in self.in_models if key in self.in_models[other]]
-        users.remove(app.name)
+        others = [other.name for other in self.in_models if key in self.in_models[other]]
+        others.remove(app.name)
         columns_before: dict[tuple[str, ...], str | None] = {}
         columns_after: dict[tuple[str, ...], str | None] = {}
         name = quoted_name(self.dialect, key[0] or self.dialect.default_schema_name, key[1])
@@ -175,17 +175,17 @@ class EnumTypes:
             if self.ownership.owner(schema, table) is app:
                 columns_before[table_name, *column] = default
             else:
-                users.append(f"the table {table_name}")
+                others.append(f"the table {table_name}")
         for other_key, _, item, brackets in self.columns_of_models(app):
             if other_key == key:
                 its_table = self.ownership.key(item.table.schema, item.table.name)
                 place = (quoted_name(self.dialect, *its_table), item.name, brackets)
                 columns_after[place] = default_of(item, self.dialect)
         operation = EnumTypeOp(app, *key, before, after, columns_before, columns_after)
-        if users and not operation.only_adds:
+        if others and not operation.only_adds:
             raise CommandError(
                 f"{app.name}: labels of its enum type {key[1]} were removed or reordered, but"
-                f" {users[0]} uses that type, too: only add labels, or give one of the two types"
+                f" {others[0]} uses that type, too: only add labels, or give one of the two types"
                 " another name: Enum(..., name=...)"
             )
         return operation
