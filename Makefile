@@ -22,7 +22,7 @@ check:
 	.venv/bin/shfmt -i 2 -d *.sh benchmarks/*.sh examples/*.sh .ci/run '{{cookiecutter.project_slug}}'
 	.venv/bin/shellcheck -x *.sh benchmarks/*.sh examples/*.sh .ci/run '{{cookiecutter.project_slug}}'/*.sh
 	.venv/bin/mypy tests benchmarks hatch_build.py local_extensions.py
-	.venv/bin/mypy -p migrations
+	.venv/bin/mypy -p migrations -p new_app
 
 fix:
 	.venv/bin/ruff check --config pyproject.toml --fix .

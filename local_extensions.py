@@ -26,7 +26,7 @@ NEEDED = """
     pytest_alembic ruff sqlalchemy src tests typing_extensions
 """
 
-ADD_APP = Path(__file__).parent / "{{cookiecutter.project_slug}}" / "migrations" / "add_app.py"
+ADD_APP = Path(__file__).parent / "{{cookiecutter.project_slug}}" / "new_app" / "add_app.py"
 
 DRIVERS = {
     "sqlite": ("sqlite", "sqlite+aiosqlite"),

@@ -7,7 +7,7 @@ APPS = """{{ cookiecutter.__apps }}"""
 CI = """{{ cookiecutter.ci }}"""
 DATABASE = """{{ cookiecutter.database }}"""
 
-add_app = runpy.run_path("migrations/add_app.py")
+add_app = runpy.run_path("new_app/add_app.py")
 add_app["add_apps"](Path("alembic.ini").resolve(), APPS.split())
 if CI != "github":
     Path(".github/workflows/ci.yml").unlink()

@@ -73,7 +73,7 @@ def test_several_apps_each_with_a_database(tmp_path: Path) -> None:
 
 
 def test_what_a_new_app_looks_like_can_be_changed(project: Project) -> None:
-    append("migrations/new_app/app/views.py.tpl", b"# $model of $app costs 5 $$, $other")(project)
+    append("new_app/app/views.py.tpl", b"# $model of $app costs 5 $$, $other")(project)
     project.run("./add_app.sh", "cities")
     views = project.models("cities").with_name("views.py")
     assert views.read_text() == "# City of cities costs 5 $, $other"

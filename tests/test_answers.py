@@ -23,8 +23,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jinja2 import FileSystemLoader, Template
 
-from migrations.add_app import add_apps
 from migrations.apps import read_apps
+from new_app.add_app import add_apps
 from project import DEV, TEMPLATE, Project, bake, bake_anew, tree
 
 

@@ -17,4 +17,4 @@ if [ "${1-}" = --installed ]; then
   shift
   exec "$run" -m migrations installed "$@"
 fi
-exec "$run" migrations/add_app.py "$@"
+exec "$run" new_app/add_app.py "$@"

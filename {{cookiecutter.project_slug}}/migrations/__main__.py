@@ -6,21 +6,18 @@ All of Alembic's commands and options work here; a few commands are added.
 import gc
 import logging
 import os
-import signal
 import sys
-import warnings
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from io import TextIOWrapper
 from logging.config import fileConfig
 
 from alembic.config import CommandLine, Config
 from alembic.util import CommandError
 
 from .apps import read_apps, select_apps
-from .commands import alembic_commands, check, commands
+from .commands import alembic_commands, check, commands, hooks
 from .databases import Databases
-from .errors import HOME, explain, one_line
+from .errors import HOME, explain
 from .run import Run
 
 
@@ -89,33 +86,9 @@ def parser_of(line: CommandLine) -> ArgumentParser:
     return parser
 
 
-class Output(TextIOWrapper):
-    """Standard output that stops no migration when nobody reads it any more, as behind `| head`."""
-
-    def write(self, text: str) -> int:
-        """Write text, and return its length."""
-        try:
-            return super().write(text)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
-            return len(text)
-
-
-def one_line_warning(message: Warning | str, *_: object, **__: object) -> str:
-    """Return what Python prints for a warning: the text without its place in Alembic."""
-    return f"warning: {one_line(str(message))}\n"
-
-
 if __name__ == "__main__":
-    stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")  # it may be closed
-    # A character that the terminal's encoding lacks is printed as its number.
-    errors = "backslashreplace" if stdout.errors == "strict" else stdout.errors
-    sys.stdout = Output(stdout.buffer, stdout.encoding, errors, line_buffering=True)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # from __init__.py
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Docker and Kubernetes send this; else it ends a process without a word, and not at all PID 1.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    warnings.formatwarning = one_line_warning
+    for start in hooks("start"):
+        start()
     exit_status = main()
     gc.freeze()  # Python would look through all of it once more
     sys.exit(exit_status)

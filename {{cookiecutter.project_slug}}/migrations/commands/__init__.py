@@ -3,12 +3,16 @@
 A module in extras/ takes part by what it defines. Each of these is optional:
 
 - `arguments(parser)` and a function with the module's own name, which takes a `Run`: a command.
+  After `parser.set_defaults(needs_apps=False)`, alembic.ini need not have an app.
+- `start()`: what `python -m migrations` does first.
+- `before_command(run, name)`: raises CommandError against one of Alembic's own commands.
 - `guard(migration, app)`: a context manager around the revisions that env.py runs.
 - `unfinished(run)`: the apps that must not be migrated or compared, each with the reason.
 - `advice(error, said)`: what to do about an error, or None.
 - `before_writing(run, app, operations)`: raises CommandError against a new revision.
 - `warnings(run, app, operations)`: the lines that `generate` adds about a new revision.
 - `written(files)`: what to do with the files of new revisions.
+- `in_words(operations, details)`: what the operations of a revision do, in words.
 - `remarks(run)`: the lines that `status` adds below its table.
 """
 

@@ -7,13 +7,12 @@ import configparser
 import re
 from argparse import ArgumentParser
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 
 from alembic.util import CommandError
 
-from ..add_app import Refused, check_names, insert, read, replace, section
 from ..errors import one_line
 from ..run import Run
+from . import ini_file
 
 GROUP = "alembic_apps"
 """The entry points of packages with apps: the app's name = `module:attribute` of its MetaData."""
@@ -27,17 +26,18 @@ def arguments(parser: ArgumentParser) -> None:
 
 def installed(run: Run) -> None:
     """Add apps of installed packages, all of them or none; without a NAME, list them."""
-    ini = Path(str(run.config.config_file_name))
+    ini = ini_file.ini_of(run)
     names: list[str] = run.options.new
+    add_app = ini_file.add_app(ini)
     try:
-        text, parser = read(ini)
+        text, parser = add_app["read"](ini)
         if not names:
             print("\n".join(table(parser)) or "no installed package has an app")
             return
-        check_names(names, parser.sections())
-        sections = "".join(section_of(name, parser) for name in names)
-        replace(ini, insert(sections, text))
-    except (Refused, configparser.Error) as error:
+        add_app["check_names"](names, parser.sections())
+        sections = [add_app["section"](parser, name, *offer_of(name)) for name in names]
+        ini_file.replace(ini, add_app["insert"]("".join(sections), text))
+    except (add_app["Refused"], configparser.Error) as error:
         raise CommandError(one_line(str(error))) from None
     print(f"added {', '.join(names)}: run ./migrate.sh")
 
@@ -65,8 +65,8 @@ def table(parser: configparser.ConfigParser) -> list[str]:
     ]
 
 
-def section_of(name: str, parser: configparser.ConfigParser) -> str:
-    """Return the section for an app; raise Refused unless exactly one package has it."""
+def offer_of(name: str) -> tuple[str, str]:
+    """Return an app's metadata and version_locations, if exactly one package has the app."""
     found = [offer for offer in offers() if offer.name == name]
     packages = " and ".join(map(package_with, found))
     problem = ""
@@ -77,7 +77,6 @@ def section_of(name: str, parser: configparser.ConfigParser) -> str:
     elif not re.fullmatch(r"[\w.]+:[\w.]+", found[0].value):
         problem = f"{packages} says {found[0].value}, not module:attribute"
     if problem:
-        raise Refused(f"{name!r} cannot be added: {problem}")
+        raise CommandError(f"{name!r} cannot be added: {problem}")
     module = found[0].value.partition(":")[0]
-    package = module.rpartition(".")[0] or module
-    return section(parser, name, found[0].value, f"{package}:migrations")
+    return found[0].value, f"{module.rpartition('.')[0] or module}:migrations"

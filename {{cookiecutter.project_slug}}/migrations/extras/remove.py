@@ -9,13 +9,13 @@ from alembic import command
 from alembic.util import CommandError
 from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, select, table
 
-from ..add_app import read, replace
 from ..apps import App, TableKey
 from ..errors import naming, program
 from ..locks import one_migrator
 from ..order import references
 from ..revision_files import files_of, tables_created
 from ..run import Run, read_versions
+from .ini_file import ini_of, read, replace
 from .leftover_tables import check_nothing_left
 from .precautions import ask, check_moves
 
@@ -31,13 +31,13 @@ def arguments(parser: ArgumentParser) -> None:
 
 def remove(run: Run) -> None:
     """Drop the tables of apps, by their downgrades, and take their sections out of alembic.ini."""
-    ini = Path(str(run.config.config_file_name))
+    ini = ini_of(run)
     keep_section = run.options.keep_section
     section = "its section stays" if keep_section else "takes its section out of alembic.ini"
     last_first = run.selected[::-1]
     tables: dict[App, list[TableKey]] = {}
     for app in last_first:
-        without_section(read(ini)[0], app.name)
+        without_section(read(ini), app.name)
         drops = "its tables stay"
         if not run.options.keep_tables:
             with naming(app):
@@ -47,14 +47,14 @@ def remove(run: Run) -> None:
         run.say(app, f"{drops}; {section}")
     ask(run)
     if not keep_section:
-        replace(ini, read(ini)[0])  # may this user write there? If not, fail first
+        replace(ini, read(ini))  # may this user write there? If not, fail first
 
     def unplug(app: App) -> str:
         dropped = drop(run, app, tables[app]) if app in tables else []
         told = f"dropped {', '.join(dropped) or 'no table'}"
         if keep_section:
             return told
-        replace(ini, without_section(read(ini)[0], app.name))
+        replace(ini, without_section(read(ini), app.name))
         return f"removed, {told}; code left as it is: {app.models.partition(':')[0]}"
 
     run.each(unplug, last_first)

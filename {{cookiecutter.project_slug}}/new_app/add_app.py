@@ -1,6 +1,6 @@
-"""Add apps to the project: for each a copy of new_app/app, and a section of alembic.ini.
+"""Add apps to the project: for each a copy of the folder app, and a section of alembic.ini.
 
-In the files of new_app/, $app, $package and $model stand for names; change them as you like.
+In the templates, $app, $package and $model stand for names; change them as you like.
 It needs the standard library alone: the project's template runs it when nothing is installed.
 """
 
@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from string import Template
 
-NEW_APP = Path(__file__).resolve().parent / "new_app"
+NEW_APP = Path(__file__).resolve().parent
 
 NOT_A_NAME = {
     r"(?![a-z][a-z0-9_]*\Z)": "use a to z, 0 to 9 and _, and begin with a letter",

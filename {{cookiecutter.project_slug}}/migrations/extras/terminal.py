@@ -1,0 +1,39 @@
+"""How a run deals with its terminal: Ctrl-C and SIGTERM, output that nobody reads, warnings."""
+
+import os
+import signal
+import sys
+import warnings
+from io import TextIOWrapper
+
+from ..errors import one_line
+
+
+def start() -> None:
+    """Prepare the process for a run; only `python -m migrations` does this."""
+    stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")  # it may be closed
+    # A character that the terminal's encoding lacks is printed as its number.
+    errors = "backslashreplace" if stdout.errors == "strict" else stdout.errors
+    sys.stdout = Output(stdout.buffer, stdout.encoding, errors, line_buffering=True)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # from __init__.py
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Docker and Kubernetes send this; else it ends a process without a word, and not at all PID 1.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    warnings.formatwarning = one_line_warning
+
+
+class Output(TextIOWrapper):
+    """Standard output that stops no migration when nobody reads it any more, as behind `| head`."""
+
+    def write(self, text: str) -> int:
+        """Write text, and return its length."""
+        try:
+            return super().write(text)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            return len(text)
+
+
+def one_line_warning(message: Warning | str, *_: object, **__: object) -> str:
+    """Return what Python prints for a warning: the text without its place in Alembic."""
+    return f"warning: {one_line(str(message))}\n"
