@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
+from itertools import combinations
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -301,13 +302,13 @@ def _read_app(
 
 def _check_version_tables(apps: Iterable[App]) -> None:
     """Refuse two apps with one version table in one database: their histories would mix."""
-    seen: dict[tuple[str | None, str], list[App]] = {}
-    for app in apps:
-        namesakes = seen.setdefault((app.version_table_schema, app.version_table), [])
-        for other in namesakes:
-            if app.database == other.database:
-                raise CommandError(
-                    f"{app.name}: has the version table {app.version_table!r} of {other.name}"
-                    " in the same database; give each its own version_table in alembic.ini"
-                )
-        namesakes.append(app)
+    for other, app in combinations(apps, 2):
+        same_table = (app.version_table, app.version_table_schema) == (
+            other.version_table,
+            other.version_table_schema,
+        )
+        if same_table and app.database == other.database:
+            raise CommandError(
+                f"{app.name}: has the version table {app.version_table!r} of {other.name}"
+                " in the same database; give each its own version_table in alembic.ini"
+            )

@@ -1,11 +1,11 @@
 """Which tables an app may create, alter and drop: its own, and no other."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, overload
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, inspect
+from sqlalchemy import MetaData
 
 from .apps import App, TableKey
 from .order import check_models, neighbours, owners_of_models, table_key
@@ -47,7 +47,7 @@ class Ownership(Sequence[MetaData]):
     def include_name(self, name: str | None, kind: str, parents: Any) -> bool:
         """Return True if autogenerate should reflect something; foreign tables cost nothing."""
         if kind == "schema":
-            return name is None or name in self._schemas
+            return name is None or name in self.schemas
         return kind != "table" or self.owns(parents["schema_name"], str(name))
 
     def include_object(
@@ -63,11 +63,11 @@ class Ownership(Sequence[MetaData]):
     def owner(self, schema: str | None, name: str) -> App | None:
         """Return the one of these apps whose own a table is."""
         key = self.key(schema, name)
-        if app := self._owners.get(key):
+        if app := self.owners.get(key):
             return app if app in self.compared else None
         if key in self._version_tables or name.startswith("alembic_version"):
             return None
-        for app, created in self._created.items():
+        for app, created in self.created.items():
             if key in created:
                 return app
         for app in self.compared:
@@ -75,29 +75,9 @@ class Ownership(Sequence[MetaData]):
                 return app
         return None
 
-    def is_of_an_app(self, schema: str | None, name: str) -> bool:
-        """Return True if a table is one of any app of the database."""
-        claimed = any(app.claims(schema, name) for app in self.apps)
-        return claimed or self.key(schema, name) in self._owners or self.owns(schema, name)
-
     def key(self, schema: str | None, name: str) -> TableKey:
         """Return the key of a table or a type in the database."""
         return table_key(schema, name, self._default_schema)
-
-    def tables_in(self, connection: Connection) -> list[TableKey]:
-        """Return the apps' own tables that a database has."""
-        found: set[TableKey] = set()
-        for schema in {name or None for name in self._schemas}:
-            tables = inspect(connection).get_table_names(schema)
-            found |= {self.key(schema, table) for table in tables if self.owns(schema, table)}
-        return sorted(found, key=str)
-
-    def moved(self) -> Iterator[tuple[App, App, str]]:
-        """Yield what one app's revisions create and another's models have: from, to, table."""
-        for app, created in self._created.items():
-            for key in sorted(created & self._owners.keys(), key=str):
-                if self._owners[key] != app:
-                    yield app, self._owners[key], key[1]
 
     @cached_property
     def apps(self) -> tuple[App, ...]:
@@ -111,7 +91,8 @@ class Ownership(Sequence[MetaData]):
         return list(dict.fromkeys(app.metadata for app in self.compared))
 
     @cached_property
-    def _owners(self) -> dict[TableKey, App]:
+    def owners(self) -> dict[TableKey, App]:
+        """The tables of the models of all apps of the database, each with its app."""
         return owners_of_models(self.apps, self._default_schema)
 
     @cached_property
@@ -119,7 +100,8 @@ class Ownership(Sequence[MetaData]):
         return {self.key(app.version_table_schema, app.version_table) for app in self.apps}
 
     @cached_property
-    def _created(self) -> dict[App, set[TableKey]]:
+    def created(self) -> dict[App, set[TableKey]]:
+        """The tables that the revisions of these apps create."""
         return {
             app: {self.key(*key) for key in tables_created(files_of(script))}
             for app, script in self.compared.items()
@@ -132,9 +114,10 @@ class Ownership(Sequence[MetaData]):
         return {self.key(*key) for tables in created for key in tables}
 
     @cached_property
-    def _schemas(self) -> set[str | None]:
+    def schemas(self) -> set[str | None]:
+        """The schemas that the tables of these apps may be in."""
         found: set[str | None] = set()
-        for app, created in self._created.items():
+        for app, created in self.created.items():
             found |= {schema for schema, _ in [*app.own_models, *created]}
             found |= {pattern.rpartition(".")[0] for pattern in app.tables}
         return found

@@ -13,7 +13,7 @@ from ..errors import relative
 from ..run import Run, read_versions
 from . import packaged_revisions, ruff_format
 from .empty_databases import check_schemas, in_empty_database, write_initial
-from .precautions import check_moves
+from .precautions import check_moves, own_tables
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -34,9 +34,7 @@ def adopt(run: Run) -> None:
         if taken := classic_revisions(run, app):
             stamps[app] = taken
             would = f"would stamp {', '.join(taken)}, as in alembic_version"
-        elif tables := run.databases.run(
-            app.url, lambda connection: run.ownership([app], connection).tables_in(connection)
-        ):
+        elif tables := run.databases.run(app.url, partial(own_tables, run=run, app=app)):
             if found := changes_of(run, app):
                 raise CommandError(
                     f"{app.name}: not stamped, because its tables are not what its models say;"

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
-from ..apps import App
+from ..apps import App, TableKey
 from ..errors import program
 from ..run import Run
 
@@ -25,18 +25,30 @@ def ask(run: Run) -> None:
         raise CommandError("nothing is changed")
 
 
+def own_tables(connection: Connection, run: Run, app: App) -> list[TableKey]:
+    """Return the app's own tables that its database has."""
+    ownership, inspector = run.ownership([app], connection), inspect(connection)
+    found = {
+        ownership.key(schema, name)
+        for schema in {schema or None for schema in ownership.schemas}
+        for name in inspector.get_table_names(schema)
+        if ownership.owns(schema, name)
+    }
+    return sorted(found, key=str)
+
+
 def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
     """Refuse an app whose model moved to another app, or came from one, unless both are given."""
-
-    def find(connection: Connection) -> list[tuple[App, App, str]]:
-        return list(run.ownership(run.neighbours(app), connection).moved())
-
-    for old, new, table in run.databases.run(app.url, find):
-        if app in (old, new) and not {old, new} <= set(together):
-            raise CommandError(
-                f"{app.name}: the revisions of {old.name} create {table}, which {new.name} has"
-                f" now; first run: {program('squash', old.name, new.name)}"
-            )
+    near = run.neighbours(app)
+    ownership = run.databases.run(app.url, lambda connection: run.ownership(near, connection))
+    for old, created in ownership.created.items():
+        for key in sorted(created & ownership.owners.keys(), key=str):
+            new = ownership.owners[key]
+            if new != old and app in (old, new) and not {old, new} <= set(together):
+                raise CommandError(
+                    f"{app.name}: the revisions of {old.name} create {key[1]}, which {new.name} has"
+                    f" now; first run: {program('squash', old.name, new.name)}"
+                )
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from ..revision_files import files_of, tables_created
 from ..run import Run, read_versions
 from .ini_file import ini_of, read, replace
 from .leftover_tables import check_nothing_left
-from .precautions import ask, check_moves
+from .precautions import ask, check_moves, own_tables
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -90,7 +90,7 @@ def applied_tables(connection: Connection, run: Run, app: App) -> list[TableKey]
     One that a pending revision would create, and which is there already, is somebody else's.
     """
     ownership, script = run.ownership([app], connection), run.script(app)
-    own, current = ownership.tables_in(connection), run.current[app.name]
+    own, current = own_tables(connection, run, app), run.current[app.name]
     if not current:
         return own
     steps = [*script.iterate_revisions(current, "base")][::-1]
