@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes examples/my_project anew from the template; its revisions stay.
+# Makes examples/my_project again from the template; its revisions stay.
 set -eu
 
 cd -- "$(dirname -- "$0")/.."
@@ -12,5 +12,8 @@ cp -R -- cookiecutter.json hooks local_extensions.py '{{cookiecutter.project_slu
 for revision in examples/my_project/src/my_project/*/migrations/[0-9]*.py; do
   [ ! -e "$revision" ] || cp -- "$revision" "$new/${revision#examples/}"
 done
+# The template's own folder, and no second copy: there is no Jinja in it.
+rm -r -- "$new/my_project/migrations"
+ln -s '../../{{cookiecutter.project_slug}}/migrations' "$new/my_project/migrations"
 rm -rf examples/my_project
 mv -- "$new/my_project" examples/

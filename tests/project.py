@@ -261,7 +261,7 @@ def template_copy(folder: Path) -> Path:
     for name in subprocess.check_output(files, cwd=TEMPLATE, text=True).split("\0")[:-1]:
         if (TEMPLATE / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(TEMPLATE / name, folder / name)
+            shutil.copy2(TEMPLATE / name, folder / name, follow_symlinks=False)
     return folder
 
 

@@ -18,7 +18,9 @@ WITHOUT_VENV = {"VIRTUAL_ENV": "", "PATH": "/usr/bin:/bin"}
 @pytest.fixture
 def shop(tmp_path: Path) -> Project:
     """A project with one app, in a folder whose name is no easy one."""
-    return bake(tmp_path / "a folder/naïve 中文 'quoted' $HOME", apps="shop")
+    shop = bake(tmp_path / "a folder/naïve 中文 'quoted' $HOME", apps="shop")
+    shop.warm = False
+    return shop
 
 
 def test_everything_in_the_c_locale(shop: Project) -> None:

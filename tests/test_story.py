@@ -4,6 +4,7 @@ from project import Project
 
 
 def test_from_nothing_to_tables(project: Project) -> None:
+    project.warm = False
     [users, found, *_] = project.generate().splitlines()
     assert users.startswith("users  wrote src/my_project/users/migrations/")
     assert found == "       create users"

@@ -2,7 +2,8 @@
 # Runs the project's Python in the folder of alembic.ini, for the scripts that stand there.
 set -eu
 
-CDPATH='' cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+# Not with -P: in examples/, this folder is a link.
+CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 unset PYTHONSAFEPATH # with it, -m would not look into this folder
 

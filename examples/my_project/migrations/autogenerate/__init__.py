@@ -1,1 +1,0 @@
-"""What Alembic's autogenerate leaves out or gets wrong, and what is made of what it finds."""
