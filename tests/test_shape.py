@@ -21,20 +21,20 @@ ENTRIES = ("env", "without_name")
 
 ORDER = [
     "",  # the package itself
+    "commands",
     "errors",
     "apps",
     "revision_files",
     "order",
     "ownership",
     "databases",
-    "commands",
+    "locks",
     "run",
     "commands.alembic_commands",
     "commands.check",
     "commands.generate",
     "commands.migrate",
     "commands.status",
-    "add_app",
     "__main__",
 ]
 """The modules of the core: each imports only from those above it."""

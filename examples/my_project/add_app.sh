@@ -12,4 +12,9 @@ while [ -L "$script" ]; do
   *) script=$(dirname -- "$script")/$link ;;
   esac
 done
-exec "$(dirname -- "$script")/migrations/run.sh" migrations/add_app.py "$@"
+run=$(dirname -- "$script")/migrations/run.sh
+if [ "${1-}" = --installed ]; then
+  shift
+  exec "$run" -m migrations installed "$@"
+fi
+exec "$run" new_app/add_app.py "$@"

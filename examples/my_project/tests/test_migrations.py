@@ -68,7 +68,8 @@ def new_database(folder: Path) -> Iterator[URL]:
     name = f"test_{uuid4().hex}"
     execute(server, f"CREATE DATABASE {name}")
     try:
-        yield server.set(database=name)
+        # These options, if there are any, would outrank the name of the new database.
+        yield server.set(database=name).difference_update_query(["dbname", "database", "db"])
     finally:
         execute(server, f"DROP DATABASE {name}")
 

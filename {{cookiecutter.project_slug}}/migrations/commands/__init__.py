@@ -12,7 +12,6 @@ A module in extras/ takes part by what it defines. Each of these is optional:
 - `before_writing(run, app, operations)`: raises CommandError against a new revision.
 - `warnings(run, app, operations)`: the lines that `generate` adds about a new revision.
 - `written(files)`: what to do with the files of new revisions.
-- `in_words(operations, details)`: what the operations of a revision do, in words.
 - `remarks(run)`: the lines that `status` adds below its table.
 """
 
@@ -41,11 +40,10 @@ def extras() -> tuple[ModuleType, ...]:
 
 def hooks(name: str) -> list[Callable[..., Any]]:
     """Return the functions of this name that modules of extras/ define (and not only import)."""
-    found = [getattr(module, name, None) for module in extras()]
     return [
         hook
-        for hook, module in zip(found, extras(), strict=True)
-        if hook is not None and hook.__module__ == module.__name__
+        for module in extras()
+        if getattr(hook := getattr(module, name, None), "__module__", "") == module.__name__
     ]
 
 

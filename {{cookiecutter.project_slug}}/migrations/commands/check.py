@@ -9,12 +9,12 @@ from alembic.autogenerate import produce_migrations
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.util import CommandError
+from sqlalchemy import Column, Constraint, Index, Table
 
 from ..apps import App
 from ..errors import naming, program
 from ..ownership import Ownership
 from ..run import Run, by_database
-from . import hooks
 
 
 def check(run: Run) -> None:
@@ -116,12 +116,41 @@ def _owner_of(operation: ops.MigrateOperation, ownership: Ownership) -> App:
     return next(iter(ownership.compared))
 
 
-def in_words(operations: ops.OpContainer, details: bool = False) -> list[str]:
-    """Return what a revision does, a few words for each change; extras/ may know better ones."""
-    for hook in hooks("in_words"):
-        return list(hook(operations, details))
-    found = []
+def in_words(operations: ops.UpgradeOps, details: bool = False) -> list[str]:
+    """Return what a revision does, a few words for each change, such as `add TABLE COLUMN`.
+
+    What follows from another change is left out, such as the index of a new column. With
+    `details`, a column that is altered says what of it changes.
+    """
+    found: list[str] = []
+    told: set[str] = set()  # new tables and columns, and dropped tables
     for diff in operations.as_diffs():
         kind, *parts = diff if isinstance(diff, tuple) else diff[0]
-        found.append(" ".join([kind, *(str(getattr(it, "name", it)) for it in parts[:3] if it)]))
+        verb = {"add": "add", "remove": "drop", "modify": "alter"}.get(kind.partition("_")[0], kind)
+        match parts:
+            case [Table(name=str(what))] if kind in ("add_table", "remove_table"):
+                told.add(what)
+                verb = "create" if verb == "add" else verb
+            case [_, str(table), Column() as column]:
+                what = f"{table} {column.name}"
+                told |= {what} if verb == "add" else set()
+            case [_, str(table), str(column), *_]:
+                changed = [f"{name[7:]} {old!r} to {new!r}" for name, *_, old, new in diff]
+                what = f"{table} {column}" + (f" ({', '.join(changed)})" if details else "")
+            case [Index(table=Table(name=str(table))) as index]:
+                covered = {f"{table} {getattr(it, 'name', '')}" for it in index.expressions}
+                if table in told or (verb == "add" and covered <= told):
+                    continue
+                what = f"{table} index {index.name}"
+            case [Constraint() as constraint]:
+                table = constraint.table.name
+                if verb == "add" and table in told:
+                    continue
+                on = ", ".join(column.name for column in getattr(constraint, "columns", ()))
+                what = f"{table} constraint {constraint.name or f'on {on}'}"
+            case _:  # a comment, or a plug-in's
+                what = " ".join(
+                    str(getattr(part, "name", part)) for part in parts if part is not None
+                )
+        found.append(f"{verb} {what}")
     return list(dict.fromkeys(found))
