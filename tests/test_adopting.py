@@ -172,7 +172,7 @@ def test_generate_leaves_no_table_out(project: Project) -> None:
     assert project.refused(*ADOPT, "users") == (
         "users: not stamped, because its tables are not what its models say;"
         " they would have to:"
-        " alter users name (VARCHAR(length=9) to String(length=200), to NOT NULL)"
+        " alter users name (type VARCHAR(length=9) to String(length=200), nullable True to False)"
     )
     assert project.revisions("users") == project.revisions("books") == []
 

@@ -63,12 +63,6 @@ class EnumTypeOp(ops.MigrateOperation):
         return bool(before and after and [it for it in after if it in before] == list(before))
 
     @property
-    def words(self) -> str:
-        """What `check` and `generate` say of it."""
-        verb = "create" if self.before is None else "drop" if self.after is None else "alter"
-        return f"{verb} type {self.name}"
-
-    @property
     def risks(self) -> list[str]:
         """What `generate` warns of: with fewer labels, another type takes its place."""
         before, after = self.before or (), self.after or ()
@@ -88,8 +82,9 @@ class EnumTypeOp(ops.MigrateOperation):
         return EnumTypeOp(self.app, self.schema, self.name, self.after, self.before, *columns)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
-        """Return what Alembic's own `check` shows."""
-        return ("enum_type", self.schema, self.name, self.before, self.after)
+        """Return what `check` and `generate` say of it."""
+        verb = "create" if self.before is None else "drop" if self.after is None else "alter"
+        return (f"{verb} type", self.name)
 
 
 def compare_type(

@@ -40,10 +40,11 @@ def extras() -> tuple[ModuleType, ...]:
 
 def hooks(name: str) -> list[Callable[..., Any]]:
     """Return the functions of this name that modules of extras/ define (and not only import)."""
+    found = ((module, getattr(module, name, None)) for module in extras())
     return [
         hook
-        for module in extras()
-        if getattr(hook := getattr(module, name, None), "__module__", "") == module.__name__
+        for module, hook in found
+        if hook and getattr(hook, "__module__", "") == module.__name__
     ]
 
 

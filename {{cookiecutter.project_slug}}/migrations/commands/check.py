@@ -44,6 +44,10 @@ def check(run: Run) -> None:
     run.report(report_on)
 
 
+SHOWN = ("modify_type", "modify_nullable")
+"""What of a column is shown as it was and as it will be."""
+
+
 @dataclass
 class Difference:
     """What autogenerate would change for an app."""
@@ -135,7 +139,10 @@ def in_words(operations: ops.UpgradeOps, details: bool = False) -> list[str]:
                 what = f"{table} {column.name}"
                 told |= {what} if verb == "add" else set()
             case [_, str(table), str(column), *_]:
-                changed = [f"{name[7:]} {old!r} to {new!r}" for name, *_, old, new in diff]
+                changed = [
+                    f"{name[7:]} {old!r} to {new!r}" if name in SHOWN else name[7:]
+                    for name, *_, old, new in diff
+                ]
                 what = f"{table} {column}" + (f" ({', '.join(changed)})" if details else "")
             case [Index(table=Table(name=str(table))) as index]:
                 covered = {f"{table} {getattr(it, 'name', '')}" for it in index.expressions}
@@ -149,8 +156,7 @@ def in_words(operations: ops.UpgradeOps, details: bool = False) -> list[str]:
                 on = ", ".join(column.name for column in getattr(constraint, "columns", ()))
                 what = f"{table} constraint {constraint.name or f'on {on}'}"
             case _:  # a comment, or a plug-in's
-                what = " ".join(
-                    str(getattr(part, "name", part)) for part in parts if part is not None
-                )
+                names = [getattr(part, "name", part) for part in parts]
+                what = " ".join(str(name) for name in names if name is not None)
         found.append(f"{verb} {what}")
     return list(dict.fromkeys(found))
