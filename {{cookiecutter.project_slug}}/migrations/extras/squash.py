@@ -51,7 +51,7 @@ def squash(run: Run) -> None:
     ask(run)
     old = {app: files_of(run.script(app)) for app in run.selected}
     with TemporaryDirectory() as temporary:
-        new = write_new(run, Path(temporary))
+        new = write_revisions(run, Path(temporary))
         texts = {app.folders[0] / file.name: file.read_bytes() for app, file in new.items()}
     with uninterrupted():
         exchange([file for files in old.values() for file in files], texts)
@@ -118,7 +118,7 @@ def beyond_schema(file: Path) -> list[tuple[int, str]]:
     return [(number, name) for (number, _), name in found.items()]
 
 
-def write_new(run: Run, temporary: Path) -> dict[App, Path]:
+def write_revisions(run: Run, temporary: Path) -> dict[App, Path]:
     """Write the new revisions into a folder; each is run in an empty database before the next.
 
     Raises CommandError if the database then differs from the models.
