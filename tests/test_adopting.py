@@ -186,7 +186,7 @@ def test_adopt_may_not_create_a_database(project: Project, postgresql: Database)
     with postgresql.reader(SECRET) as url:
         environment = {"DATABASE_URL": Database(url).text}
         line = project.refused(*ADOPT, "users", "--yes", env=environment)
-    assert line.endswith("denied to create database; the user of the URL lacks that right")
+    assert line.endswith("denied to create database; check the user, the password and the grants")
 
 
 def test_adopt_finds_no_table_or_no_model(project: Project) -> None:

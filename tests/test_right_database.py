@@ -148,6 +148,9 @@ def test_every_spelling_of_an_app_is_heard(project: Project, spelling: str) -> N
     project.generate()
     project.migrate()
     project.run("python", "-m", "migrations", *spelling.split(), "downgrade", "base")
+    shown = project.migrations("-q", "-n", "users", "current", "-nbooks")
+    assert shown.startswith("users:\n")
+    assert shown.endswith("books:\n")
     assert "users" in project.tables()
     assert "books" not in project.tables()
 

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ini = options.config or [os.environ.get("ALEMBIC_CONFIG", "alembic.ini")]
         config = Config(ini[-1], stdout=sys.stdout, cmd_opts=options)
         apps = read_apps(config) if getattr(options, "needs_apps", True) else {}
-        selected = select_apps(apps, [*options.names, *getattr(options, "apps", ())])
+        selected = select_apps(apps, [*options.names, *options.more, *getattr(options, "apps", ())])
         config.attributes.update(apps=apps, databases=databases)
         if apps and config.file_config.has_section("loggers"):
             fileConfig(config.file_config, disable_existing_loggers=False)
@@ -74,15 +74,16 @@ def parser_of(line: CommandLine) -> ArgumentParser:
         add_help=False,
         conflict_handler="resolve",
     )
-    parser.add_argument(
-        "-n",
-        "--name",
-        dest="names",
-        action="append",
-        default=[],
-        metavar="APP",
-        help="an app, by its section; may be given several times; default: every app",
-    )
+    behind_the_command = [(it, "more") for it in line.subparsers.choices.values()]
+    for place, names in [(parser, "names"), *behind_the_command]:
+        place.add_argument(
+            *("-n", "--name"),
+            dest=names,
+            action="append",
+            default=[],
+            metavar="APP",
+            help="an app, by its section; may be given several times; default: every app",
+        )
     return parser
 
 
