@@ -2,8 +2,9 @@
 
 Without this folder, autogenerate finds what plain Alembic does, for the app's own tables. These
 are lost: check constraints that changed, enum types of PostgreSQL as objects of their own,
-server defaults that Alembic takes for changed, the indexes that MySQL makes for foreign keys,
-and the order of operations that every database accepts.
+server defaults that Alembic takes for changed, the indexes that MySQL makes for foreign keys, the
+order of operations that every database accepts, and defaults with a colon when SQLite copies a
+table.
 """
 
 import sys
