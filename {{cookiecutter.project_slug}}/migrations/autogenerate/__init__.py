@@ -2,8 +2,9 @@
 
 Without this folder, autogenerate finds what plain Alembic does, for the app's own tables. These
 are lost: check constraints that changed, enum types of PostgreSQL as objects of their own,
-server defaults that Alembic takes for changed, the indexes that MySQL makes for foreign keys,
-and the order of operations that every database accepts.
+server defaults that Alembic takes for changed, the indexes that MySQL makes for foreign keys, the
+order of operations that every database accepts, and defaults with a colon when SQLite copies a
+table.
 """
 
 import sys
@@ -35,7 +36,7 @@ def setup(plugin: Plugin) -> None:
     add(enum_types.compare_enum_types, "schema", "enum types", qualifier="postgresql")
     add(server_defaults.find_serials, "schema", "serials", qualifier="postgresql", priority=first)
     add(server_defaults.compare_server_default, "column", "server_default", priority=first)
-    add(constraints.create_foreign_keys_of_new_table, "table", "new foreign keys")
+    add(constraints.create_constraints_of_new_table, "table", "new table")
     add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
     for dialect in ("mysql", "mariadb"):
         add(constraints.compare_indexes_of_foreign_keys, "table", qualifier=dialect, priority=last)
