@@ -60,10 +60,10 @@ print(users.c.kind.server_default.arg.text, users.c.color.server_default.arg.tex
 
 
 def test_a_program_that_calls_alembic_reflects_as_before(project: Project) -> None:
-    project.add_column("users", "kind", "sa.String(9), server_default='a:b'")
+    project.add_column("users", "kind", "sa.String(9), server_default='a :b'")
     project.generate("users")
     project.migrate("users")
     # In this revision SQLite copies the table, with the default that it has.
-    project.add_column("users", "color", "sa.String(9), server_default='c:d', unique=True")
+    project.add_column("users", "color", "sa.String(9), server_default='c :d', unique=True")
     project.generate("users")
-    assert project.run("python", "-c", PROGRAM).stdout.splitlines()[-1] == "'a:b' 'c:d'"
+    assert project.run("python", "-c", PROGRAM).stdout.splitlines()[-1] == "'a :b' 'c :d'"
