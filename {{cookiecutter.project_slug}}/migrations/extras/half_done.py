@@ -1,8 +1,8 @@
 """MySQL and MariaDB cannot roll back DDL: a note of the revision that is half done.
 
 There, DDL commits what came before it, and itself. A revision that stops later leaves that behind,
-and the version table does not tell. So each revision first writes a note in its transaction: a
-commit keeps the note, a rollback takes it away. It counts until the version table changes.
+and the version table does not tell. So a note is written right before a revision's first DDL, which
+commits the note, too. The note counts until the version table changes.
 """
 
 import json
@@ -25,93 +25,118 @@ from ..locks import mysql_lock
 from ..run import Run, by_database
 
 MYSQL = ("mysql", "mariadb")
-CHANGES_NOTHING = re.compile(r"\s*(SELECT|SET|SHOW|DESCRIBE|EXPLAIN|(UN)?LOCK)\b", re.IGNORECASE)
+READS = "SELECT|SET|SHOW|DESCRIBE|EXPLAIN"
+COMMITS_NOT = re.compile(rf"\s*({READS}|INSERT|UPDATE|DELETE|REPLACE|ROLLBACK|SAVEPOINT)\b", re.I)
+CHANGES_NOT = re.compile(rf"\s*({READS}|LOCK|UNLOCK)\b", re.I)
 
 
 @contextmanager
 def guard(migration: MigrationContext, app: App) -> Iterator[None]:
-    """Let each revision first write its note; refuse to run any while one is half done."""
+    """Keep the note while revisions run; refuse to run any while one is half done."""
+    connection, script = migration.connection, migration.script
+    assert connection is not None
+    assert script is not None
     with ExitStack() as stack:
         if migration.dialect.name in MYSQL:
-            assert migration.connection
-            assert migration.script
-            note = Note(app, migration.connection)
-            listener = (migration.connection, "after_cursor_execute", note.after_statement)
-            event.listen(*listener)
-            stack.callback(event.remove, *listener)
-            stack.push(partial(note.close, migration))
-            for revision in migration.script.walk_revisions():
+            note = Note(migration, connection, app)
+            for name in ("before_cursor_execute", "after_cursor_execute"):
+                event.listen(connection, name, getattr(note, name))
+                stack.callback(event.remove, connection, name, getattr(note, name))
+            stack.push(note.close)
+            for revision in script.walk_revisions():
                 for name in {"upgrade", "downgrade"} & vars(revision.module).keys():
                     function = getattr(revision.module, name)
-                    setattr(revision.module, name, note.keep(migration, revision, name)(function))
+                    setattr(revision.module, name, note.of(revision, name)(function))
                     stack.callback(setattr, revision.module, name, function)
         yield
 
 
 class Note:
-    """The note of an app, in a table that exists while there is something to remember."""
+    """The note in one run of an app's revisions."""
 
-    def __init__(self, app: App, connection: Connection) -> None:
-        self.app, self.connection = app, connection
-        columns = Column("id", Integer, primary_key=True, autoincrement=False), Column("note", Text)
-        name = f"{app.version_table[:59]}$half"  # no app's name has a `$`
-        self.table = Table(name, MetaData(), *columns, schema=app.version_table_schema)
+    def __init__(self, migration: MigrationContext, connection: Connection, app: App) -> None:
+        self.migration, self.connection, self.app = migration, connection, app
+        self.table = note_table(app)
+        self.found = read_note(connection, app, migration.get_current_heads())
         self.revision: Script | None = None  # the one that is running, or was the last to
+        self.text = ""  # what to write before its first DDL
         self.changed = False  # whether it has changed anything
 
-    def read(self, versions: Sequence[str]) -> str | None:
-        """Return the note, unless the version table has changed or another migrator is at work."""
-        own = func.connection_id()
-        migrator = func.coalesce(func.is_used_lock(mysql_lock(self.connection, self.app)), own)
-        with suppress(DBAPIError):  # there is no such table
-            if note := self.connection.scalar(select(self.table.c.note).where(migrator == own)):
-                then, text = json.loads(note)
-                return str(text) if then == sorted(versions) else None
-        return None
-
     @contextmanager
-    def keep(self, migration: MigrationContext, revision: Script, direction: str) -> Iterator[None]:
-        """Write the note first, or go on without it: no change is there yet that could be lost."""
-        if revision is not self.revision:  # else its upgrade calls its downgrade
-            versions = migration.get_current_heads()
-            if half_done := self.read(versions):
-                raise CommandError(half_done)
-            note = json.dumps([sorted(versions), self.describe(revision, direction)])  # pure ASCII
-            row = insert(self.table).values(id=1, note=note).on_duplicate_key_update(note=note)
-            with suppress(DBAPIError):
+    def of(self, revision: Script, direction: str) -> Iterator[None]:
+        """Run the `upgrade` or the `downgrade` of a revision with a note of it."""
+        if self.found:
+            raise CommandError(self.found)
+        if self.revision is None:
+            with suppress(DBAPIError):  # it is DDL itself, and there is nothing yet to be committed
                 self.table.create(self.connection, checkfirst=True)
-                self.connection.execute(row)
+        if self.revision is not revision:  # else its upgrade calls its downgrade
             self.revision, self.changed = revision, False
+            self.text = describe(self.app, revision, direction)
         yield
 
-    def describe(self, revision: Script, direction: str) -> str:
-        """Return what is half done if the revision stops now, and what to do about it."""
-        down, up = " ".join(to_tuple(revision.down_revision, default=("base",))), revision.revision
-        start, end = (down, up) if direction == "upgrade" else (up, down)
-        alembic = f"alembic --name {self.app.name}"
-        return (
-            f"revision {up} is half done: a run stopped in its {direction}, in"
-            f" {relative(revision.path)}; this database cannot roll back DDL: do by hand what is"
-            f" missing of `{alembic} {direction} {start}:{end} --sql`, then `{alembic} stamp {end}`"
-            f"; or undo by hand what is done, then DROP TABLE {self.table.fullname}"
-        )
+    def before_cursor_execute(self, _: Any, __: Any, statement: str, *___: Any) -> None:
+        """Write the note before a statement that commits, or go on without it."""
+        if self.text and not COMMITS_NOT.match(statement):
+            note = json.dumps([sorted(self.migration.get_current_heads()), self.text])  # pure ASCII
+            row = insert(self.table).values(id=1, note=note).on_duplicate_key_update(note=note)
+            changed, self.text = self.changed, ""
+            try:
+                self.connection.execute(row)
+            except DBAPIError as error:  # the transaction ends with a deadlock or a timeout
+                ends = {1213, 1205}.intersection(getattr(error.orig, "args", ()))
+                if ends or error.connection_invalidated:
+                    raise
+            self.changed = changed  # this was no statement of the revision
 
-    def after_statement(self, _: Any, __: Any, statement: str, *___: Any) -> None:
+    def after_cursor_execute(self, _: Any, __: Any, statement: str, *___: Any) -> None:
         """Remember that a statement has changed something."""
-        self.changed |= not CHANGES_NOTHING.match(statement)
+        self.changed |= not CHANGES_NOT.match(statement)
 
-    def close(self, migration: MigrationContext, _: Any, error: Any, __: Any) -> None:
+    def close(self, _: Any, error: BaseException | None, __: Any) -> None:
         """Say in the error of a run what is half done; if nothing is, drop the table."""
+        self.text = ""
         if self.connection.invalidated:
             return
         with suppress(SQLAlchemyError):  # such as that there is no such table
             self.connection.exec_driver_sql("UNLOCK TABLES")  # a revision may have locked some
-            half_done = self.read(migration.get_current_heads())
+            half_done = read_note(self.connection, self.app, self.migration.get_current_heads())
             if half_done and error and self.changed:
                 error.add_note(half_done)
             elif self.revision or not half_done:
                 self.connection.execute(self.table.delete().where(self.table.c.id == 1))
                 self.table.drop(self.connection)  # commits, also where this user may not drop
+
+
+def describe(app: App, revision: Script, direction: str) -> str:
+    """Return what is half done if the revision stops, and what to do about it."""
+    down, up = " ".join(to_tuple(revision.down_revision, default=("base",))), revision.revision
+    start, end = (down, up) if direction == "upgrade" else (up, down)
+    alembic = f"alembic --name {app.name}"
+    return (
+        f"revision {up} is half done: a run stopped in its {direction}, in"
+        f" {relative(revision.path)}; this database cannot roll back DDL: do by hand what is"
+        f" missing of `{alembic} {direction} {start}:{end} --sql`, then `{alembic} stamp {end}`;"
+        f" or undo by hand what is done, then DROP TABLE {note_table(app).fullname}"
+    )
+
+
+def note_table(app: App) -> Table:
+    """Return the table of an app's note, which exists while there is something to remember."""
+    name = f"{app.version_table[:59]}$half"  # no app's name has a `$`
+    columns = Column("id", Integer, primary_key=True, autoincrement=False), Column("note", Text)
+    return Table(name, MetaData(), *columns, schema=app.version_table_schema)
+
+
+def read_note(connection: Connection, app: App, versions: Sequence[str]) -> str | None:
+    """Return the note, unless the version table has changed or another migrator is at work."""
+    note, own = note_table(app).c.note, func.connection_id()
+    migrator = func.coalesce(func.is_used_lock(mysql_lock(connection, app)), own)
+    with suppress(DBAPIError):  # there is no such table
+        if found := connection.scalar(select(note).where(migrator == own)):
+            then, text = json.loads(found)
+            return str(text) if then == sorted(versions) else None
+    return None
 
 
 def unfinished(run: Run) -> dict[str, str]:
@@ -126,5 +151,5 @@ def unfinished(run: Run) -> dict[str, str]:
 
 def read_notes(run: Run, apps: Sequence[App], connection: Connection) -> dict[str, str]:
     """Return the notes of apps of one database that count, by name."""
-    notes = {app.name: Note(app, connection).read(run.current[app.name]) for app in apps}
+    notes = {app.name: read_note(connection, app, run.current[app.name]) for app in apps}
     return {name: note for name, note in notes.items() if note}
