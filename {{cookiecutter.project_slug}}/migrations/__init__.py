@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The migrations of every app of alembic.ini; see `python -m migrations --help`.
 
-Begin with env.py, which Alembic runs for every app. It takes the app from apps.py, whose tables
-are whose from ownership.py, and how a database is locked from databases.py. run.py and commands/
-do for all apps what Alembic does for one. autogenerate/ and extras/ can be deleted.
+Begin with env.py, which Alembic runs for every app. apps.py reads the apps, ownership.py decides
+which app owns a table, locks.py allows one migrator at a time. run.py and commands/ do for all
+apps what Alembic does for one. autogenerate/ and extras/ can be deleted.
 """
 
 import gc
@@ -19,7 +19,7 @@ if sys.version_info < (3, 11):  # noqa: UP036
         " in .venv or in the virtual environment that is active"
     )
 
-if sys.argv[0] == "-m" and __name__ in sys.orig_argv:  # `python -m migrations` begins to import
+if sys.argv[0] == "-m" and __name__ in sys.orig_argv:  # true while `python -m migrations` starts
     gc.disable()  # collecting garbage takes a tenth of the start; Run.each enables it
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C must not print a traceback

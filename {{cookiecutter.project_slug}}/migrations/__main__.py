@@ -6,6 +6,7 @@ All of Alembic's commands and options work here; a few commands are added.
 import gc
 import logging
 import os
+import signal
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from .run import Run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status: 0, 1 for an error, 130 for Ctrl-C and SIGTERM."""
+    """Run one command and return the exit status: 1 for an error, 2 for usage, 130 for Ctrl-C."""
     line = CommandLine(f"python -m {HOME.name}")
     parser = parser_of(line)
     options = parser.parse_args(arguments)
@@ -30,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"which command? See: {parser.prog} --help", file=sys.stderr)
         return 2
     # Alembic's own commands are tuples.
-    work = options.cmd if callable(options.cmd) else alembic_commands.alembic
-    options.quiet |= work is not alembic_commands.alembic  # the others print what they did
+    work = options.cmd if callable(options.cmd) else alembic_commands.run_alembic_command
+    options.quiet |= (
+        work is not alembic_commands.run_alembic_command
+    )  # the others print what they did
     databases = Databases()
     try:
         ini = options.config or [os.environ.get("ALEMBIC_CONFIG", "alembic.ini")]
@@ -74,8 +77,8 @@ def parser_of(line: CommandLine) -> ArgumentParser:
         add_help=False,
         conflict_handler="resolve",
     )
-    behind_the_command = [(it, "more") for it in line.subparsers.choices.values()]
-    for place, names in [(parser, "names"), *behind_the_command]:
+    after_the_command = [(it, "more") for it in line.subparsers.choices.values()]
+    for place, names in [(parser, "names"), *after_the_command]:
         place.add_argument(
             *("-n", "--name"),
             dest=names,
@@ -88,8 +91,10 @@ def parser_of(line: CommandLine) -> ArgumentParser:
 
 
 if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # from __init__.py
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for start in hooks("start"):
         start()
     exit_status = main()
-    gc.freeze()  # Python would look through all of it once more
+    gc.freeze()  # skip the garbage collection at exit
     sys.exit(exit_status)

@@ -6,7 +6,7 @@ import os
 import pkgutil
 import re
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -21,7 +21,7 @@ from alembic.util import CommandError, coerce_resource_to_filename
 from sqlalchemy import URL, MetaData, Table, make_url
 from sqlalchemy.exc import ArgumentError
 
-from .errors import explain, explain_ini, program, relative
+from .errors import explain, explain_ini, naming, program, relative
 
 TableKey = tuple[str | None, str]
 """A table's schema (None: the database's default) and name."""
@@ -142,7 +142,7 @@ class App:
         return metadata
 
     @cached_property
-    def own_models(self) -> dict[TableKey, Table]:
+    def model_tables(self) -> dict[TableKey, Table]:
         """The tables of the app's models; `tables` selects them in a MetaData that apps share.
 
         For models, a pattern without a schema matches in every schema.
@@ -164,11 +164,16 @@ class App:
         patterns = [pattern for pattern in self.tables if ("." in pattern) == bool(schema)]
         return any(fnmatchcase(full_name, pattern) for pattern in patterns)
 
+    def naming(self) -> AbstractContextManager[None]:
+        """Let every error of a block begin with the app: see `errors.naming`."""
+        return naming(self.name, self.url_text)
+
     def _import(self, name: str) -> ModuleType:
         try:
             return importlib.import_module(name)
         except (Exception, SystemExit) as error:
             line = f"{self.name}: cannot import {name}"
+            # The module itself or its parent is missing, and not something that it imports.
             if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
                 line += f": there is no module {error.name}; correct metadata in [{self.name}]"
                 raise CommandError(f"{line} of alembic.ini") from None
@@ -192,24 +197,29 @@ def read_apps(config: Config) -> dict[str, App]:
     try:
         sections = _own_keys(config.file_config)
         # A caller in Python, such as a test, may have set another URL than the file has.
-        file = None if config.cmd_opts else Config(config.config_file_name).file_config
+        as_written = None if config.cmd_opts else Config(config.config_file_name).file_config
     except (configparser.Error, UnicodeError) as error:
         raise CommandError(explain_ini(error)) from None
-    called_for = config.config_ini_section
+    called_for = config.config_ini_section  # Alembic reads version_locations from that section
     apps = {
-        name: _read_app(config, file, name, keys)
+        name: _read_app(config, as_written, name, keys)
         for name, keys in sections.items()
         if _is_app(name, keys)
     }
     config.config_ini_section = called_for
     if not apps:
         ini = Path(config.config_file_name or "alembic.ini")
-        with ini.open("rb"):  # ConfigParser takes a file that it cannot read for an empty one
+        with ini.open("rb"):  # ConfigParser ignores a file that it cannot open; open() raises
             raise CommandError(
                 f"no apps: {ini} has no section that sets metadata; ./add_app.sh NAME adds one"
             )
     _check_version_tables(apps.values())
     return apps
+
+
+def table_key(schema: str | None, name: str, default_schema: str | None) -> TableKey:
+    """Return the key of a table or type; the default schema may be named or left out."""
+    return (None if schema == default_schema else schema, name)
 
 
 def select_apps(apps: dict[str, App], names: Iterable[str]) -> list[App]:
@@ -253,21 +263,22 @@ def _own_keys(parser: configparser.ConfigParser) -> dict[str, set[str]]:
 
 
 def _read_app(
-    config: Config, file: configparser.ConfigParser | None, name: str, own: set[str]
+    config: Config, as_written: configparser.ConfigParser | None, name: str, own: set[str]
 ) -> App:
     def get(key: str, default: str = "") -> str:
         return config.file_config.get(name, key, fallback=default).strip() or default
 
     def url() -> tuple[str, str]:
-        if file and get("sqlalchemy.url") != file.get(name, "sqlalchemy.url", fallback="").strip():
-            return get("sqlalchemy.url"), "sqlalchemy.url, as it was set in Python,"
+        key = "sqlalchemy.url"
+        if as_written and (now := get(key)) != as_written.get(name, key, fallback="").strip():
+            return now, f"{key}, as it was set in Python,"
         if text := os.environ.get(url_variable(name), "").strip():
             return text, url_variable(name)
-        if "sqlalchemy.url" in own:
-            return get("sqlalchemy.url"), f"sqlalchemy.url in [{name}]"
+        if key in own:
+            return get(key), f"{key} in [{name}]"
         if text := os.environ.get("DATABASE_URL", "").strip():
             return text, "DATABASE_URL"
-        return get("sqlalchemy.url"), "sqlalchemy.url in [DEFAULT]"
+        return get(key), f"{key} in [DEFAULT]"
 
     config.config_ini_section = name
     try:
@@ -281,7 +292,9 @@ def _read_app(
             version_table_schema=get("version_table_schema") or None,
             tables=tuple(get("tables").replace(",", " ").split()),
             lock_timeout=float(timeout) if re.fullmatch(r"\d+(\.\d+)?", timeout) else -1,
-            transaction_per_migration=get("transaction_per_migration").lower() == "true",
+            transaction_per_migration=config.file_config.getboolean(
+                name, "transaction_per_migration", fallback=False
+            ),
             url_text=url_text,
             url_source=url_source,
         )
@@ -302,12 +315,9 @@ def _read_app(
 
 def _check_version_tables(apps: Iterable[App]) -> None:
     """Refuse two apps with one version table in one database: their histories would mix."""
+    version_table = attrgetter("version_table", "version_table_schema")
     for other, app in combinations(apps, 2):
-        same_table = (app.version_table, app.version_table_schema) == (
-            other.version_table,
-            other.version_table_schema,
-        )
-        if same_table and app.database == other.database:
+        if version_table(app) == version_table(other) and app.database == other.database:
             raise CommandError(
                 f"{app.name}: has the version table {app.version_table!r} of {other.name}"
                 " in the same database; give each its own version_table in alembic.ini"

@@ -25,7 +25,7 @@ class Databases:
     def run(self, url: URL, work: Callable[[Connection], T]) -> T:
         """Call `work` with a connection to the database, and return what it returns."""
         if url.drivername == "sqlite+aiosqlite":
-            # The same file without a thread: one that cannot open it prints a traceback.
+            # aiosqlite's thread prints a traceback if it cannot open the file.
             url = url.set(drivername="sqlite")
         if url.get_dialect().is_async:
             return run_async(url, work)
@@ -84,7 +84,7 @@ def create_schema(connection: Connection, schema: str | None) -> None:
             connection.execute(CreateSchema(schema))
 
 
-def home_of_versions(app: App, dialect: Dialect) -> str | None:
+def version_schema(app: App, dialect: Dialect) -> str | None:
     """Return the schema of the app's version table; None for the usual default schema.
 
     With a search_path such as `tenant, public`, PostgreSQL would find the version table of
@@ -95,12 +95,12 @@ def home_of_versions(app: App, dialect: Dialect) -> str | None:
 
 
 def end_session(connection: Connection) -> None:
-    """Keep what a revision has set in its session from the next app: search_path, role, ...
+    """Reset the session, so that the next app does not inherit settings of a revision.
 
     https://www.postgresql.org/docs/current/sql-discard.html
     """
     connection.rollback()
-    if connection.dialect.name == "postgresql":  # cheaper than to connect again
+    if connection.dialect.name == "postgresql":  # cheaper than reconnecting
         connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("DISCARD ALL")
     else:
         connection.invalidate()

@@ -15,7 +15,7 @@ from sqlalchemy.schema import CreateSchema
 
 from migrations.apps import App, choose_an_app, read_apps
 from migrations.commands import autogenerate_options, hooks
-from migrations.databases import Databases, create_schema, end_session, home_of_versions
+from migrations.databases import Databases, create_schema, end_session, version_schema
 from migrations.errors import reporting
 from migrations.locks import one_migrator
 from migrations.ownership import Ownership
@@ -24,11 +24,11 @@ from migrations.revision_files import check_revisions
 config = context.config
 
 # `python -m migrations` has read the sections already, keeps its databases open, and reports.
-in_a_loop = "apps" in config.attributes
+called_by_run = "apps" in config.attributes
 
 # Alembic's command line leaves its options here. When Alembic is called from Python, logging
 # and exceptions are up to the caller.
-from_command_line = config.cmd_opts is not None and not in_a_loop
+from_command_line = config.cmd_opts is not None and not called_by_run
 
 
 def changes_database() -> bool:
@@ -42,20 +42,20 @@ def changes_database() -> bool:
 
 def settings(app: App, apps: dict[str, App], dialect: Dialect) -> dict[str, Any]:
     """Return the arguments of `context.configure` that are the same online and offline."""
-    # A command for several apps compares all those of one database together.
+    # commands/check.py compares all apps of a database at once; else it is this one.
     compared = config.attributes.get("compared", {app: context.script})
     ownership = Ownership(compared, tuple(apps.values()), dialect.default_schema_name)
     return {
         "version_table": app.version_table,
-        "version_table_schema": home_of_versions(app, dialect),
+        "version_table_schema": version_schema(app, dialect),
         "target_metadata": ownership,
         "include_name": ownership.include_name,
         "include_object": ownership.include_object,
         "include_schemas": True,
         "compare_server_default": True,
-        # SQLite alters most things by copying the table; elsewhere this changes nothing.
+        # SQLite alters most things by copying the table. Others run plain ALTER TABLE.
         "render_as_batch": True,
-        # True with the help of lock_sqlite in databases.py.
+        # True with the help of lock_sqlite in locks.py.
         "transactional_ddl": True if dialect.name == "sqlite" else None,
         "transaction_per_migration": app.transaction_per_migration and dialect.name != "sqlite",
         **autogenerate_options(),
@@ -121,11 +121,11 @@ def run(app: App, apps: dict[str, App]) -> None:
 
 def main() -> None:
     """Find the app that Alembic was called for, and run the command for it."""
-    apps = config.attributes["apps"] if in_a_loop else read_apps(config)
+    apps = config.attributes["apps"] if called_by_run else read_apps(config)
     app = apps.get(config.config_ini_section)
     if app is None:
         raise CommandError(choose_an_app(apps))
-    with reporting(app) if from_command_line else nullcontext():
+    with reporting(app.name, app.url_text) if from_command_line else nullcontext():
         if from_command_line and config.file_config.has_section("loggers"):
             fileConfig(config.file_config, disable_existing_loggers=False)
         check_revisions(app, context.script)

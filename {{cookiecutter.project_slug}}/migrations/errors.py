@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socket import gaierror
-from typing import Protocol
+from textwrap import shorten
 
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
@@ -24,59 +24,48 @@ NOISE = re.compile(
 """What Alembic, SQLAlchemy and the drivers put around the words that matter."""
 
 
-class Named(Protocol):
-    """What a message says of an `apps.App`: its name, and its URL without the password."""
-
-    @property
-    def name(self) -> str:
-        """The app's name."""
-
-    @property
-    def url_text(self) -> str:
-        """Its URL."""
-
-
 @contextmanager
-def naming(app: Named) -> Iterator[None]:
+def naming(app: str, url: str) -> Iterator[None]:
     """Turn every error of the block into a `CommandError` of one line that begins with the app.
 
     Alembic's own command errors keep their type, so that callers can still tell them apart.
-    Ctrl-C stays a `KeyboardInterrupt`, with such a line as its argument.
+    Ctrl-C stays a `KeyboardInterrupt`, with such a line as its argument. The password in `url`
+    is never shown.
     """
     try:
         yield
     except CommandError as error:
         if not re.match(r"\S+: ", str(error)):  # else it names this or another app already
-            error.args = (line_for(app, error), *error.args[1:])
+            error.args = (line_for(app, url, error), *error.args[1:])
         raise
     except KeyboardInterrupt as error:
-        if error.args:  # it has its line
+        if error.args:  # it already has its message
             raise
         line = with_notes("interrupted; run the command again to go on", error)
-        raise KeyboardInterrupt(f"{app.name}: {line}") from error
+        raise KeyboardInterrupt(f"{app}: {line}") from error
     except (Exception, SystemExit) as error:  # a revision that exits with 0 is not applied
-        raise CommandError(line_for(app, error)) from error
+        raise CommandError(line_for(app, url, error)) from error
 
 
 @contextmanager
-def reporting(app: Named) -> Iterator[None]:
-    """Do as `naming` does, for Alembic's command line: it reports no other than `CommandError`."""
+def reporting(app: str, url: str) -> Iterator[None]:
+    """Do as `naming` does, for Alembic's command line: that reports only `CommandError`."""
     try:
-        with naming(app):
+        with naming(app, url):
             yield
     except KeyboardInterrupt as error:
         raise CommandError(str(error)) from error
 
 
-def line_for(app: Named, error: BaseException) -> str:
+def line_for(app: str, url_text: str, error: BaseException) -> str:
     """Return the line for an error in an app; it shows the database if that is to blame."""
     line = with_notes(explain(error), error)
     with suppress(exc.ArgumentError, ValueError):
-        url = make_url(app.url_text)
+        url = make_url(url_text)
         line = without_password(line, url)
         if is_of_database(error):
             line = f"{shown(url)}: {line}"
-    return f"{app.name}: {line}"
+    return f"{app}: {line}"
 
 
 def with_notes(line: str, error: BaseException) -> str:
@@ -88,19 +77,19 @@ def is_of_database(error: BaseException) -> bool:
     """Return True if an error comes from a database or its URL, not from a revision or a module."""
     if isinstance(error, OSError):  # asyncpg's; it has no number if several addresses were tried
         refused = ConnectionRefusedError | ConnectionResetError | TimeoutError | gaierror
-        return (error.errno is None or isinstance(error, refused)) and not place(error)
+        return (error.errno is None or isinstance(error, refused)) and not failing_line(error)
     kinds = exc.DBAPIError | exc.NoSuchModuleError | ModuleNotFoundError
-    return isinstance(error, kinds) and not place(error)
+    return isinstance(error, kinds) and not failing_line(error)
 
 
 def explain(error: BaseException) -> str:
     """Say what an exception means to someone who did not write the code that raised it."""
     said = line = message_of(error)
-    at = place(error)
+    at = failing_line(error)
     if at and not isinstance(error, CommandError | SyntaxError):
         line += f", at {at}"
         if isinstance(error, exc.DBAPIError) and error.statement:
-            line += f", in: {shorten(error.statement, 120)}"
+            line += f", in: {shorten(error.statement, 120, placeholder=' …')}"
     advice = [text for hook in hooks("advice") if (text := hook(error, said))]
     return "; ".join([line.rstrip(".") if advice else line, *advice[:1]])
 
@@ -120,7 +109,7 @@ def message_of(error: BaseException) -> str:
                 f"SQLAlchemy has no dialect and driver {name!r};"
                 " URLs begin like postgresql+psycopg://, mysql+pymysql:// or sqlite:///"
             )
-        case ModuleNotFoundError() if place(error):
+        case ModuleNotFoundError() if failing_line(error):
             return f"the module {error.name!r} is not installed"
         case ModuleNotFoundError():
             return f"the driver {error.name!r} is not installed; install it, or name another"
@@ -133,7 +122,7 @@ def message_of(error: BaseException) -> str:
             return NOISE.sub("", one_line(str(error)))
         case _:
             text = f"{type(error).__name__}: {NOISE.sub('', str(error))}"
-            return shorten(text, 300).removesuffix(":")
+            return shorten(text, 300, placeholder=" …").removesuffix(":")
 
 
 def explain_ini(error: configparser.Error | UnicodeError) -> str:
@@ -158,7 +147,7 @@ def explain_ini(error: configparser.Error | UnicodeError) -> str:
             return one_line(str(error))
 
 
-def place(error: BaseException) -> str:
+def failing_line(error: BaseException) -> str:
     """Return the innermost line of a revision or an imported module that an error came through."""
     machinery = (HOME.name, "alembic")
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
@@ -202,9 +191,3 @@ def relative(path: str) -> str:
 def one_line(text: str) -> str:
     """Fold line breaks and runs of blanks into single blanks."""
     return " ".join(text.split())
-
-
-def shorten(text: str, width: int) -> str:
-    """Fold a text into one line of at most `width` characters."""
-    line = one_line(text)
-    return line if len(line) <= width else line[: width - 1] + "…"

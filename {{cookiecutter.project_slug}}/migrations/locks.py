@@ -11,10 +11,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 
 from .apps import App
-from .databases import home_of_versions
-
-# What would end the transaction that holds a lock of PostgreSQL, and since which version.
-TIMEOUTS = {"idle_in_transaction_session_timeout": (9, 6), "transaction_timeout": (17,)}
+from .databases import version_schema
 
 
 @contextmanager
@@ -34,12 +31,12 @@ def lock_postgresql(connection: Connection, app: App) -> Iterator[None]:
     """Hold a transaction-level advisory lock on a connection of its own.
 
     On the migration's own connection, `autocommit_block()` would give it up. A session-level
-    lock would stay behind in the pool of a PgBouncer in transaction mode. One that *waits* in
-    the server would block CREATE INDEX CONCURRENTLY for ever, and so would a holder with a
-    snapshot: READ COMMITTED has none between its statements.
+    lock would stay behind in the pool of a PgBouncer in transaction mode. It polls instead of
+    waiting in the server: CREATE INDEX CONCURRENTLY waits for every open snapshot, also that of
+    a waiting session. READ COMMITTED keeps none between statements.
     https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
     """
-    key = int.from_bytes(lock_name(connection, app, size=8), signed=True)
+    key = int.from_bytes(lock_digest(connection, app, size=8), signed=True)
     with connection.engine.connect() as holder:
         holder = holder.execution_options(isolation_level="READ COMMITTED")
 
@@ -50,9 +47,10 @@ def lock_postgresql(connection: Connection, app: App) -> Iterator[None]:
             return False
 
         wait_for(attempt, app)
-        for timeout, since in TIMEOUTS.items():
-            if (holder.dialect.server_version_info or ()) >= since:
-                holder.exec_driver_sql(f"SET LOCAL {timeout} = 0")
+        # The server must not end the idle transaction that holds the lock.
+        holder.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        if (holder.dialect.server_version_info or ()) >= (17,):
+            holder.exec_driver_sql("SET LOCAL transaction_timeout = 0")
         try:
             yield
         except BaseException:
@@ -86,21 +84,30 @@ def lock_mysql(connection: Connection, app: App) -> Iterator[None]:
 
 def mysql_lock(connection: Connection, app: App) -> str:
     """Return the name of the app's lock; a server has one list of names for all databases."""
-    return "alembic_" + lock_name(connection, app, size=16).hex()
+    return "alembic_" + lock_digest(connection, app, size=16).hex()
 
 
 @contextmanager
 def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
-    """Begin each transaction as a writer: the file has one, and its DDL can be rolled back.
+    """Start each transaction with BEGIN IMMEDIATE: a file has one writer, so this is the lock.
 
-    Left alone, Python's sqlite3 would run DDL outside of any transaction.
+    It also lets DDL roll back, which Python's sqlite3 runs outside of any transaction.
     https://docs.python.org/3/library/sqlite3.html#transaction-control
 
-    Foreign keys are not enforced meanwhile: a table is altered by a copy that takes its place,
-    and dropping the old one would delete the rows that refer to it, also those of other apps.
+    Foreign keys are off meanwhile. SQLite alters a table by copying it; dropping the old one
+    would delete the rows that refer to it, also those of other apps.
     https://www.sqlite.org/lang_altertable.html#otheralter
     """
     enforced = False
+
+    def attempt() -> bool:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except DBAPIError as error:
+            if "locked" not in str(error.orig):
+                raise
+            return False
+        return True
 
     def begin(connection: Connection) -> None:
         nonlocal enforced
@@ -114,16 +121,7 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
         # What is left to wait for is a reader, at the commit.
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(app.lock_timeout * 1000)}")
 
-    def attempt() -> bool:
-        try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        except DBAPIError as error:
-            if "locked" not in str(error.orig):
-                raise
-            return False
-        return True
-
-    if connection.in_transaction():  # the caller's; until it writes, the file knows nothing of it
+    if connection.in_transaction():  # SQLAlchemy's: SQLite has none until something is written
         if connection.exec_driver_sql("PRAGMA foreign_keys").scalar():
             raise CommandError(
                 f"{app.name}: its connection enforces foreign keys, which could cost rows, and is"
@@ -140,9 +138,9 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
             connection.connection.cursor().execute("PRAGMA foreign_keys = ON")
 
 
-def lock_name(connection: Connection, app: App, size: int) -> bytes:
+def lock_digest(connection: Connection, app: App, size: int) -> bytes:
     """Return a name for the lock of the app's version table, which no other program will use."""
-    where = [connection.engine.url.database, home_of_versions(app, connection.dialect)]
+    where = [connection.engine.url.database, version_schema(app, connection.dialect)]
     name = "/".join(["alembic", *(part or "" for part in where), app.version_table])
     return blake2b(name.encode(), digest_size=size).digest()
 

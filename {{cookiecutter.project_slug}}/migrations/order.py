@@ -1,4 +1,4 @@
-"""How the models of apps relate: which app has a table, and which apps refer to it.
+"""The order of the apps: a foreign key may only refer to a table of an earlier section.
 
 Upgrades go in the order of the sections of alembic.ini, downgrades the other way.
 """
@@ -10,57 +10,20 @@ from alembic.util import CommandError
 from sqlalchemy import ForeignKey, Table
 from sqlalchemy.exc import NoReferencedTableError
 
-from .apps import App, TableKey
-
-
-@cache
-def neighbours(database: tuple[str, ...], apps: tuple[App, ...]) -> tuple[App, ...]:
-    """Return the apps whose tables are in this `App.database`."""
-    return tuple(app for app in apps if app.database == database)
-
-
-def table_key(schema: str | None, name: str, default_schema: str | None) -> TableKey:
-    """Return the key of a table or type; the default schema may be named or left out."""
-    return (None if schema == default_schema else schema, name)
-
-
-@cache
-def owners_of_models(
-    apps: tuple[App, ...], default_schema: str | None = None
-) -> dict[TableKey, App]:
-    """Return the tables that the models of the apps of a database have, each with its app."""
-    for app in apps:
-        _ = app.metadata  # before the first own_models: apps may share a MetaData
-    found: dict[TableKey, App] = {}
-    for app in apps:
-        for schema, name in app.own_models:
-            key = table_key(schema, name, default_schema)
-            if key in found:
-                raise CommandError(
-                    f"both {found[key].name} and {app.name} have the table {name}; set `tables`"
-                    " in their sections of alembic.ini, so that only one of them has it"
-                )
-            found[key] = app
-    return found
-
-
-def owner_of_model(table: Table, apps: Iterable[App]) -> App | None:
-    """Return the app whose models have this very table."""
-    key = (table.schema, table.name)
-    return next((app for app in apps if app.own_models.get(key) is table), None)
+from .apps import App, TableKey, table_key
 
 
 @cache
 def check_models(app: App, apps: tuple[App, ...]) -> None:
     """Refuse models that cannot be migrated in the order of the sections."""
-    owners = owners_of_models(neighbours(app.database, apps))
+    owners = apps_by_table(apps_of_database(app.database, apps))
     for table in app.metadata.tables.values():
-        if (table.schema, table.name) not in owners and owner_of_model(table, apps) is None:
+        if (table.schema, table.name) not in owners and app_of_table(table, apps) is None:
             raise CommandError(
                 f"{app.name}: no section of alembic.ini has the table {table.name} of {app.models};"
                 " add its name to the `tables` of one of them"
             )
-    order = [other.name for other in apps]
+    order = [other.name for other in apps]  # by name: squash works on copies of apps
     for key, referred, other in references(app, apps):
         line = f"{app.name}: {key.parent.table.name} refers to {referred.name} of {other.name}"
         if other.database != app.database:
@@ -76,13 +39,43 @@ def check_models(app: App, apps: tuple[App, ...]) -> None:
             )
 
 
+@cache
+def apps_of_database(database: tuple[str, ...], apps: tuple[App, ...]) -> tuple[App, ...]:
+    """Return the apps whose tables are in this `App.database`."""
+    return tuple(app for app in apps if app.database == database)
+
+
+@cache
+def apps_by_table(apps: tuple[App, ...], default_schema: str | None = None) -> dict[TableKey, App]:
+    """Return the tables that the models of the apps of a database have, each with its app."""
+    for app in apps:
+        _ = app.metadata  # all imports first: model_tables is cached, and apps may share a MetaData
+    found: dict[TableKey, App] = {}
+    for app in apps:
+        for schema, name in app.model_tables:
+            key = table_key(schema, name, default_schema)
+            if key in found:
+                raise CommandError(
+                    f"both {found[key].name} and {app.name} have the table {name}; set `tables`"
+                    " in their sections of alembic.ini, so that only one of them has it"
+                )
+            found[key] = app
+    return found
+
+
+def app_of_table(table: Table, apps: Iterable[App]) -> App | None:
+    """Return the app whose models have this very table."""
+    key = (table.schema, table.name)
+    return next((app for app in apps if app.model_tables.get(key) is table), None)
+
+
 def references(app: App, apps: tuple[App, ...]) -> Iterator[tuple[ForeignKey, Table, App]]:
     """Yield the foreign keys of an app to other apps: key, table that it refers to, its app."""
-    near = neighbours(app.database, apps)
-    for table in app.own_models.values():
+    near = apps_of_database(app.database, apps)
+    for table in app.model_tables.values():
         for key in table.foreign_keys:
             referred = referred_table(app, key)
-            other = owner_of_model(referred, near) or owner_of_model(referred, apps)
+            other = app_of_table(referred, near) or app_of_table(referred, apps)
             if other is not None and other.name != app.name:
                 yield key, referred, other
 

@@ -1,14 +1,15 @@
 """Which tables an app may create, alter and drop: its own, and no other."""
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Any, overload
+from typing import Any
 
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData
 
-from .apps import App, TableKey
-from .order import check_models, neighbours, owners_of_models, table_key
+from .apps import App, TableKey, table_key
+from .order import apps_by_table, apps_of_database, check_models
 from .revision_files import files_by_name, files_of, tables_created
 
 
@@ -17,11 +18,11 @@ class Ownership(Sequence[MetaData]):
 
     A table is an app's own if the app's models have it, its revisions created it, or its `tables`
     match. So the table of a deleted model is still known. It is not the app's own if another
-    app's models have it: a model that moved does not become a DROP TABLE. No pattern of `tables`
-    takes a table that another app's revisions created.
+    app's models have it: a model that moved does not become a DROP TABLE. A pattern of `tables`
+    never matches a table that another app's revisions created.
 
-    This is the `target_metadata` as well: a sequence of the MetaData of these apps. They are
-    imported when autogenerate asks for them, because other commands need no models.
+    Alembic also gets this object as its `target_metadata`: a list of MetaData, whose models are
+    imported on first access, because only autogenerate needs them.
     """
 
     def __init__(
@@ -34,20 +35,16 @@ class Ownership(Sequence[MetaData]):
         self._all_apps = apps
         self._default_schema = default_schema
 
-    @overload
-    def __getitem__(self, index: int) -> MetaData: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[MetaData]: ...
-    def __getitem__(self, index: int | slice) -> MetaData | Sequence[MetaData]:
+    def __getitem__(self, index: Any) -> Any:
         return self._metadata[index]
 
     def __len__(self) -> int:
         return len(self._metadata)
 
     def include_name(self, name: str | None, kind: str, parents: Any) -> bool:
-        """Return True if autogenerate should reflect something; foreign tables cost nothing."""
+        """Return True for what autogenerate should reflect: not the tables of other apps."""
         if kind == "schema":
-            return name is None or name in self.schemas
+            return name is None or any(fnmatchcase(name, it) for it in self.schemas if it)
         return kind != "table" or self.owns(parents["schema_name"], str(name))
 
     def include_object(
@@ -61,13 +58,13 @@ class Ownership(Sequence[MetaData]):
         return self.owner(schema, name) is not None
 
     def owner(self, schema: str | None, name: str) -> App | None:
-        """Return the one of these apps whose own a table is."""
+        """Return the app, of those compared, that owns a table."""
         key = self.key(schema, name)
-        if app := self.owners.get(key):
+        if app := self.apps_by_model.get(key):
             return app if app in self.compared else None
         if key in self._version_tables or name.startswith("alembic_version"):
             return None
-        for app, created in self.created.items():
+        for app, created in self.created_by_revisions.items():
             if key in created:
                 return app
         for app in self.compared:
@@ -82,7 +79,7 @@ class Ownership(Sequence[MetaData]):
     @cached_property
     def apps(self) -> tuple[App, ...]:
         """All apps of the database."""
-        return neighbours(next(iter(self.compared)).database, self._all_apps)
+        return apps_of_database(next(iter(self.compared)).database, self._all_apps)
 
     @cached_property
     def _metadata(self) -> list[MetaData]:
@@ -91,16 +88,16 @@ class Ownership(Sequence[MetaData]):
         return list(dict.fromkeys(app.metadata for app in self.compared))
 
     @cached_property
-    def owners(self) -> dict[TableKey, App]:
+    def apps_by_model(self) -> dict[TableKey, App]:
         """The tables of the models of all apps of the database, each with its app."""
-        return owners_of_models(self.apps, self._default_schema)
+        return apps_by_table(self.apps, self._default_schema)
 
     @cached_property
     def _version_tables(self) -> set[TableKey]:
         return {self.key(app.version_table_schema, app.version_table) for app in self.apps}
 
     @cached_property
-    def created(self) -> dict[App, set[TableKey]]:
+    def created_by_revisions(self) -> dict[App, set[TableKey]]:
         """The tables that the revisions of these apps create."""
         return {
             app: {self.key(*key) for key in tables_created(files_of(script))}
@@ -115,9 +112,9 @@ class Ownership(Sequence[MetaData]):
 
     @cached_property
     def schemas(self) -> set[str | None]:
-        """The schemas that the tables of these apps may be in."""
+        """The schemas that the tables of these apps may be in, some of them patterns."""
         found: set[str | None] = set()
-        for app, created in self.created.items():
-            found |= {schema for schema, _ in [*app.own_models, *created]}
+        for app, created in self.created_by_revisions.items():
+            found |= {schema for schema, _ in [*app.model_tables, *created]}
             found |= {pattern.rpartition(".")[0] for pattern in app.tables}
         return found

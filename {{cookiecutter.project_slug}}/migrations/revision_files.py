@@ -11,13 +11,13 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
 from .apps import App, TableKey
-from .errors import place, relative
+from .errors import failing_line, relative
 
 
 def check_revisions(app: App, script: ScriptDirectory) -> None:
     """Load an app's revision files; raise CommandError if they or their folders are wrong."""
     _ = app.folders
-    if not Path(script.dir, Path(__file__).name).exists():
+    if not Path(script.dir, Path(__file__).name).exists():  # that is not this folder
         raise CommandError(
             f"{app.name}: script_location is {relative(script.dir)}, whose env.py does not know"
             " the keys of this section; write script_location = %(here)s/migrations"
@@ -29,7 +29,7 @@ def check_revisions(app: App, script: ScriptDirectory) -> None:
         try:
             script.get_heads()
         except KeyError as error:
-            if place(error):  # a revision file raised it
+            if failing_line(error):  # a revision file raised it
                 raise
             raise CommandError(
                 f"{app.name}: a revision has depends_on = {error}, which is no revision of"
@@ -62,7 +62,7 @@ def files_by_name(app: App) -> list[Path]:
 
 
 def tables_created(files: Iterable[Path]) -> set[TableKey]:
-    """Return the tables that revision files create and do not drop again, oldest file first.
+    """Return the tables that revision files create and do not drop again, in their order.
 
     Reads `create_table`, `rename_table` and `drop_table` with literal names and schemas. Where a
     revision creates tables in another way, list them in `tables` of the section.
@@ -106,7 +106,7 @@ def literal(node: ast.expr | None) -> str | None:
 def has_literal_schema(call: ast.Call) -> bool:
     """Return True if a call has no `schema`, or a literal one.
 
-    A computed schema could be any. To guess it could drop a table or type of somebody else.
+    A computed schema is unknown; a wrong guess could drop another app's table or type.
     """
     given = {word.arg: word.value for word in call.keywords}
     return None not in given and isinstance(given.get("schema"), ast.Constant | None)
@@ -130,7 +130,7 @@ def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
 
 
 @contextmanager
-def whole_or_none(folders: Iterable[Path], revision: str) -> Iterator[None]:
+def removed_after_error(folders: Iterable[Path], revision: str) -> Iterator[None]:
     """Delete the file of a new revision after an error: half a file would stop every command."""
     try:
         yield

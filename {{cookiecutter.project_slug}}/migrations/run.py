@@ -18,10 +18,8 @@ from sqlalchemy.exc import DBAPIError
 
 from .apps import App
 from .commands import hooks
-from .databases import Databases, home_of_versions
-from .errors import naming, program
-from .order import neighbours
-from .ownership import Ownership
+from .databases import Databases, version_schema
+from .errors import program
 from .revision_files import check_revisions
 
 TABLES_IN_A_QUERY = 100
@@ -42,37 +40,28 @@ class Run:
     databases: Databases
     scripts: dict[str, ScriptDirectory] = field(default_factory=dict)
 
-    def config_of(self, app: App) -> Config:
-        """Return the configuration, with the app's section as Alembic's main section."""
+    def config_for(self, app: App) -> Config:
+        """Make the app's section Alembic's main section, and return the configuration."""
         self.config.config_ini_section = app.name
         return self.config
 
     def script(self, app: App) -> ScriptDirectory:
         """Return the app's revision files, which are read once."""
         if app.name not in self.scripts:
-            with naming(app):
-                script = ScriptDirectory.from_config(self.config_of(app))
+            with app.naming():
+                script = ScriptDirectory.from_config(self.config_for(app))
                 # Alembic puts prepend_sys_path in front of sys.path again for every app.
                 sys.path[:] = dict.fromkeys(sys.path)
                 check_revisions(app, script)
             self.scripts[app.name] = script
         return self.scripts[app.name]
 
-    def neighbours(self, app: App) -> tuple[App, ...]:
-        """Return all apps of an app's database."""
-        return neighbours(app.database, tuple(self.apps.values()))
-
-    def ownership(self, apps: Iterable[App], connection: Connection) -> Ownership:
-        """Return which tables belong to these apps of the database that is connected."""
-        scripts = {app: self.script(app) for app in apps}
-        return Ownership(scripts, tuple(self.apps.values()), connection.dialect.default_schema_name)
-
     @cached_property
     def current(self) -> dict[str, tuple[str, ...]]:
         """The revisions that the selected apps' databases were at when they were first asked."""
         found: dict[str, tuple[str, ...]] = {}
-        for url, apps in by_database(self.selected).items():
-            with naming(apps[0]):
+        for url, apps in by_url(self.selected).items():
+            with apps[0].naming():
                 found |= self.databases.run(url, partial(read_versions, apps=apps))
         return found
 
@@ -137,34 +126,31 @@ class Run:
         `work` gets the database's current revisions and returns the steps to be taken.
         """
         script = self.script(app)
-        with EnvironmentContext(self.config_of(app), script, fn=work, **options):
+        with EnvironmentContext(self.config_for(app), script, fn=work, **options):
             script.run_env()
 
-    def each(self, work: Callable[[App], str], apps: Iterable[App]) -> None:
+    def each_until_error(self, work: Callable[[App], str], apps: Iterable[App]) -> None:
         """Do the work for each app and print what it returns; at an error, say how far it came."""
         todo = list(apps)
-        gc.freeze()  # what is imported and read by now stays to the end
+        gc.freeze()  # what is imported and read by now is never freed
         gc.enable()
         for position, app in enumerate(todo):
-            show_progress(app.name)
             try:
-                with naming(app):
+                with app.naming():
                     said = work(app)
             except BaseException:
-                show_progress("")
                 if len(todo) > 1:
                     done, rest = names(todo[:position]), names(todo[position + 1 :])
                     print(f"stopped at {app.name}; done: {done}; not done: {rest}")
                 raise
-            show_progress("")
             self.say(app, said)
 
-    def report(self, work: Callable[[App], str]) -> None:
+    def each_despite_errors(self, work: Callable[[App], str]) -> None:
         """Print what `work` returns for each app, also after an error; then exit with status 1."""
         failed = False
         for app in self.selected:
             try:
-                with naming(app):
+                with app.naming():
                     self.script(app)
                     self.say(app, work(app))
             except CommandError as error:
@@ -183,8 +169,8 @@ class Run:
             print(f"{app.name:<{width}}  " + text.replace("\n", margin))
 
 
-def by_database(apps: Iterable[App]) -> dict[URL, list[App]]:
-    """Return the apps of each database."""
+def by_url(apps: Iterable[App]) -> dict[URL, list[App]]:
+    """Return the apps by URL, so that each database is connected to once."""
     found: dict[URL, list[App]] = {}
     for app in apps:
         found.setdefault(app.url, []).append(app)
@@ -197,8 +183,8 @@ def read_versions(connection: Connection, apps: Sequence[App]) -> dict[str, tupl
     versions: dict[str, tuple[str, ...]] = {app.name: () for app in apps}
     existing = []
     for app in apps:
-        with naming(app):
-            schema = home_of_versions(app, connection.dialect)
+        with app.naming():
+            schema = version_schema(app, connection.dialect)
             if app.version_table in inspector.get_table_names(schema):
                 existing.append(app)
     try:
@@ -207,7 +193,7 @@ def read_versions(connection: Connection, apps: Sequence[App]) -> dict[str, tupl
     except DBAPIError:
         connection.rollback()
         for app in existing:  # which of them is it? Or do their collations differ, on MySQL?
-            with naming(app):
+            with app.naming():
                 versions |= _read_tables(connection, [app])
     return versions
 
@@ -217,7 +203,7 @@ def _read_tables(connection: Connection, apps: Sequence[App]) -> dict[str, tuple
     quote = connection.dialect.identifier_preparer.format_table
     queries = []
     for number, app in enumerate(apps):
-        schema = home_of_versions(app, connection.dialect)
+        schema = version_schema(app, connection.dialect)
         version_table = quote(table(app.version_table, schema=schema))
         queries.append(f"SELECT {number}, {version_table}.version_num FROM {version_table}")
     rows = sorted(tuple(row) for row in connection.exec_driver_sql(" UNION ALL ".join(queries)))
@@ -227,9 +213,3 @@ def _read_tables(connection: Connection, apps: Sequence[App]) -> dict[str, tuple
 def names(apps: Iterable[App]) -> str:
     """Return the names of apps, for a message."""
     return ", ".join(app.name for app in apps) or "none"
-
-
-def show_progress(text: str) -> None:
-    """Show what is being done, on a terminal; an empty text clears it."""
-    if sys.stdout.isatty():
-        print(f"\r\x1b[K{text}", end="", flush=True)

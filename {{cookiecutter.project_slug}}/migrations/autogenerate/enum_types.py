@@ -20,8 +20,7 @@ from alembic.util import CommandError, PriorityDispatchResult
 from sqlalchemy.dialects.postgresql import ENUM
 
 from .. import revision_files
-from ..apps import App, TableKey
-from ..order import table_key
+from ..apps import App, TableKey, table_key
 from ..ownership import Ownership
 from .sql import default_of, escape_colons, quoted_name, quoted_string
 
@@ -199,7 +198,7 @@ class EnumTypes:
 
     def columns_of_models(self, app: App) -> Iterator[tuple[TableKey, ENUM, sa.Column[Any], str]]:
         """Yield an app's enum types, each with a column that has it, and `[]` for an array."""
-        for table in app.own_models.values():
+        for table in app.model_tables.values():
             for column in table.columns:
                 kind = column.type.dialect_impl(self.dialect)
                 item = kind.item_type if isinstance(kind, sa.ARRAY) else kind

@@ -12,9 +12,9 @@ from alembic.util import CommandError
 from sqlalchemy import Column, Constraint, Index, Table
 
 from ..apps import App
-from ..errors import naming, program
+from ..errors import program
 from ..ownership import Ownership
-from ..run import Run, by_database
+from ..run import Run, by_url
 
 
 def check(run: Run) -> None:
@@ -41,11 +41,7 @@ def check(run: Run) -> None:
             )
         return "no changes"
 
-    run.report(report_on)
-
-
-SHOWN = ("modify_type", "modify_nullable")
-"""What of a column is shown as it was and as it will be."""
+    run.each_despite_errors(report_on)
 
 
 @dataclass
@@ -64,7 +60,7 @@ def compare(run: Run, apps: Iterable[App]) -> dict[App, Difference]:
     Apps of one database are compared together, so that its tables are reflected once.
     """
     found: dict[App, Difference] = {}
-    for together in by_database(apps).values():
+    for together in by_url(apps).values():
         try:
             found |= _compare_together(run, together)
         except CommandError:
@@ -73,11 +69,6 @@ def compare(run: Run, apps: Iterable[App]) -> dict[App, Difference]:
             for app in together:  # which of them is it?
                 found |= _compare_together(run, [app])
     return found
-
-
-def changes_of(run: Run, app: App) -> list[str]:
-    """Return what autogenerate would change for one app, in words."""
-    return in_words(compare(run, [app])[app].upgrade, details=True)
 
 
 def _compare_together(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
@@ -93,21 +84,21 @@ def _compare_together(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
             found[app] = Difference(ops.UpgradeOps([]), ops.DowngradeOps([]), context)
         backwards = script.downgrade_ops.ops[::-1]
         for operation, back in zip(script.upgrade_ops.ops, backwards, strict=True):
-            difference = found[_owner_of(operation, ownership)]
+            difference = found[_app_of_operation(operation, ownership)]
             difference.upgrade.ops.append(operation)
             difference.downgrade.ops.insert(0, back)
         return []
 
     run.config.attributes["compared"] = {app: run.script(app) for app in apps}
     try:
-        with naming(apps[0]):
+        with apps[0].naming():
             run.in_environment(apps[0], sort)
     finally:
         del run.config.attributes["compared"]
     return found
 
 
-def _owner_of(operation: ops.MigrateOperation, ownership: Ownership) -> App:
+def _app_of_operation(operation: ops.MigrateOperation, ownership: Ownership) -> App:
     """Return the app that an operation is for; operations of plug-ins say so themselves."""
     if isinstance(app := getattr(operation, "app", None), App):
         return app
@@ -120,11 +111,10 @@ def _owner_of(operation: ops.MigrateOperation, ownership: Ownership) -> App:
     return next(iter(ownership.compared))
 
 
-def in_words(operations: ops.UpgradeOps, details: bool = False) -> list[str]:
+def in_words(operations: ops.UpgradeOps) -> list[str]:
     """Return what a revision does, a few words for each change, such as `add TABLE COLUMN`.
 
-    What follows from another change is left out, such as the index of a new column. With
-    `details`, a column that is altered says what of it changes.
+    What follows from another change is left out, such as the index of a new column.
     """
     found: list[str] = []
     told: set[str] = set()  # new tables and columns, and dropped tables
@@ -139,11 +129,7 @@ def in_words(operations: ops.UpgradeOps, details: bool = False) -> list[str]:
                 what = f"{table} {column.name}"
                 told |= {what} if verb == "add" else set()
             case [_, str(table), str(column), *_]:
-                changed = [
-                    f"{name[7:]} {old!r} to {new!r}" if name in SHOWN else name[7:]
-                    for name, *_, old, new in diff
-                ]
-                what = f"{table} {column}" + (f" ({', '.join(changed)})" if details else "")
+                what = f"{table} {column}"
             case [Index(table=Table(name=str(table))) as index]:
                 covered = {f"{table} {getattr(it, 'name', '')}" for it in index.expressions}
                 if table in told or (verb == "add" and covered <= told):

@@ -6,9 +6,8 @@ from alembic.autogenerate import RevisionContext
 from alembic.util import CommandError, rev_id
 
 from ..apps import App
-from ..errors import naming, program, relative
-from ..order import check_models
-from ..revision_files import whole_or_none
+from ..errors import program, relative
+from ..revision_files import removed_after_error
 from ..run import Run
 from . import hooks
 from .check import Difference, compare, in_words
@@ -28,8 +27,6 @@ def generate(run: Run) -> None:
                 f"{app.name}: the database is behind the newest revision;"
                 f" run {program('migrate', app.name)} before generating another"
             )
-        with naming(app):
-            check_models(app, tuple(run.apps.values()))
 
     found = compare(run, run.selected)
     for app in run.selected:
@@ -53,7 +50,7 @@ def generate(run: Run) -> None:
         return "\n".join(lines)
 
     try:
-        run.each(write, run.selected)
+        run.each_until_error(write, run.selected)
     finally:
         for tidy in hooks("written"):
             tidy(written)
@@ -79,11 +76,11 @@ def write_revision(
     """
     options = dict.fromkeys(("splice", "branch_label", "version_path", "depends_on"))
     arguments = {**options, "message": message, "head": "head", "rev_id": id or rev_id()}
-    revision = RevisionContext(run.config_of(app), run.script(app), arguments)
+    revision = RevisionContext(run.config_for(app), run.script(app), arguments)
     [new] = revision.generated_revisions
     new.upgrade_ops, new.downgrade_ops = found.upgrade, found.downgrade
     revision.run_no_autogenerate(run.current[app.name], found.context)
-    with whole_or_none(app.folders, str(new.rev_id)):
+    with removed_after_error(app.folders, str(new.rev_id)):
         [script] = revision.generate_scripts()
     assert script is not None
     return script.path

@@ -10,7 +10,6 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 
 from ..apps import App
-from ..errors import naming
 from ..run import Run
 
 
@@ -42,7 +41,7 @@ def migrate(run: Run) -> None:
         run.in_environment(app, work, destination_rev="head")
         return f"applied {', '.join(applied)}" if applied else "up to date"
 
-    run.each(upgrade, run.selected)
+    run.each_until_error(upgrade, run.selected)
 
 
 def steps_to_head(script: ScriptDirectory, now: Any, _: MigrationContext) -> list[RevisionStep]:
@@ -53,13 +52,13 @@ def steps_to_head(script: ScriptDirectory, now: Any, _: MigrationContext) -> lis
 
 def print_sql(run: Run, at_head: dict[App, bool]) -> None:
     """Print the SQL of the pending revisions of every app, each under a comment with its name."""
-    assert isinstance(sys.stdout, io.TextIOWrapper)
-    sys.stdout.reconfigure(encoding="utf-8")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # it is a file of SQL
     for app, up_to_date in at_head.items():
         print(f"-- {app.name}: up to date" if up_to_date else f"-- {app.name}", end="\n\n")
         if not up_to_date:
             # Not `command.upgrade`, which takes one revision to start from: there may be several.
-            with naming(app):
+            with app.naming():
                 run.in_environment(
                     app,
                     partial(steps_to_head, run.script(app)),

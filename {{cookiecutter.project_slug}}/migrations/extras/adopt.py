@@ -8,12 +8,11 @@ from alembic import command
 from alembic.util import CommandError
 
 from ..apps import App
-from ..commands.check import changes_of
 from ..errors import relative
 from ..run import Run, read_versions
 from . import packaged_revisions, ruff_format
 from .empty_databases import check_schemas, in_empty_database, write_initial
-from .precautions import check_moves, own_tables
+from .precautions import changes_of, check_moves, own_tables
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -47,26 +46,26 @@ def adopt(run: Run) -> None:
             stamps[app] = (head,) if head else ()
             would = f"would stamp {head}" if head else "would write a first revision and stamp it"
             would += f"; its models agree with: {', '.join(name for _, name in tables)}"
-        elif app.own_models:
+        elif app.model_tables:
             return "nothing to adopt: no table is there; ./generate.sh and ./migrate.sh make them"
         else:
             return f"nothing to adopt: {app.models} has no tables; does it import models?"
         return "" if run.options.yes else would
 
-    run.report(plan)
+    run.each_despite_errors(plan)
 
     def stamp(app: App) -> str:
         if revisions := stamps[app]:
-            command.stamp(run.config_of(app), list(revisions))
+            command.stamp(run.config_for(app), list(revisions))
             return f"stamped {', '.join(revisions)}"
         with in_empty_database(run, app, {}) as empty:
             path = str(write_initial(empty, app.name))
         ruff_format.written([path])
-        command.stamp(run.config_of(app), "head")
+        command.stamp(run.config_for(app), "head")
         return f"wrote {relative(path)} and stamped it"
 
     if run.options.yes:
-        run.each(stamp, stamps)
+        run.each_until_error(stamp, stamps)
     elif stamps:
         print("nothing is changed yet: --yes does it")
 

@@ -7,7 +7,7 @@ from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import exc
 
-from ..errors import place, program
+from ..errors import failing_line, program
 
 ADVICE = {
     r"can't locate revision|no such revision": (
@@ -52,7 +52,7 @@ def advice(error: BaseException, said: str) -> str | None:
 
     The user's own code may raise exceptions that use the same words for something else.
     """
-    if not place(error) or is_of_a_library(error):
+    if not failing_line(error) or is_of_a_library(error):
         for pattern, text in ADVICE.items():
             if re.search(pattern, said, re.IGNORECASE):
                 return text.format(program=program(), migrate=program("migrate"))

@@ -23,7 +23,7 @@ from ..databases import Databases
 from ..errors import relative
 from ..revision_files import files_of, upgrade_calls
 from ..run import Run
-from .precautions import uninterrupted
+from .precautions import neighbours, uninterrupted
 
 SURROUNDINGS = text("""
     SELECT 'CREATE SCHEMA ' || quote_ident(nspname), 1 AS rank, oid FROM pg_namespace
@@ -43,9 +43,9 @@ CREATES = re.compile(r"(\s*CREATE\s+(SCHEMA|EXTENSION)\s++)(?!IF\s)", re.IGNOREC
 
 def check_schemas(run: Run, app: App) -> None:
     """Refuse schemas where each is a database of its own: an empty one would stand in for none."""
-    for other in run.neighbours(app) if app.database[0] == "mysql" else ():
+    for other in neighbours(run, app) if app.database[0] == "mysql" else ():
         named = [("alembic.ini", str(other.version_table_schema))]
-        named += [(other.models, str(schema)) for schema, _ in other.own_models]
+        named += [(other.models, str(schema)) for schema, _ in other.model_tables]
         for file in files_of(run.script(other)):
             words = [word for call in upgrade_calls(file) for word in call.keywords]
             values = [word.value for word in words if (word.arg or "").endswith("schema")]
@@ -68,7 +68,7 @@ def in_empty_database(run: Run, app: App, folders: Mapping[str, Path]) -> Iterat
     with empty_database(run.databases, app.url) as url:
         url_text = url.render_as_string(hide_password=False)
         config = Config(run.config.config_file_name, cmd_opts=run.options)
-        there = {it.name: replace(it, url_text=url_text) for it in run.neighbours(app)}
+        there = {it.name: replace(it, url_text=url_text) for it in neighbours(run, app)}
         for name in there.keys() & folders.keys():
             folder = str(folders[name])
             there[name] = replace(there[name], version_locations=(folder,))

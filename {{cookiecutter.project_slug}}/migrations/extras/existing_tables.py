@@ -7,6 +7,7 @@ from ..apps import App
 from ..errors import program
 from ..revision_files import files_of, tables_created
 from ..run import Run
+from .precautions import neighbours
 
 
 def before_writing(run: Run, app: App, operations: ops.UpgradeOps) -> None:
@@ -17,8 +18,8 @@ def before_writing(run: Run, app: App, operations: ops.UpgradeOps) -> None:
     if run.current[app.name]:
         return
     created = {(o.schema, o.table_name) for o in operations.ops if isinstance(o, ops.CreateTableOp)}
-    there = app.own_models.keys() - created
-    for other in run.neighbours(app) if there else ():
+    there = app.model_tables.keys() - created
+    for other in neighbours(run, app) if there else ():
         there -= tables_created(files_of(run.script(other)))
     if there:
         names = ", ".join(sorted(name for _, name in there))

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from alembic.util import to_tuple
 
 from ..apps import App
-from ..errors import naming
 from ..order import references
 from ..revision_files import oldest_first
 from ..run import Run
@@ -24,7 +23,7 @@ def graph(run: Run) -> None:
     lines = ["flowchart LR"]
     for app in run.selected:
         run.check_current(app)
-        with naming(app):
+        with app.naming():
             lines += [f'  subgraph {boxes[app.name]}["{escape(app.name)}"]']
             lines += [*revisions(run, app, boxes[app.name]), "  end"]
     for app in run.selected:

@@ -20,9 +20,9 @@ from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..apps import App
-from ..errors import naming, relative
+from ..errors import relative
 from ..locks import mysql_lock
-from ..run import Run, by_database
+from ..run import Run, by_url
 
 MYSQL = ("mysql", "mariadb")
 READS = "SELECT|SET|SHOW|DESCRIBE|EXPLAIN"
@@ -142,9 +142,9 @@ def read_note(connection: Connection, app: App, versions: Sequence[str]) -> str 
 def unfinished(run: Run) -> dict[str, str]:
     """Return the notes of the selected apps that count, by name."""
     found: dict[str, str] = {}
-    for url, apps in by_database(run.selected).items():
+    for url, apps in by_url(run.selected).items():
         if url.get_backend_name() in MYSQL:
-            with naming(apps[0]):
+            with apps[0].naming():
                 found |= run.databases.run(url, partial(read_notes, run, apps))
     return found
 

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
 from ..apps import App
-from ..errors import naming, program, shown
-from ..order import neighbours
+from ..errors import program, shown
+from ..order import apps_of_database
 from ..run import Run
+from .precautions import neighbours
 
 
 def remarks(run: Run) -> Iterator[str]:
@@ -19,8 +20,8 @@ def remarks(run: Run) -> Iterator[str]:
     if len(run.selected) < len(run.apps):
         return
     for database in dict.fromkeys(app.database for app in run.selected):
-        apps = neighbours(database, tuple(run.selected))
-        with naming(apps[0]):
+        apps = apps_of_database(database, tuple(run.selected))
+        with apps[0].naming():
             found = run.databases.run(apps[0].url, partial(unclaimed, apps=apps))
         for name, revisions in found.items():
             yield (
@@ -58,10 +59,10 @@ def check_nothing_left(connection: Connection, run: Run, app: App, problem: str)
     if current := run.current[app.name]:
         left.append(f"{app.version_table} at {', '.join(current)}")
     others: set[str] = set()
-    for other in run.neighbours(app):
+    for other in neighbours(run, app):
         if other != app:
             with suppress(CommandError):  # its code may be gone as well
-                others |= {name for schema, name in other.own_models if schema is None}
+                others |= {name for schema, name in other.model_tables if schema is None}
     for name in sorted({*inspect(connection).get_table_names()} - others):
         like = app.claims(None, name) or name == app.name or name.startswith(f"{app.name}_")
         if like and not name.startswith("alembic_version"):

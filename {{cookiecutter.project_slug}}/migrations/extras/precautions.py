@@ -9,8 +9,25 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, inspect
 
 from ..apps import App, TableKey
+from ..commands.check import compare, in_words
 from ..errors import program
+from ..order import apps_of_database
+from ..ownership import Ownership
 from ..run import Run
+
+SHOWN = ("modify_type", "modify_nullable")
+"""The changes of a column that are shown as `OLD to NEW`."""
+
+
+def neighbours(run: Run, app: App) -> tuple[App, ...]:
+    """Return all apps of an app's database, itself among them."""
+    return apps_of_database(app.database, tuple(run.apps.values()))
+
+
+def ownership_of(run: Run, apps: Iterable[App], connection: Connection) -> Ownership:
+    """Return which tables belong to these apps of the database that is connected."""
+    scripts = {app: run.script(app) for app in apps}
+    return Ownership(scripts, tuple(run.apps.values()), connection.dialect.default_schema_name)
 
 
 def ask(run: Run) -> None:
@@ -27,7 +44,7 @@ def ask(run: Run) -> None:
 
 def own_tables(connection: Connection, run: Run, app: App) -> list[TableKey]:
     """Return the app's own tables that its database has."""
-    ownership, inspector = run.ownership([app], connection), inspect(connection)
+    ownership, inspector = ownership_of(run, [app], connection), inspect(connection)
     found = {
         ownership.key(schema, name)
         for schema in {schema or None for schema in ownership.schemas}
@@ -37,13 +54,28 @@ def own_tables(connection: Connection, run: Run, app: App) -> list[TableKey]:
     return sorted(found, key=str)
 
 
+def changes_of(run: Run, app: App) -> list[str]:
+    """Return what autogenerate would change for an app, in words, with the details of columns."""
+    operations = compare(run, [app])[app].upgrade
+    details: dict[str, str] = {}
+    for diff in (it for it in operations.as_diffs() if isinstance(it, list)):
+        changed = [
+            f"{name.removeprefix('modify_')} {old!r} to {new!r}"
+            if name in SHOWN
+            else name.removeprefix("modify_")
+            for name, *_, old, new in diff
+        ]
+        details[f"alter {diff[0][2]} {diff[0][3]}"] = f" ({', '.join(changed)})"
+    return [change + details.get(change, "") for change in in_words(operations)]
+
+
 def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
     """Refuse an app whose model moved to another app, or came from one, unless both are given."""
-    near = run.neighbours(app)
-    ownership = run.databases.run(app.url, lambda connection: run.ownership(near, connection))
-    for old, created in ownership.created.items():
-        for key in sorted(created & ownership.owners.keys(), key=str):
-            new = ownership.owners[key]
+    near = neighbours(run, app)
+    ownership = run.databases.run(app.url, lambda connection: ownership_of(run, near, connection))
+    for old, created in ownership.created_by_revisions.items():
+        for key in sorted(created & ownership.apps_by_model.keys(), key=str):
+            new = ownership.apps_by_model[key]
             if new != old and app in (old, new) and not {old, new} <= set(together):
                 raise CommandError(
                     f"{app.name}: the revisions of {old.name} create {key[1]}, which {new.name} has"

@@ -10,14 +10,14 @@ from alembic.util import CommandError
 from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, select, table
 
 from ..apps import App, TableKey
-from ..errors import naming, program
+from ..errors import program
 from ..locks import one_migrator
 from ..order import references
 from ..revision_files import files_of, tables_created
 from ..run import Run, read_versions
 from .ini_file import ini_of, read, replace
 from .leftover_tables import check_nothing_left
-from .precautions import ask, check_moves, own_tables
+from .precautions import ask, check_moves, neighbours, own_tables, ownership_of
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def remove(run: Run) -> None:
         without_section(read(ini), app.name)
         drops = "its tables stay"
         if not run.options.keep_tables:
-            with naming(app):
+            with app.naming():
                 tables[app] = tables_to_drop(run, app)
                 rows = run.databases.run(app.url, partial(count_rows, tables=tables[app]))
             drops = f"drops {', '.join(rows) or 'no table'}"
@@ -57,7 +57,7 @@ def remove(run: Run) -> None:
         replace(ini, without_section(read(ini), app.name))
         return f"removed, {told}; code left as it is: {app.models.partition(':')[0]}"
 
-    run.each(unplug, last_first)
+    run.each_until_error(unplug, last_first)
 
 
 def tables_to_drop(run: Run, app: App) -> list[TableKey]:
@@ -89,7 +89,7 @@ def applied_tables(connection: Connection, run: Run, app: App) -> list[TableKey]
 
     One that a pending revision would create, and which is there already, is somebody else's.
     """
-    ownership, script = run.ownership([app], connection), run.script(app)
+    ownership, script = ownership_of(run, [app], connection), run.script(app)
     own, current = own_tables(connection, run, app), run.current[app.name]
     if not current:
         return own
@@ -107,7 +107,7 @@ def existing(connection: Connection, tables: Iterable[TableKey]) -> list[TableKe
 def drop(run: Run, app: App, tables: list[TableKey]) -> list[str]:
     """Downgrade an app to nothing, drop its version table, and return what was dropped."""
     if run.current[app.name]:
-        command.downgrade(run.config_of(app), "base")
+        command.downgrade(run.config_for(app), "base")
         if left := run.databases.run(app.url, partial(existing, tables=tables)):
             raise CommandError(
                 f"{app.name}: its downgrades left {', '.join(name for _, name in left)} behind;"
@@ -134,7 +134,7 @@ def drop_version_table(connection: Connection, app: App) -> bool:
 
 def check_references(run: Run, app: App) -> None:
     """Refuse while a model of an app that stays refers to one of this app."""
-    for other in [other for other in run.neighbours(app) if other not in run.selected]:
+    for other in [other for other in neighbours(run, app) if other not in run.selected]:
         for key, referred, referred_app in references(other, tuple(run.apps.values())):
             if referred_app == app:
                 raise CommandError(
@@ -146,8 +146,8 @@ def check_references(run: Run, app: App) -> None:
 
 def check_foreign_keys(connection: Connection, run: Run, app: App, tables: list[TableKey]) -> None:
     """Refuse while a table that stays has a foreign key to one of these, whatever models say."""
-    ownership = run.ownership(run.neighbours(app), connection)
-    schemas = {None, *(schema for other in ownership.apps for schema, _ in other.own_models)}
+    ownership = ownership_of(run, neighbours(run, app), connection)
+    schemas = {None, *(schema for other in ownership.apps for schema, _ in other.model_tables)}
     for schema in schemas - {connection.dialect.default_schema_name} if tables else ():
         for (_, name), keys in inspect(connection).get_multi_foreign_keys(schema=schema).items():
             owner = ownership.owner(schema, name)

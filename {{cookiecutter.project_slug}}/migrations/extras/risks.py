@@ -11,6 +11,7 @@ from ..apps import App
 from ..errors import program
 from ..revision_files import files_of, literal, upgrade_calls
 from ..run import Run
+from .precautions import neighbours
 
 
 def warnings(run: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
@@ -107,7 +108,7 @@ def dropped_references(run: Run, app: App, operations: ops.UpgradeOps) -> Iterat
     """
     dropped = [op for op in operations.ops if isinstance(op, ops.DropTableOp)]
     for table in [f"{op.schema}.{op.table_name}" if op.schema else op.table_name for op in dropped]:
-        for other in run.neighbours(app):
+        for other in neighbours(run, app):
             files = files_of(run.script(other)) if other != app else []
             if any(refers_to(file, table) for file in files):
                 yield table, other.name

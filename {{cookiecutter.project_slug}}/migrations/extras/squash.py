@@ -16,13 +16,12 @@ from alembic.script import Script
 from alembic.util import CommandError
 
 from ..apps import App
-from ..commands.check import changes_of
-from ..errors import naming, program, relative
+from ..errors import program, relative
 from ..revision_files import files_of, literal, oldest_first, upgrade_calls
 from ..run import Run
 from . import packaged_revisions, ruff_format
 from .empty_databases import check_schemas, in_empty_database, write_initial
-from .precautions import ask, check_moves, uninterrupted
+from .precautions import ask, changes_of, check_moves, neighbours, uninterrupted
 
 HOMES = (Operations, BatchOperations, MigrationContext, sa, sa.Enum, sa.Inspector)
 
@@ -43,7 +42,7 @@ def arguments(parser: ArgumentParser) -> None:
 def squash(run: Run) -> None:
     """Replace all revisions of an app by one that creates its tables as they are now."""
     for app in run.selected:
-        with naming(app):
+        with app.naming():
             check_ready(run, app)
     for app in run.selected:
         run.say(app, announcement(run, app))
@@ -61,7 +60,7 @@ def squash(run: Run) -> None:
         if old[app]:
             told += f" in place of {len(old[app])}"
         else:
-            command.stamp(run.config_of(app), "head")
+            command.stamp(run.config_for(app), "head")
             told += " and stamped it"
         run.say(app, told)
 
@@ -131,12 +130,12 @@ def write_revisions(run: Run, temporary: Path) -> dict[App, Path]:
         if first in new:  # with the others of its database
             continue
         with in_empty_database(run, first, folders) as empty:
-            for app in run.neighbours(first):
-                with naming(app):
+            for app in neighbours(run, first):
+                with app.naming():
                     if app in run.selected:
                         new[app] = write_initial(empty, app.name, run.head(app))
                         note_replaced(new[app], oldest_first(run.script(app)))
-                    command.upgrade(empty.config_of(app), "head")
+                    command.upgrade(empty.config_for(app), "head")
                     if app in new and (found := changes_of(empty, empty.apps[app.name])):
                         raise CommandError(
                             f"{app.name}: not squashed: in a new database the tables would still"

@@ -2,7 +2,6 @@
 
 import re
 
-from ..errors import naming
 from ..run import Run
 
 
@@ -13,7 +12,7 @@ def before_command(run: Run, name: str) -> None:
     targets = run.options.revisions if name == "stamp" else run.options.revision.split(":")
     for app in run.selected:
         script = run.script(app)
-        with naming(app):
+        with app.naming():
             for target in targets:
                 if target and not re.search(r"[+-]\d+$", target):  # not +1, head-2
                     script.get_revisions(target)

@@ -15,8 +15,6 @@ def start() -> None:
     # A character that the terminal's encoding lacks is printed as its number.
     errors = "backslashreplace" if stdout.errors == "strict" else stdout.errors
     sys.stdout = Output(stdout.buffer, stdout.encoding, errors, line_buffering=True)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # from __init__.py
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Docker and Kubernetes send this; else it ends a process without a word, and not at all PID 1.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     warnings.formatwarning = one_line_warning
