@@ -100,7 +100,7 @@ def test_it_says_what_a_downgrade_left(finish: bool, project: Project, mysql: Da
     checkpoints.order("wait at middle")
     checkpoints.order("raise at end")
     with project.started(
-        *("python", "-m", "migrations", "-n", "users", "downgrade", "-1"), env=checkpoints.env
+        *("python", "-m", "migrations", "downgrade", "-n", "users", "-1"), env=checkpoints.env
     ) as run:
         checkpoints.wait_for("middle", run)
         # This is work under way, of which nothing is wrong.
