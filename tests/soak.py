@@ -94,6 +94,7 @@ CASES = {
     "mysql": Case("mysql+pymysql"),
     "concurrently": Case("postgresql+psycopg", concurrently=True),
     "pgbouncer": Case("postgresql+psycopg", concurrently=True, pgbouncer=True),
+    "pgbouncer and asyncpg": Case("postgresql+asyncpg", pgbouncer=True),
     "aiosqlite": Case("sqlite+aiosqlite"),
     "asyncpg": Case("postgresql+asyncpg", concurrently=True),
     "aiomysql": Case("mysql+aiomysql"),

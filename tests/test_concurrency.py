@@ -13,7 +13,10 @@ from servers import Database
 from soak import CASES, Soak
 
 
-@pytest.mark.parametrize("case", ["sqlite", "postgresql", "mysql", "concurrently", "pgbouncer"])
+@pytest.mark.parametrize(
+    "case",
+    ["sqlite", "postgresql", "mysql", "concurrently", "pgbouncer", "pgbouncer and asyncpg"],
+)
 def test_many_at_once_apply_each_revision_once(case: str, tmp_path: Path) -> None:
     with Soak.of(CASES[case], tmp_path) as soak:
         soak.race(processes=4)

@@ -182,3 +182,75 @@ def test_a_schema_in_front_of_one_that_is_migrated(project: Project, postgresql:
     project.run("alembic", "--name", "books", "downgrade", "base")
     assert "books" in postgresql.tables("public")
     assert "books" not in postgresql.tables("t5")
+
+
+ONE_CONNECTION = """
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import create_engine
+import os
+
+engine = create_engine(os.environ["ONLY"], pool_size=1, max_overflow=0, pool_timeout=1)
+from migrations.__main__ import main
+from migrations.apps import read_apps
+config = Config("alembic.ini", ini_section="users", attributes={"connection": engine})
+app = read_apps(config)["users"]
+try:
+    with app.naming():
+        command.upgrade(config, "head")
+except CommandError as error:
+    print(error)
+"""
+
+
+def test_one_connection_is_not_enough(project: Project, postgresql: Database) -> None:
+    add_revision(project, "users", "pass")
+    said = project.run("python", "-c", ONE_CONNECTION, env={"ONLY": postgresql.text}).stdout
+    needs_two = "; a migration needs two connections at a time on PostgreSQL: one of them holds"
+    assert f"{needs_two} the lock\n" in said
+    with postgresql.reader("x") as url:
+        name = url.username
+        postgresql.query(f"GRANT ALL ON SCHEMA public TO {name}")
+        postgresql.query(f"ALTER ROLE {name} CONNECTION LIMIT 1")
+        project.environment["DATABASE_URL"] = Database(url).text
+        try:
+            assert needs_two in project.refused("./migrate.sh")
+        finally:
+            postgresql.query(f"DROP OWNED BY {name}")
+
+
+def test_what_a_transaction_keeps_from_working(project: Project) -> None:
+    add_revision(project, "users", "op.execute('PRAGMA journal_mode=WAL')")
+    done = project.run("./migrate.sh")
+    assert done.stderr == (
+        "users: warning: PRAGMA journal_mode=WAL does nothing in a transaction; write it into a"
+        " block: with op.get_context().autocommit_block()\n"
+    )
+    block = "with op.get_context().autocommit_block(): op.execute('PRAGMA journal_mode=WAL')"
+    add_revision(project, "users", block)
+    assert "users_2" in project.migrate()
+    assert project.sqlite("PRAGMA journal_mode") == [("wal",)]
+
+
+def test_a_revision_may_not_roll_back(project: Project, database: Database) -> None:
+    project.environment["DATABASE_URL"] = database.text
+    create = "op.create_table('t', sa.Column('id', sa.Integer))"
+    add_revision(project, "users", f"{create}\nop.execute('ROLLBACK')")
+    line = project.refused("./migrate.sh")
+    assert line.startswith("users: a revision executes ROLLBACK, which undoes what came before it;")
+    if database.url.get_backend_name() != "mysql":
+        assert "t" not in database.tables()
+
+
+def test_an_index_that_failed_is_dropped_first(project: Project, postgresql: Database) -> None:
+    project.environment["DATABASE_URL"] = postgresql.text
+    postgresql.query("CREATE TABLE t (a INT)")
+    postgresql.query("INSERT INTO t VALUES (1), (1)")
+    index = "op.create_index('i', 't', ['a'], unique=True, postgresql_concurrently=True)"
+    add_revision(project, "users", f"with op.get_context().autocommit_block(): {index}")
+    assert "could not create unique index" in project.refused("./migrate.sh")
+    line = project.refused("./migrate.sh")
+    assert line.endswith(
+        "; one that failed before leaves an invalid index: drop it, then run this again"
+    )

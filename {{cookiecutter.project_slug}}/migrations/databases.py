@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, inspect, pool
 from sqlalchemy.schema import CreateSchema
@@ -45,13 +46,17 @@ class Databases:
 
 
 def connect_args(url: URL) -> dict[str, Any]:
-    """Return what to tell the driver beyond the URL.
+    """Return what to tell the driver beyond the URL: to keep no prepared statements.
 
-    psycopg prepares statements that recur, in the server's session. Behind a PgBouncer in
-    transaction mode, the next transaction may have another session.
+    They live in the server's session. Behind a PgBouncer in transaction mode, the next
+    transaction may have another session, where they are missing, or their names are taken.
     """
-    psycopg = url.get_driver_name() in ("psycopg", "psycopg_async")
-    return {"prepare_threshold": None} if psycopg else {}
+    if url.get_driver_name() in ("psycopg", "psycopg_async"):
+        return {"prepare_threshold": None}
+    if url.get_driver_name() == "asyncpg":
+        unique = {"prepared_statement_name_func": lambda: f"__asyncpg_{uuid4()}__"}
+        return {"statement_cache_size": 0, "prepared_statement_cache_size": 0, **unique}
+    return {}
 
 
 def run_async(url: URL, work: Callable[[Connection], T]) -> T:
@@ -100,7 +105,8 @@ def end_session(connection: Connection) -> None:
     https://www.postgresql.org/docs/current/sql-discard.html
     """
     connection.rollback()
-    if connection.dialect.name == "postgresql":  # cheaper than reconnecting
+    if connection.dialect.name == "postgresql" and not connection.dialect.is_async:
+        # Cheaper than reconnecting.
         connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("DISCARD ALL")
     else:
         connection.invalidate()

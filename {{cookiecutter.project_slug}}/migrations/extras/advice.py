@@ -33,6 +33,9 @@ ADVICE = {
     r"constraint must have a name|it has no name": (
         "name it in the revision, or give the models a naming convention"
     ),
+    r"queuepool limit|too many connections|connection limit": (
+        "a migration needs two connections at a time on PostgreSQL: one of them holds the lock"
+    ),
     r"resolve host|translate host|name resolution|name or service|nodename"
     r"|connection refused|can't connect|connect call failed|timed out|timeout expired": (
         "is the database server running, and are host and port right?"
@@ -52,6 +55,9 @@ def advice(error: BaseException, said: str) -> str | None:
 
     The user's own code may raise exceptions that use the same words for something else.
     """
+    statement = str(getattr(error, "statement", None))
+    if "already exists" in said and re.match(r"\s*CREATE.* INDEX CONCURRENTLY", statement, re.I):
+        return "one that failed before leaves an invalid index: drop it, then run this again"
     if not failing_line(error) or is_of_a_library(error):
         for pattern, text in ADVICE.items():
             if re.search(pattern, said, re.IGNORECASE):

@@ -1,6 +1,8 @@
-"""Revisions that end the transaction in which they run."""
+"""Revisions that end the transaction in which they run, or that it keeps from working."""
 
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,10 +11,14 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, event
 
 from ..apps import App
+from ..errors import one_line
+
+ROLLBACK = re.compile(r"\s*(ROLLBACK|ABORT)\b(?!.*\bTO\b)", re.IGNORECASE)
+JOURNAL_MODE = re.compile(r"\s*PRAGMA\s+(\w+\.)?journal_mode\s*[=(]", re.IGNORECASE)
 
 
 @contextmanager
-def guard(migration: MigrationContext, _: App) -> Iterator[None]:
+def guard(migration: MigrationContext, app: App) -> Iterator[None]:
     """Commit after a revision that commits by itself, and refuse one that rolls back.
 
     Alembic commits only the transaction that it began. Once a revision has ended that one, what
@@ -28,6 +34,20 @@ def guard(migration: MigrationContext, _: App) -> Iterator[None]:
         ends = connection.get_transaction()
         rolled_back |= ends is not None and ends is migration._transaction
 
+    def on_execute(_: Connection, __: Any, statement: str, *___: Any) -> None:
+        if ROLLBACK.match(statement):
+            raise CommandError(
+                f"a revision executes {one_line(statement)}, which undoes what came before it; use"
+                " a savepoint: with op.get_bind().begin_nested()"
+            )
+        in_block = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+        if JOURNAL_MODE.match(statement) and not in_block:
+            print(
+                f"{app.name}: warning: {one_line(statement)} does nothing in a transaction; write"
+                " it into a block: with op.get_context().autocommit_block()",
+                file=sys.stderr,
+            )
+
     def on_version_apply(step: MigrationInfo, **_: Any) -> None:
         if rolled_back:
             connection.rollback()
@@ -40,8 +60,14 @@ def guard(migration: MigrationContext, _: App) -> Iterator[None]:
             migration._transaction = connection.begin()
 
     migration.on_version_apply_callbacks = (*migration.on_version_apply_callbacks, on_version_apply)
-    event.listen(connection, "rollback", on_rollback)
+    listeners: dict[str, Callable[..., Any]] = {
+        "rollback": on_rollback,
+        "before_cursor_execute": on_execute,
+    }
+    for name, listener in listeners.items():
+        event.listen(connection, name, listener)
     try:
         yield
     finally:
-        event.remove(connection, "rollback", on_rollback)
+        for name, listener in listeners.items():
+            event.remove(connection, name, listener)
