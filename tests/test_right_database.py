@@ -254,3 +254,13 @@ def test_an_index_that_failed_is_dropped_first(project: Project, postgresql: Dat
     assert line.endswith(
         "; one that failed before leaves an invalid index: drop it, then run this again"
     )
+
+
+def test_check_goes_on_where_a_database_is_down(project: Project) -> None:
+    project.generate()
+    project.migrate()
+    project.environment["USERS_DATABASE_URL"] = "postgresql+psycopg://127.0.0.1:1/users"
+    done = project.run("python", "-m", "migrations", "check", status=1)
+    assert done.stdout == "books  no changes\n"
+    [line] = done.stderr.splitlines()
+    assert line.startswith("users: postgresql+psycopg://127.0.0.1:1/users: ")

@@ -59,11 +59,7 @@ class Run:
     @cached_property
     def current(self) -> dict[str, tuple[str, ...]]:
         """The revisions that the selected apps' databases were at when they were first asked."""
-        found: dict[str, tuple[str, ...]] = {}
-        for url, apps in by_url(self.selected).items():
-            with apps[0].naming():
-                found |= self.databases.run(url, partial(read_versions, apps=apps))
-        return found
+        return Current(self)
 
     @cached_property
     def unfinished(self) -> dict[str, str]:
@@ -167,6 +163,20 @@ class Run:
             width = max(len(other.name) for other in self.selected)
             margin = "\n" + " " * (width + 2)
             print(f"{app.name:<{width}}  " + text.replace("\n", margin))
+
+
+class Current(dict[str, tuple[str, ...]]):
+    """The current revisions by app. The first question about a database reads all its apps."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __missing__(self, name: str) -> tuple[str, ...]:
+        app = self._run.apps[name]
+        with app.naming():
+            together = [other for other in self._run.selected if other.url == app.url]
+            self.update(self._run.databases.run(app.url, partial(read_versions, apps=together)))
+        return self[name]
 
 
 def by_url(apps: Iterable[App]) -> dict[URL, list[App]]:
