@@ -128,7 +128,8 @@ def main() -> None:
     with reporting(app.name, app.url_text) if from_command_line else nullcontext():
         if from_command_line and config.file_config.has_section("loggers"):
             fileConfig(config.file_config, disable_existing_loggers=False)
-        check_revisions(app, context.script)
+        if not called_by_run:
+            check_revisions(app, context.script)
         run(app, apps)
 
 

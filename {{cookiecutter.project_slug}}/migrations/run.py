@@ -61,13 +61,9 @@ class Run:
         """The revisions that the selected apps' databases were at when they were first asked."""
         return Current(self)
 
-    @cached_property
-    def unfinished(self) -> dict[str, str]:
-        """Why apps must not be migrated or compared, by name: what modules in extras/ know."""
-        found: dict[str, str] = {}
-        for hook in hooks("unfinished"):
-            found |= hook(self)
-        return found
+    def unfinished(self, app: App) -> str | None:
+        """Return why an app must not be migrated or compared, if a module in extras/ says so."""
+        return next((why for hook in hooks("unfinished") if (why := hook(self, app))), None)
 
     def check_current(self, app: App) -> None:
         """Raise CommandError for a database that is at an unknown revision."""
@@ -107,8 +103,8 @@ class Run:
         Raises CommandError as `head` does, and if a revision is unfinished.
         """
         head = self.head(app)
-        if text := self.unfinished.get(app.name):
-            raise CommandError(f"{app.name}: {text}")
+        if why := self.unfinished(app):
+            raise CommandError(f"{app.name}: {why}")
         return self.current[app.name] == ((head,) if head else ())
 
     def in_environment(

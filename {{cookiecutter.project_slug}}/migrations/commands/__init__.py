@@ -7,7 +7,7 @@ A module in extras/ takes part by what it defines. Each of these is optional:
 - `start()`: what `python -m migrations` does first.
 - `before_command(run, name)`: raises CommandError against one of Alembic's own commands.
 - `guard(migration, app)`: a context manager around the revisions that env.py runs.
-- `unfinished(run)`: the apps that must not be migrated or compared, each with the reason.
+- `unfinished(run, app)`: why an app must not be migrated or compared, or None.
 - `advice(error, said)`: what to do about an error, or None.
 - `before_writing(run, app, operations)`: raises CommandError against a new revision.
 - `warnings(run, app, operations)`: the lines that `generate` adds about a new revision.

@@ -33,7 +33,7 @@ def status(run: Run) -> None:
                 "current": list(run.current[app.name]),
                 "heads": heads,
                 "pending": [step.revision for step in reversed(steps)],
-                "half_done": run.unfinished.get(app.name),
+                "half_done": run.unfinished(app),
                 "database": shown(app.url),
             }
         )
@@ -41,8 +41,9 @@ def status(run: Run) -> None:
         print(json.dumps(found, indent=2))
         return
     print_table(found, brief=len(found) > MANY and not run.options.apps)
-    for name, text in run.unfinished.items():
-        print(f"{name}: {text}")
+    for row in found:
+        if row["half_done"]:
+            print(f"{row['app']}: {row['half_done']}")
     for remarks in hooks("remarks"):
         for line in remarks(run):
             print(line)

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from ..apps import App
 from ..errors import relative
 from ..locks import mysql_lock
-from ..run import Run, by_url
+from ..run import Run
 
 MYSQL = ("mysql", "mariadb")
 READS = "SELECT|SET|SHOW|DESCRIBE|EXPLAIN"
@@ -139,17 +139,9 @@ def read_note(connection: Connection, app: App, versions: Sequence[str]) -> str 
     return None
 
 
-def unfinished(run: Run) -> dict[str, str]:
-    """Return the notes of the selected apps that count, by name."""
-    found: dict[str, str] = {}
-    for url, apps in by_url(run.selected).items():
-        if url.get_backend_name() in MYSQL:
-            with apps[0].naming():
-                found |= run.databases.run(url, partial(read_notes, run, apps))
-    return found
-
-
-def read_notes(run: Run, apps: Sequence[App], connection: Connection) -> dict[str, str]:
-    """Return the notes of apps of one database that count, by name."""
-    notes = {app.name: read_note(connection, app, run.current[app.name]) for app in apps}
-    return {name: note for name, note in notes.items() if note}
+def unfinished(run: Run, app: App) -> str | None:
+    """Return the note of an app, if there is one that counts."""
+    if app.database[0] != "mysql":
+        return None
+    current = run.current[app.name]
+    return run.databases.run(app.url, partial(read_note, app=app, versions=current))
