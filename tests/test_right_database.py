@@ -8,7 +8,7 @@ from alembic.config import Config
 
 from migrations.apps import read_apps
 from project import Project
-from revisions import add_revision
+from revisions import Checkpoints, add_revision
 from servers import Database
 
 SETTINGS = {
@@ -264,3 +264,30 @@ def test_check_goes_on_where_a_database_is_down(project: Project) -> None:
     assert done.stdout == "books  no changes\n"
     [line] = done.stderr.splitlines()
     assert line.startswith("users: postgresql+psycopg://127.0.0.1:1/users: ")
+
+
+def test_two_schemas_of_a_database_do_not_wait_for_each_other(
+    project: Project, postgresql: Database
+) -> None:
+    add_revision(project, "users", "reach('start')")
+    project.set_ini("users", "lock_timeout", "1")
+    postgresql.query("CREATE SCHEMA t5")
+    url = postgresql.url.update_query_dict({"options": "-csearch_path=t5,public"})
+    checkpoints = Checkpoints.of(project)
+    checkpoints.order("wait at start")
+    env = {**checkpoints.env, "DATABASE_URL": Database(url).text}
+    with project.started("./migrate.sh", "users", env=env) as holder:
+        checkpoints.wait_for("start", holder)
+        project.environment["DATABASE_URL"] = postgresql.text
+        assert "applied" in project.migrate("users")
+        checkpoints.recall("wait at start")
+        assert holder.wait() == 0
+
+
+def test_a_url_in_an_env_file_is_read_whole(project: Project) -> None:
+    recipe = "set -a; . ./.env; set +a"
+    assert recipe in (project.path / "README.md").read_text()
+    url = "sqlite:///file:x.db?timeout=7&uri=true"
+    (project.path / ".env").write_text(f"DATABASE_URL='{url}'\n")
+    said = project.run("bash", "-c", f"{recipe}; python -m migrations status").stdout
+    assert "x.db?timeout=7&uri=true" in said
