@@ -177,7 +177,7 @@ def test_interrupted_anywhere_all_is_made_or_nothing(
 
 
 def test_interrupted_while_starting(project: Project) -> None:
-    append("migrations/argparse.py", b"import os\nos.kill(os.getpid(), 2)")(project)
+    append("new_app/argparse.py", b"import os\nos.kill(os.getpid(), 2)")(project)
     done = project.run("./add_app.sh", "shop", status=-2)
     assert done.stdout + done.stderr == ""
 

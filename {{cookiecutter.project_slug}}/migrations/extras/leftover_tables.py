@@ -33,7 +33,7 @@ def remarks(run: Run) -> Iterator[str]:
 def unclaimed(connection: Connection, apps: Sequence[App]) -> dict[str, str]:
     """Return the version tables of a database that no app has, and the revisions they are at.
 
-    An app claims its version table in every schema: the default one may differ between users.
+    An app claims its version table in every schema: the default one depends on who connects.
     """
     default, inspector = connection.dialect.default_schema_name, inspect(connection)
     on_postgresql = connection.dialect.name == "postgresql"  # MySQL's schemas are other databases
