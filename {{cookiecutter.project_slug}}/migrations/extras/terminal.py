@@ -12,6 +12,7 @@ from ..errors import one_line
 def start() -> None:
     """Prepare the process for a run; only `python -m migrations` does this."""
     stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")  # it may be closed
+    sys.__stdout__ = stdout  # else a new one would be closed with the end of this function
     # A character that the terminal's encoding lacks is printed as its number.
     errors = "backslashreplace" if stdout.errors == "strict" else stdout.errors
     sys.stdout = Output(stdout.buffer, stdout.encoding, errors, line_buffering=True)
