@@ -12,10 +12,10 @@ from ..errors import one_line
 def start() -> None:
     """Prepare the process for a run; only `python -m migrations` does this."""
     stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")  # it may be closed
-    sys.__stdout__ = stdout  # else a new one would be closed with the end of this function
     # A character that the terminal's encoding lacks is printed as its number.
     errors = "backslashreplace" if stdout.errors == "strict" else stdout.errors
-    sys.stdout = Output(stdout.buffer, stdout.encoding, errors, line_buffering=True)
+    sys.stdout = output = Output(stdout.buffer, stdout.encoding, errors, line_buffering=True)
+    output.replaced = stdout
     # Docker and Kubernetes send this; else it ends a process without a word, and not at all PID 1.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     warnings.formatwarning = one_line_warning
@@ -23,6 +23,9 @@ def start() -> None:
 
 class Output(TextIOWrapper):
     """Standard output that stops no migration when nobody reads it any more, as behind `| head`."""
+
+    replaced: object = None
+    """What it takes the place of: kept, because its end would close the file."""
 
     def write(self, text: str) -> int:
         """Write text, and return its length."""
