@@ -1,7 +1,9 @@
 """Filters for cookiecutter.json and the files it renders; cookiecutter loads them as an extension.
 
 The answers are checked here and not in a hook: this runs before anything is written, and when
-a hook fails, cookiecutter prints a traceback.
+a hook fails, cookiecutter prints a traceback. They are checked twice: after the prompts, by
+`__apps` of cookiecutter.json, and before the project's folder is made, for `cookiecutter --replay`,
+which asks nothing. No other file uses `__apps`: answers in a replay file may have been edited.
 """
 
 import json
@@ -26,7 +28,11 @@ NEEDED = """
     pytest_alembic ruff sqlalchemy src tests typing_extensions
 """
 
-ADD_APP = Path(__file__).parent / "{{cookiecutter.project_slug}}" / "new_app" / "add_app.py"
+FOLDER = "{{cookiecutter.project_slug}}"
+"""What cookiecutter renders right before it makes the project's folder: its name."""
+
+QUESTIONS = Path(__file__).with_name("cookiecutter.json")
+ADD_APP = Path(__file__).parent / FOLDER / "new_app" / "add_app.py"
 
 DRIVERS = {
     "sqlite": ("sqlite", "sqlite+aiosqlite"),
@@ -40,9 +46,15 @@ class Answers(Extension):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
+        # cruft bakes two versions of the template in one process: each has to import its own.
+        sys.modules.pop(__name__, None)
         for function in (slug, checked_apps, check_folder, url, toml):
             environment.filters[function.__name__] = function
         environment.globals["template_commit"] = template_commit
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """Return a template's source; that of the folder's name checks everything first."""
+        return f"{{{{ cookiecutter | check_folder }}}}{source}" if source == FOLDER else source
 
 
 def slug(name: str) -> str:
@@ -58,6 +70,9 @@ def checked_apps(answers: dict[str, Any]) -> str:
     for key in ("project_name", "description"):
         if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in answers[key]):
             raise FailedHookException(f"{key}: take out the control characters")
+    for key, choices in json.loads(QUESTIONS.read_text("utf-8")).items():
+        if isinstance(choices, list) and key[0] != "_" and answers[key] not in choices:
+            raise FailedHookException(f"{key}: choose one of {', '.join(choices)}")
     if problem := problem_with_slug(answers["project_slug"]):
         raise FailedHookException(f"project_slug {answers['project_slug']!r}: {problem}")
     names = [name.strip() for name in answers["apps"].split(",")]
@@ -70,11 +85,18 @@ def checked_apps(answers: dict[str, Any]) -> str:
 
 
 def check_folder(answers: dict[str, Any]) -> str:
-    """Refuse to write over an alembic.ini or a package that exists (`cookiecutter -f`)."""
+    """Return "" if the project can be made; `cookiecutter -f` writes over files that exist."""
+    checked_apps(answers)
     name = answers["project_slug"]
+    folder = Path(answers.get("_output_dir", ".")).absolute()
+    if "%" in str(folder):
+        raise FailedHookException(
+            f"{folder}: Alembic cannot read an alembic.ini below a folder with a % in its name;"
+            " choose another folder"
+        )
     for path in ("alembic.ini", f"src/{name}"):
-        there = Path(answers.get("_output_dir", "."), name, path)
-        if there.exists():
+        there = folder / name / path
+        if "_output_dir" in answers and there.exists():  # cruft does not say where it writes
             raise OutputDirExistsException(f"{there} exists already: move it away first")
     return ""
 

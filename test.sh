@@ -3,7 +3,7 @@
 set -eu
 
 cd -- "$(dirname -- "$0")"
-./venv.sh .venv --group dev
-./venv.sh .venv-newest --group newest
-./venv.sh .venv-oldest --group oldest
+bash venv.sh .venv --group dev
+bash venv.sh .venv-newest --group newest
+bash venv.sh .venv-oldest --group oldest
 exec .venv/bin/python -m pytest "$@"

@@ -11,9 +11,9 @@ if [ -e "$project" ]; then
 fi
 mkdir -p "$folder"
 echo "Installing cookiecutter, then the new project with what it needs ..."
-"$template/venv.sh" "$folder/.venv" cookiecutter
+bash "$template/venv.sh" "$folder/.venv" cookiecutter
 "$folder/.venv/bin/cookiecutter" --no-input --output-dir "$folder" "$template"
-"$template/venv.sh" "$project/.venv" --editable "${project}[dev]"
+bash "$template/venv.sh" "$project/.venv" --editable "${project}[dev]"
 
 say() { printf '\n+ %s\n' "$*" && "$@"; }
 cd -- "$project"

@@ -1,12 +1,19 @@
-"""Adds the apps that were asked for, by the code of ./add_app.sh; removes the other files."""
+"""Adds the apps that were asked for, by the code of ./add_app.sh; removes the other files.
+
+A template from a zip, or from a repository with core.fileMode=false, has no executable scripts.
+"""
 
 import runpy
 from pathlib import Path
 
-APPS = """{{ cookiecutter.__apps }}"""
+APPS = """{{ cookiecutter | checked_apps }}"""
 CI = """{{ cookiecutter.ci }}"""
 DATABASE = """{{ cookiecutter.database }}"""
+SCRIPTS = ("add_app.sh", "generate.sh", "migrate.sh", "migrations/run.sh")
 
+for script in map(Path, SCRIPTS):
+    mode = script.stat().st_mode
+    script.chmod(mode | (mode & 0o444) >> 2)  # whoever may read it may run it
 add_app = runpy.run_path("new_app/add_app.py")
 add_app["add_apps"](Path("alembic.ini").resolve(), APPS.split())
 if CI != "github":

@@ -265,6 +265,15 @@ def template_copy(folder: Path) -> Path:
     return folder
 
 
+def add_a_filter(template: Path) -> None:
+    """Add a filter to the extension of a template, and a line to a file that it renders."""
+    extension = template / "local_extensions.py"
+    code = extension.read_text().replace("for function in (", "for function in (loud, ")
+    extension.write_text(f"{code}\n\ndef loud(text: str) -> str:\n    return text.upper()\n")
+    with (template / "{{cookiecutter.project_slug}}" / "Makefile").open("a") as file:
+        file.write("# {{ cookiecutter.project_slug | loud }}\n")
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     """What is below a folder but bytecode: its files, and its folders with an empty content."""
     return {

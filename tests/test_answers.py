@@ -3,6 +3,7 @@
 Most are tried in this process, by what cookiecutter itself calls; a few by its command.
 """
 
+import json
 import keyword
 import re
 import subprocess
@@ -254,6 +255,54 @@ def test_into_a_folder_with_other_files(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert owners.read_text() == "* @me"
     assert (tmp_path / "my_project" / "alembic.ini").exists()
+
+
+def edited_replay(folder: Path, **answers: str) -> None:
+    """Bake a project below a folder, and edit the answers that cookiecutter keeps beside it."""
+    done = cookiecutter(folder)
+    assert done.returncode == 0, done.stdout
+    [file] = (folder.parent / ".cookiecutter_replay").iterdir()
+    context = json.loads(file.read_text())
+    context["cookiecutter"] |= answers
+    file.write_text(json.dumps(context))
+
+
+def test_edited_answers_of_a_replay_count(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    edited_replay(out, project_slug="again", apps="shop, till", database_layout="per_app")
+    done = cookiecutter(out, "--replay", typed="")
+    assert done.returncode == 0, done.stdout
+    project = Project(out / "again")
+    assert [line.split()[0] for line in project.generate().splitlines()[::2]] == ["shop", "till"]
+    project.migrate()
+    assert project.tables("till.db") == {"till", "alembic_version_till"}
+    assert "SHOP_DATABASE_URL" in (project.path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("key", "answer"),
+    [("apps", "users,users"), ("project_slug", "../x"), ("database", "oracle"), ("ci", "")],
+)
+def test_edited_answers_of_a_replay_are_checked(key: str, answer: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    edited_replay(out, **{"project_slug": "again"} | {key: answer})
+    before = tree(out)
+    done = cookiecutter(out, "--replay", typed="")
+    assert done.returncode == 1
+    [line] = done.stdout.splitlines()
+    assert line.startswith(key)
+    assert tree(out) == before
+
+
+@pytest.mark.parametrize("name", ["100%", "a %(here)s", "%%"])
+def test_a_folder_that_alembic_cannot_read_is_refused(name: str, tmp_path: Path) -> None:
+    out = tmp_path / name
+    out.mkdir()
+    done = cookiecutter(out)
+    assert done.returncode == 1
+    [line] = done.stdout.splitlines()
+    assert line.startswith(f"{out}: Alembic cannot read")
+    assert tree(out) == {}
 
 
 def test_package_hides_no_module_that_the_project_imports(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from itertools import product
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import yaml
 from sqlalchemy import make_url
 
-from project import DEV, Project, bake, bake_anew, tree
+from project import DEV, Project, add_a_filter, bake, bake_anew, template_copy, tree
 
 DRIVERS = {
     ("sqlite", False): "pysqlite",
@@ -132,3 +133,43 @@ def test_any_number_of_apps(apps: str, tmp_path: Path) -> None:
     again = project.migrate().splitlines()
     assert [line.split(maxsplit=1) for line in again] == [[name, "up to date"] for name in names]
     assert project.tables() == {*names, *(f"alembic_version_{name}" for name in names)}
+
+
+def test_template_without_executable_scripts(tmp_path: Path) -> None:
+    """As from a zip, or from a repository with core.fileMode=false."""
+    template = template_copy(tmp_path / "template")
+    for script in template.rglob("*.sh"):
+        script.chmod(0o644)
+    Project(tmp_path).run("cookiecutter", "--no-input", "--default-config", str(template))
+    project = Project(tmp_path / "my_project", warm=False)
+    project.run("./add_app.sh", "shop")
+    project.generate()
+    assert project.migrate().count("applied") == 3
+    assert project.run("migrations/run.sh", "-c", "print(1)").stdout == "1\n"
+
+
+def test_project_without_executable_scripts(project: Project) -> None:
+    for script in project.path.rglob("*.sh"):
+        script.chmod(0o644)
+    project.run("bash", "add_app.sh", "shop")
+    project.run("bash", "add_app.sh", "--installed")
+    project.run("bash", "generate.sh")
+    assert project.run("bash", "migrate.sh").stdout.count("applied") == 3
+
+
+BAKE_BOTH = """
+import sys
+from cookiecutter.main import cookiecutter
+for template in sys.argv[1:]:
+    answers = {"project_slug": f"from_{template}"}
+    cookiecutter(template, no_input=True, default_config=True, extra_context=answers)
+"""
+
+
+def test_two_versions_of_the_template_in_one_process(tmp_path: Path) -> None:
+    """As cruft does it."""
+    template_copy(tmp_path / "older")
+    add_a_filter(template_copy(tmp_path / "newer"))
+    command = [sys.executable, "-c", BAKE_BOTH, "older", "newer"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert (tmp_path / "from_newer" / "Makefile").read_text().endswith("# FROM_NEWER\n")

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from project import DEV, GIT, Project, template_copy
+from project import DEV, GIT, Project, add_a_filter, template_copy
 
 CRUFT = (str(DEV / "bin" / "uvx"), "--quiet", "cruft")
 
@@ -27,6 +27,7 @@ def test_cruft_brings_what_changed(tmp_path: Path) -> None:
     baked = template.path / "{{cookiecutter.project_slug}}"
     for name in ("migrations/env.py", "alembic.ini"):
         (baked / name).write_text((baked / name).read_text() + "\n# new\n")
+    add_a_filter(template.path)
     commit(template)
     project.run(*CRUFT, "check", status=1)
     project.run(*CRUFT, "update", "--skip-apply-ask")
@@ -35,6 +36,7 @@ def test_cruft_brings_what_changed(tmp_path: Path) -> None:
     ini = (project.path / "alembic.ini").read_text()
     assert ini.endswith("\n# new\n")
     assert "[shop]" in ini
+    assert (project.path / "Makefile").read_text().endswith("# MY_PROJECT\n")
     second = template.run("git", "rev-parse", "HEAD").stdout.strip()
     assert f"commit `{second}`" in (project.path / "README.md").read_text()
     assert not list(project.path.rglob("*.rej"))

@@ -15,6 +15,6 @@ done
 run=$(dirname -- "$script")/migrations/run.sh
 if [ "${1-}" = --installed ]; then
   shift
-  exec "$run" -m migrations installed "$@"
+  exec bash "$run" -m migrations installed "$@"
 fi
-exec "$run" new_app/add_app.py "$@"
+exec bash "$run" new_app/add_app.py "$@"

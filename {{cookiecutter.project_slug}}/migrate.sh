@@ -11,4 +11,4 @@ while [ -L "$script" ]; do
   *) script=$(dirname -- "$script")/$link ;;
   esac
 done
-exec "$(dirname -- "$script")/migrations/run.sh" -m migrations migrate "$@"
+exec bash "$(dirname -- "$script")/migrations/run.sh" -m migrations migrate "$@"
