@@ -45,8 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.quiet:
             for logger in ("alembic", "alembic.runtime.migration"):
                 logging.getLogger(logger).setLevel(logging.WARNING)
-        gc.freeze()  # what is imported by now is never freed
-        gc.enable()
         work(Run(config, options, apps, selected, databases, line))
     except KeyboardInterrupt as error:
         if options.raiseerr:

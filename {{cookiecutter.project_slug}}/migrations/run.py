@@ -1,5 +1,6 @@
 """One call of `python -m migrations`: its apps, where their databases are, and a loop over them."""
 
+import gc
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
@@ -123,6 +124,9 @@ class Run:
     def each_until_error(self, work: Callable[[App], str], apps: Iterable[App]) -> None:
         """Do the work for each app and print what it returns; at an error, say how far it came."""
         todo = list(apps)
+        if not gc.isenabled():  # see __init__.py
+            gc.freeze()  # what is imported and read by now is never freed
+            gc.enable()
         for position, app in enumerate(todo):
             try:
                 with app.naming():
