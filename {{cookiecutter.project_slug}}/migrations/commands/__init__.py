@@ -59,6 +59,7 @@ def commands() -> dict[str, tuple[Callable[..., None], Callable[[ArgumentParser]
     return found
 
 
+@cache
 def autogenerate_options() -> dict[str, Any]:
     """Return what the folder autogenerate/ passes to `context.configure`; nothing if it is gone."""
     name = f"{PACKAGE}.autogenerate"

@@ -16,7 +16,6 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import Script
 from alembic.util import CommandError, to_tuple
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, event, func, select
-from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..apps import App
@@ -78,6 +77,8 @@ class Note:
     def before_cursor_execute(self, _: Any, __: Any, statement: str, *___: Any) -> None:
         """Write the note before a statement that commits, or go on without it."""
         if self.text and not COMMITS_NOT.match(statement):
+            from sqlalchemy.dialects.mysql import insert  # only MySQL should pay for this import
+
             note = json.dumps([sorted(self.migration.get_current_heads()), self.text])  # pure ASCII
             row = insert(self.table).values(id=1, note=note).on_duplicate_key_update(note=note)
             changed, self.text = self.changed, ""
