@@ -284,7 +284,8 @@ INI = {
     ),
     "alembic.ini missing": Case(
         file("alembic.ini", None),
-        "alembic.ini: No such file or directory; run this in its folder, or name the file with -c",
+        "alembic.ini: No such file or directory; run this in its folder, or name the file with -c"
+        " (in Python: ini=)",
         READ,
     ),
     "alembic.ini unreadable": Case(

@@ -20,7 +20,7 @@ if sys.version_info < (3, 11):  # noqa: UP036
     )
 
 if sys.argv[0] == "-m" and __name__ in sys.orig_argv:  # true while `python -m migrations` starts
-    gc.disable()  # collecting garbage takes a tenth of the start; Run.each enables it
+    gc.disable()  # collecting garbage takes a tenth of the start; __main__.py enables it
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C must not print a traceback
 

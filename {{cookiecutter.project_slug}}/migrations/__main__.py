@@ -32,9 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     # Alembic's own commands are tuples.
     work = options.cmd if callable(options.cmd) else alembic_commands.run_alembic_command
-    options.quiet |= (
-        work is not alembic_commands.run_alembic_command
-    )  # the others print what they did
+    options.quiet |= callable(options.cmd)  # these print what they did
     databases = Databases()
     try:
         ini = options.config or [os.environ.get("ALEMBIC_CONFIG", "alembic.ini")]
@@ -47,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.quiet:
             for logger in ("alembic", "alembic.runtime.migration"):
                 logging.getLogger(logger).setLevel(logging.WARNING)
-        work(Run(config, options, line, apps, selected, databases))
+        gc.freeze()  # what is imported by now is never freed
+        gc.enable()
+        work(Run(config, options, apps, selected, databases, line))
     except KeyboardInterrupt as error:
         if options.raiseerr:
             raise

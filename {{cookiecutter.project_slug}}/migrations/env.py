@@ -4,6 +4,7 @@ The section that Alembic was called for is the app. Its database, its version ta
 models come from there.
 """
 
+import sys
 from contextlib import ExitStack, closing, nullcontext
 from logging.config import fileConfig
 from typing import Any
@@ -13,7 +14,13 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.schema import CreateSchema
 
-from migrations.apps import App, choose_an_app, read_apps
+try:
+    from migrations.apps import App, choose_an_app, read_apps
+except ImportError as error:
+    if error.name != "migrations.apps":
+        raise
+    other = getattr(sys.modules["migrations"], "__path__", "a file migrations.py")
+    raise CommandError(f"migrations is another package here: {other}; rename that one") from error
 from migrations.commands import autogenerate_options, hooks
 from migrations.databases import Databases, create_schema, end_session, version_schema
 from migrations.errors import reporting
@@ -115,8 +122,7 @@ def run(app: App, apps: dict[str, App]) -> None:
     else:
         url = given.url if given else app.url  # what is given here is an AsyncEngine
         with closing(Databases()) as own:
-            databases = config.attributes.get("databases", own)
-            databases.run(url, work)
+            config.attributes.get("databases", own).run(url, work)
 
 
 def main() -> None:

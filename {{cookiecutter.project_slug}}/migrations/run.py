@@ -1,6 +1,5 @@
 """One call of `python -m migrations`: its apps, where their databases are, and a loop over them."""
 
-import gc
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
@@ -32,12 +31,12 @@ class Run:
 
     config: Config
     options: Namespace
-    line: CommandLine
     apps: dict[str, App]
     """All apps, in the order of their sections."""
     selected: list[App]
     """Those that the command is for, in the same order."""
     databases: Databases
+    line: CommandLine = field(default_factory=CommandLine)
     scripts: dict[str, ScriptDirectory] = field(default_factory=dict)
 
     def config_for(self, app: App) -> Config:
@@ -124,8 +123,6 @@ class Run:
     def each_until_error(self, work: Callable[[App], str], apps: Iterable[App]) -> None:
         """Do the work for each app and print what it returns; at an error, say how far it came."""
         todo = list(apps)
-        gc.freeze()  # what is imported and read by now is never freed
-        gc.enable()
         for position, app in enumerate(todo):
             try:
                 with app.naming():
@@ -133,7 +130,8 @@ class Run:
             except BaseException:
                 if len(todo) > 1:
                     done, rest = names(todo[:position]), names(todo[position + 1 :])
-                    print(f"stopped at {app.name}; done: {done}; not done: {rest}")
+                    line = f"stopped at {app.name}; done: {done}; not done: {rest}"
+                    print(line, file=self.config.stdout)
                 raise
             self.say(app, said)
 
@@ -158,7 +156,7 @@ class Run:
         if text:
             width = max(len(other.name) for other in self.selected)
             margin = "\n" + " " * (width + 2)
-            print(f"{app.name:<{width}}  " + text.replace("\n", margin))
+            print(f"{app.name:<{width}}  " + text.replace("\n", margin), file=self.config.stdout)
 
 
 class Current(dict[str, tuple[str, ...]]):

@@ -2,14 +2,19 @@
 
 import io
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
+from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 
-from ..apps import App
+from ..apps import App, read_apps, select_apps
+from ..databases import Databases
+from ..errors import HOME, naming
 from ..run import Run
 
 
@@ -42,6 +47,15 @@ def migrate(run: Run) -> None:
         return f"applied {', '.join(applied)}" if applied else "up to date"
 
     run.each_until_error(upgrade, run.selected)
+
+
+def migrate_apps(*names: str, ini: str | Path | None = None) -> None:
+    """Migrate all apps, or those named, from a program: print nothing, raise CommandError."""
+    with naming("alembic.ini", ""), closing(Databases()) as databases:
+        config = Config(ini or HOME.with_name("alembic.ini"), stdout=io.StringIO())
+        apps = read_apps(config)
+        config.attributes.update(apps=apps, databases=databases)
+        migrate(Run(config, Namespace(sql=False), apps, select_apps(apps, names), databases))
 
 
 def steps_to_head(script: ScriptDirectory, now: Any, _: MigrationContext) -> list[RevisionStep]:

@@ -16,7 +16,7 @@ ADVICE = {
     r"multiple head": "merge them with: {program} -n APP merge heads -m merge",
     r"target database is not up to date": "run {migrate}",
     r"^keyerror: '(logger|handler|formatter)": "correct the logging sections of alembic.ini",
-    r"\.ini: no such file": "run this in its folder, or name the file with -c",
+    r"\.ini: no such file": "run this in its folder, or name the file with -c (in Python: ini=)",
     r"connect(ion\.__init__)?\(\) got an unexpected keyword": (
         "take that option out of the URL, or write the driver's own: asyncpg has ssl for sslmode"
     ),
