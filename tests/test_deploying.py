@@ -1,14 +1,17 @@
-"""The page on deploying of a project: from a program that starts."""
+"""The page on deploying of a project: from a program that starts, and from a wheel."""
 
 import re
+import shutil
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 from pages import assert_runs_as_shown, section
-from project import Project, bake
+from project import TEMPLATE, Project, bake
 from revisions import add_revision
-from servers import new_database
+from servers import Database, new_database
 
 FASTAPI = """
 class FastAPI:
@@ -159,3 +162,59 @@ except util.CommandError as error:
     env = {"PYTHONPATH": str(tmp_path / "other")}
     [line] = project.run("python", "-c", code, cwd=tmp_path, env=env).stdout.splitlines()
     assert re.fullmatch(rf"migrations is another package here: .*{where}.*; rename that one", line)
+
+
+@pytest.fixture
+def venv(tmp_path: Path) -> Path:
+    """A virtual environment that also has the packages of the tests' own."""
+    venv = tmp_path / "venv"
+    launcher = Project(tmp_path)
+    uv = (sys.executable, "-m", "uv")
+    launcher.run(*uv, "venv", "--quiet", "--python", sys.executable, str(venv))
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(venv)}))
+    (packages / "tests.pth").write_text(sysconfig.get_path("purelib"))
+    pip = venv / "bin" / "pip"
+    pip.write_text('#!/bin/sh\nexec "$VIRTUAL_ENV/bin/python" -m pip "$@"\n')
+    pip.chmod(0o755)
+    return venv
+
+
+def test_from_a_wheel(project: Project, venv: Path, database: Database, tmp_path: Path) -> None:
+    project.generate()
+    page = section((project.path / "docs" / "deploying.md").read_text(), "From a wheel")
+    project.venv, project.warm = venv, False
+    project.environment = {
+        "PIP_NO_BUILD_ISOLATION": "0",  # that is: none
+        "PIP_NO_INDEX": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "DATABASE_URL": database.text,
+    }
+    by_console, _, ini = page.partition("```ini\n")
+    assert_runs_as_shown(by_console, project.path, project.env())
+    assert {"users", "books"} < database.tables()
+
+    def agrees(folder: Path, package: str) -> None:
+        """Check that everything works in a folder, and that nothing else has the project."""
+        deployed = Project(folder, project.environment, venv, warm=False)
+        apps = ("python", "-m", package)
+        assert deployed.run(*apps, "check").stdout == "users  no changes\nbooks  no changes\n"
+        assert deployed.run(*apps, "status").stdout.count("  0  ") == 2
+        deployed.run(*apps, "downgrade", "base")
+        assert deployed.run(*apps, "migrate").stdout.count(" applied ") == 2
+
+    copied = tmp_path / "copied"
+    copied.mkdir()
+    for name in ("alembic.ini", "migrations"):
+        shutil.move(project.path / "deploy" / name, copied / name)
+    shutil.rmtree(project.path)
+    agrees(copied, "migrations")
+
+    # The same with the package: alembic.ini is all that is left.
+    Project(tmp_path, project.environment, venv).run(
+        *("pip", "install", "--quiet", "--no-deps", str(TEMPLATE))
+    )
+    shutil.rmtree(copied / "migrations")
+    deployed = Project(copied)
+    for title, line in re.findall(r"\[(\w+)\]\n(.+)", ini.partition("```")[0]):
+        deployed.set_ini(title, *line.split(" = "))
+    agrees(copied, "alembic_apps")
