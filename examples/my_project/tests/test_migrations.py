@@ -5,9 +5,11 @@ DATABASE_URL is set, a database on that server.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -20,7 +22,8 @@ from pytest_alembic.tests import (  # noqa: F401
     test_up_down_consistency,
     test_upgrade,
 )
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url, text
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from migrations.apps import App, read_apps
@@ -28,6 +31,19 @@ from migrations.databases import Databases
 
 INI = Path(__file__).parents[1] / "alembic.ini"
 APPS = list(read_apps(Config(INI)).values())
+
+SURROUNDINGS = """
+    SELECT 'CREATE SCHEMA ' || quote_ident(nspname), 1 AS rank, oid FROM pg_namespace
+    WHERE nspname !~ '^(pg_|information_schema$)' AND oid NOT IN (
+        SELECT objid FROM pg_depend
+        WHERE classid = CAST('pg_namespace' AS regclass) AND deptype = 'e'
+    )
+    UNION ALL
+    SELECT 'CREATE EXTENSION ' || quote_ident(extname)
+        || ' SCHEMA ' || CAST(CAST(extnamespace AS regnamespace) AS text), 2, oid FROM pg_extension
+    ORDER BY rank, oid
+"""
+"""Ask a PostgreSQL database what creates its schemas and extensions."""
 
 
 @pytest.fixture(params=APPS, ids=[app.name for app in APPS])
@@ -60,29 +76,49 @@ def alembic_engine(app: App, tmp_path: Path) -> Iterator[Engine | AsyncEngine]:
 
 @contextmanager
 def new_database(folder: Path) -> Iterator[URL]:
-    """Create a database, and drop it afterwards."""
+    """Create a database, and drop it afterwards.
+
+    On PostgreSQL it gets the schemas and extensions that are there already: mostly an administrator
+    made them, and no revision.
+    """
     server = make_url(os.environ.get("DATABASE_URL") or "sqlite://")
     if server.get_backend_name() == "sqlite":
         yield server.set(database=str(folder / "test.db"))
         return
     name = f"test_{uuid4().hex}"
+    # These options, if there are any, would outrank the name of the new database.
+    new = server.set(database=name).difference_update_query(["dbname", "database", "db"])
     execute(server, f"CREATE DATABASE {name}")
     try:
-        # These options, if there are any, would outrank the name of the new database.
-        yield server.set(database=name).difference_update_query(["dbname", "database", "db"])
+        if server.get_backend_name() == "postgresql":
+            for statement in execute(server, SURROUNDINGS):
+                with suppress(DBAPIError):  # a revision that needs it says so
+                    execute(new, statement)
+        yield new
     finally:
         execute(server, f"DROP DATABASE {name}")
 
 
-def execute(server: URL, statement: str) -> None:
-    """Run a statement outside of any transaction."""
+@event.listens_for(Engine, "before_cursor_execute", retval=True)
+def unless_there(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> tuple[str, Any]:
+    """Let a revision that creates a schema or an extension find it there."""
+    create = r"(?i)(\s*CREATE\s+(?:SCHEMA|EXTENSION)\s++)(?!IF\s)"
+    found = re.match(create, statement)
+    return f"{found[0]}IF NOT EXISTS {statement[found.end() :]}" if found else statement, parameters
 
-    def work(connection: Connection) -> None:
-        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text(statement))
+
+def execute(server: URL, statement: str) -> Sequence[str]:
+    """Run a statement outside of any transaction, and return its first column if it has any."""
+
+    def work(connection: Connection) -> Sequence[str]:
+        options = connection.execution_options(isolation_level="AUTOCOMMIT")
+        result = options.execute(text(statement))
+        return result.scalars().all() if result.returns_rows else ()
 
     databases = Databases()
-    databases.run(server, work)
+    found = databases.run(server, work)
     databases.close()
+    return found
 
 
 def on(engine: Engine | AsyncEngine, app: App) -> Config:
