@@ -1,6 +1,5 @@
 """One call of `python -m migrations`: its apps, where their databases are, and a loop over them."""
 
-import gc
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
