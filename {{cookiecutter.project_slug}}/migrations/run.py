@@ -1,5 +1,6 @@
 """One call of `python -m migrations`: its apps, where their databases are, and a loop over them."""
 
+import gc
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
