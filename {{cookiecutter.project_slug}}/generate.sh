@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A new revision for every app whose models changed:
-#   ./generate.sh [-m MESSAGE] [APP ...]
+#   ./generate.sh [-m MESSAGE] [-c INI] [-x KEY=VALUE] [APP ...]
 set -eu
 
 script=${BASH_SOURCE[0]}

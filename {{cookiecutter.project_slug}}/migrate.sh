@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every app's database brought to its newest revision:
-#   ./migrate.sh [--sql] [APP ...]
+#   ./migrate.sh [--sql] [-c INI] [-x KEY=VALUE] [APP ...]
 set -eu
 
 script=${BASH_SOURCE[0]}

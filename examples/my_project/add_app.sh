@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A new app, its package and its section of alembic.ini; or one of an installed package:
-#   ./add_app.sh NAME ...
-#   ./add_app.sh --installed [NAME ...]
+#   ./add_app.sh [-c INI] NAME ...
+#   ./add_app.sh --installed [-c INI] [NAME ...]
 set -eu
 
 script=${BASH_SOURCE[0]}

@@ -8,9 +8,11 @@ import logging
 import os
 import signal
 import sys
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Sequence
+from functools import partial
 from logging.config import fileConfig
+from pathlib import Path
 
 from alembic.config import CommandLine, Config
 from alembic.util import CommandError
@@ -35,10 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.quiet |= callable(options.cmd)  # these print what they did
     databases = Databases()
     try:
-        ini = options.config or [os.environ.get("ALEMBIC_CONFIG", "alembic.ini")]
-        config = Config(ini[-1], stdout=sys.stdout, cmd_opts=options)
+        here = os.environ.pop("MIGRATIONS_CALLED_FROM", "")  # set by run.sh: the user's folder
+        given = [os.environ.get("ALEMBIC_CONFIG"), *options.config][-1]
+        ini = Path(here, given) if given else "alembic.ini"
+        config = Config(ini, stdout=sys.stdout, cmd_opts=options)
         apps = read_apps(config) if getattr(options, "needs_apps", True) else {}
-        selected = select_apps(apps, [*options.names, *options.more, *getattr(options, "apps", ())])
+        selected = select_apps(apps, [*options.names, *getattr(options, "apps", ())])
         config.attributes.update(apps=apps, databases=databases)
         if apps and config.file_config.has_section("loggers"):
             fileConfig(config.file_config, disable_existing_loggers=False)
@@ -75,16 +79,16 @@ def parser_of(line: CommandLine) -> ArgumentParser:
         add_help=False,
         conflict_handler="resolve",
     )
-    after_the_command = [(it, "more") for it in line.subparsers.choices.values()]
-    for place, names in [(parser, "names"), *after_the_command]:
-        place.add_argument(
-            *("-n", "--name"),
-            dest=names,
-            action="append",
-            default=[],
-            metavar="APP",
-            help="an app, by its section; may be given several times; default: every app",
-        )
+    # One list each, for options in front of the command and behind it.
+    given: dict[str, list[str]] = {"config": [], "names": [], "x": []}
+    parser.set_defaults(**given)
+    for name, place in [("", parser), *line.subparsers.choices.items()]:
+        add = partial(place.add_argument, dest=SUPPRESS)
+        flags = ("-c", "--config") if name != "current" else ("--config",)  # its -c: --check-heads
+        add(*flags, type=given["config"].append, metavar="INI", help="default: alembic.ini")
+        add("-x", type=given["x"].append, metavar="KEY=VALUE", help="for context.get_x_argument()")
+        several = "an app, by its section; may be given several times; default: every app"
+        add("-n", "--name", type=given["names"].append, metavar="APP", help=several)
     return parser
 
 

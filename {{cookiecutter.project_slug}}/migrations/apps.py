@@ -39,6 +39,8 @@ class App:
     """
 
     name: str
+    ini: str
+    """The name of the file that has the section, mostly alembic.ini."""
     models: str
     """`module:attribute` of the app's MetaData, the section's `metadata`."""
     version_locations: tuple[str, ...]
@@ -59,7 +61,7 @@ class App:
         if not self.url_text:
             raise CommandError(
                 f"{self.name}: no database URL: set DATABASE_URL or {url_variable(self.name)}"
-                f" in the environment, or sqlalchemy.url in [{self.name}] of alembic.ini"
+                f" in the environment, or sqlalchemy.url in [{self.name}] of {self.ini}"
             )
         url = None
         if not AT_IN_PASSWORD.match(self.url_text):
@@ -97,10 +99,10 @@ class App:
     @cached_property
     def folders(self) -> tuple[Path, ...]:
         """The folders of the app's revisions; Alembic itself would ignore a missing one."""
-        correct = f"correct version_locations in [{self.name}] of alembic.ini"
+        correct = f"correct version_locations in [{self.name}] of {self.ini}"
         if not self.version_locations:
             raise CommandError(
-                f"{self.name}: version_locations is not set; set it in [{self.name}] of alembic.ini"
+                f"{self.name}: version_locations is not set; set it in [{self.name}] of {self.ini}"
             )
         found = []
         for location in self.version_locations:
@@ -124,7 +126,7 @@ class App:
 
         A model that goes missing would become a DROP TABLE. So an import error is an error here.
         """
-        correct = f"correct metadata in [{self.name}] of alembic.ini"
+        correct = f"correct metadata in [{self.name}] of {self.ini}"
         module_name, _, attribute = self.models.partition(":")
         module = self._import(module_name)
         self._import_submodules(module)
@@ -176,7 +178,7 @@ class App:
             # The module itself or its parent is missing, and not something that it imports.
             if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
                 line += f": there is no module {error.name}; correct metadata in [{self.name}]"
-                raise CommandError(f"{line} of alembic.ini") from None
+                raise CommandError(f"{line} of {self.ini}") from None
             raise CommandError(f"{line}: {explain(error)}") from error
 
     def _import_submodules(self, module: ModuleType) -> None:
@@ -194,12 +196,13 @@ def read_apps(config: Config) -> dict[str, App]:
     Imports no models and connects to nothing. Raises CommandError where there is no app, or
     where a section cannot be right.
     """
+    ini = Path(config.config_file_name or "alembic.ini")
     try:
         sections = _own_keys(config.file_config)
         # A caller in Python, such as a test, may have set another URL than the file has.
         as_written = None if config.cmd_opts else Config(config.config_file_name).file_config
     except (configparser.Error, UnicodeError) as error:
-        raise CommandError(explain_ini(error)) from None
+        raise CommandError(explain_ini(error, ini)) from None
     called_for = config.config_ini_section  # Alembic reads version_locations from that section
     apps = {
         name: _read_app(config, as_written, name, keys)
@@ -208,7 +211,6 @@ def read_apps(config: Config) -> dict[str, App]:
     }
     config.config_ini_section = called_for
     if not apps:
-        ini = Path(config.config_file_name or "alembic.ini")
         with ini.open("rb"):  # ConfigParser ignores a file that it cannot open; open() raises
             raise CommandError(
                 f"no apps: {ini} has no section that sets metadata; ./add_app.sh NAME adds one"
@@ -225,10 +227,9 @@ def table_key(schema: str | None, name: str, default_schema: str | None) -> Tabl
 def select_apps(apps: dict[str, App], names: Iterable[str]) -> list[App]:
     """Return the apps of these names in the order of their sections, or all if none is named."""
     wanted = set(names)
-    if unknown := wanted - set(apps):
-        raise CommandError(
-            f"{', '.join(sorted(unknown))}: no such app in alembic.ini; apps: {', '.join(apps)}"
-        )
+    if unknown := sorted(wanted - set(apps)):
+        where = "".join({f" in {app.ini}" for app in apps.values()})
+        raise CommandError(f"{', '.join(unknown)}: no such app{where}; apps: {', '.join(apps)}")
     return [app for app in apps.values() if not wanted or app.name in wanted]
 
 
@@ -281,11 +282,13 @@ def _read_app(
         return get(key), f"{key} in [DEFAULT]"
 
     config.config_ini_section = name
+    ini = Path(str(config.config_file_name))
     try:
         url_text, url_source = url()
         timeout = get("lock_timeout", "60")
         app = App(
             name=name,
+            ini=ini.name,
             models=get("metadata") if "metadata" in own else "",
             version_locations=tuple(config.get_version_locations_list() or ()),
             version_table=get("version_table", f"alembic_version_{name}"),
@@ -299,7 +302,7 @@ def _read_app(
             url_source=url_source,
         )
     except configparser.Error as error:
-        raise CommandError(f"{name}: {explain_ini(error)}") from None
+        raise CommandError(f"{name}: {explain_ini(error, ini)}") from None
     except ValueError as error:
         raise CommandError(f"{name}: {error}") from None
     if not re.fullmatch(r"[^:\s]+:[^:\s]+", app.models):
@@ -310,7 +313,7 @@ def _read_app(
         problem = f"{app.version_table} is too long; write a version_table of 59 bytes at most"
     else:
         return app
-    raise CommandError(f"{name}: {problem} in [{name}] of alembic.ini")
+    raise CommandError(f"{name}: {problem} in [{name}] of {app.ini}")
 
 
 def _check_version_tables(apps: Iterable[App]) -> None:
@@ -320,5 +323,5 @@ def _check_version_tables(apps: Iterable[App]) -> None:
         if version_table(app) == version_table(other) and app.database == other.database:
             raise CommandError(
                 f"{app.name}: has the version table {app.version_table!r} of {other.name}"
-                " in the same database; give each its own version_table in alembic.ini"
+                f" in the same database; give each its own version_table in {app.ini}"
             )

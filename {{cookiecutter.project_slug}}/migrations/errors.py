@@ -125,21 +125,20 @@ def message_of(error: BaseException) -> str:
             return shorten(text, 300, placeholder=" …").removesuffix(":")
 
 
-def explain_ini(error: configparser.Error | UnicodeError) -> str:
-    """Say what is wrong in alembic.ini. It quotes no value, because that may hold a password."""
+def explain_ini(error: configparser.Error | UnicodeError, ini: Path) -> str:
+    """Say what is wrong in an ini file. It quotes no value, because that may hold a password."""
     match error:
         case configparser.InterpolationError():
             return (
-                f"cannot read {error.option!r} in [{error.section}] or [DEFAULT] of alembic.ini;"
+                f"cannot read {error.option!r} in [{error.section}] or [DEFAULT] of {ini.name};"
                 " write a percent sign as %%, and %(name)s only with the name of another key"
             )
         case configparser.ParsingError():  # or a line above the first section
             line = getattr(error, "lineno", 0) or error.errors[0][0]
             return f"{error.source}, line {line}: neither [section] nor key = value in a section"
         case UnicodeDecodeError():
-            return (
-                f"alembic.ini is not {error.encoding} text: see byte {error.start}; save it as such"
-            )
+            bad = f"see byte {error.start}; save it as such"
+            return f"{ini.name} is not {error.encoding} text: {bad}"
         case configparser.DuplicateSectionError() | configparser.DuplicateOptionError():
             what = f"{getattr(error, 'option', '')} in [{error.section}]".removeprefix(" in ")
             return f"{error.source}, line {error.lineno}: {what} is there twice; delete one"

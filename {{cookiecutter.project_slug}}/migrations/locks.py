@@ -153,7 +153,7 @@ def wait_for(attempt: Callable[[], bool], app: App) -> None:
         if time.monotonic() >= deadline:
             raise CommandError(
                 f"{app.name}: another migration has held the lock for {app.lock_timeout:g} s;"
-                " run this again when it is done, or raise lock_timeout in alembic.ini"
+                f" run this again when it is done, or raise lock_timeout in {app.ini}"
             )
         if not said and pause > 0.1:
             print(

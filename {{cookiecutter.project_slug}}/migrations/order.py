@@ -20,7 +20,7 @@ def check_models(app: App, apps: tuple[App, ...]) -> None:
     for table in app.metadata.tables.values():
         if (table.schema, table.name) not in owners and app_of_table(table, apps) is None:
             raise CommandError(
-                f"{app.name}: no section of alembic.ini has the table {table.name} of {app.models};"
+                f"{app.name}: no section of {app.ini} has the table {table.name} of {app.models};"
                 " add its name to the `tables` of one of them"
             )
     order = [other.name for other in apps]  # by name: squash works on copies of apps
@@ -35,7 +35,7 @@ def check_models(app: App, apps: tuple[App, ...]) -> None:
                     " the foreign keys of one out"
                 )
             raise CommandError(
-                f"{line}, a later section; move [{other.name}] before [{app.name}] in alembic.ini"
+                f"{line}, a later section; move [{other.name}] before [{app.name}] in {app.ini}"
             )
 
 
@@ -57,7 +57,7 @@ def apps_by_table(apps: tuple[App, ...], default_schema: str | None = None) -> d
             if key in found:
                 raise CommandError(
                     f"both {found[key].name} and {app.name} have the table {name}; set `tables`"
-                    " in their sections of alembic.ini, so that only one of them has it"
+                    f" in their sections of {app.ini}, so that only one of them has it"
                 )
             found[key] = app
     return found

@@ -21,7 +21,7 @@ def check_revisions(app: App, script: ScriptDirectory) -> None:
         raise CommandError(
             f"{app.name}: script_location is {relative(script.dir)}, whose env.py does not know"
             " the keys of this section; write script_location = %(here)s/migrations"
-            " in [DEFAULT] of alembic.ini, and in no section"
+            f" in [DEFAULT] of {app.ini}, and in no section"
         )
     with warnings.catch_warnings():
         # Alembic only warns of an id that two files have, and of one that no file has.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs the project's Python in the folder of alembic.ini, for the scripts that stand there.
+# Runs the project's Python in the folder of alembic.ini, for the scripts in it.
 set -eu
 
+export MIGRATIONS_CALLED_FROM=$PWD # where `-c FILE` is
 # Not with -P: in examples/, this folder is a link.
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 

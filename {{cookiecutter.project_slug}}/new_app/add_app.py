@@ -12,6 +12,7 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 import argparse
 import configparser
 import keyword
+import os
 import re
 import shutil
 import sys
@@ -24,7 +25,7 @@ NOT_A_NAME = {
     r"(?![a-z][a-z0-9_]*\Z)": "use a to z, 0 to 9 and _, and begin with a letter",
     rf"({'|'.join(keyword.kwlist)})\Z": "it is a keyword of Python",
     r"(default|alembic|post_write_hooks|loggers|handlers|formatters)\Z"
-    r"|(logger|handler|formatter)_": "alembic.ini has a section of that name for another purpose",
+    r"|(logger|handler|formatter)_": "a section of that name is for another purpose",
     r"alembic_version|sqlite_": "tables of that name belong to Alembic or SQLite",
     r"naming\Z": "a module of that name holds the naming convention",
     # PostgreSQL's 63 bytes less "alembic_version_" and "_pkc".
@@ -83,7 +84,7 @@ def check_names(names: list[str], sections: list[str]) -> None:
         if names.count(name) > 1:
             raise Refused(f"{name!r} is named twice")
         if name in sections:
-            raise Refused(f"{name!r} cannot be added: alembic.ini has such a section already")
+            raise Refused(f"{name!r} cannot be added: there is such a section already")
 
 
 def package_of(folder: Path, sys_path: str) -> str:
@@ -92,7 +93,7 @@ def package_of(folder: Path, sys_path: str) -> str:
     found = [folder.relative_to(root).parts for root in roots if folder.is_relative_to(root)]
     if parts := min(filter(None, found), key=len, default=None):
         return ".".join(parts)
-    raise Refused(f"{folder} is not below any folder of prepend_sys_path in alembic.ini")
+    raise Refused(f"{folder} is not below any folder of prepend_sys_path in the ini file")
 
 
 def model_of(app: str) -> str:
@@ -170,12 +171,17 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)
-    usage = "%(prog)s NAME ...\n       %(prog)s --installed [NAME ...]"
+    usage = "%(prog)s [-c INI] NAME ...\n       %(prog)s --installed [NAME ...]"
     parser = argparse.ArgumentParser("./add_app.sh", usage, "Add apps, or those of packages.")
     parser.add_argument("names", metavar="NAME", nargs="+", help="such as cities")
-    names: list[str] = parser.parse_args().names
+    parser.add_argument("-c", "--config", metavar="INI", help="default: alembic.ini")
+    options = parser.parse_args()
+    names: list[str] = options.names
+    ini = Path(__file__).resolve().parents[1] / "alembic.ini"
+    if given := options.config or os.environ.get("ALEMBIC_CONFIG"):
+        ini = Path(os.environ.get("MIGRATIONS_CALLED_FROM", ""), given).absolute()
     try:
-        add_apps(Path(__file__).resolve().parents[1] / "alembic.ini", names)
+        add_apps(ini, names)
     except (Refused, OSError, configparser.Error) as error:
         sys.exit(" ".join(str(error).split()))
     print(f"added {', '.join(names)}: change the models, then run ./generate.sh and ./migrate.sh")

@@ -44,7 +44,7 @@ CREATES = re.compile(r"(\s*CREATE\s+(SCHEMA|EXTENSION)\s++)(?!IF\s)", re.IGNOREC
 def check_schemas(run: Run, app: App) -> None:
     """Refuse schemas where each is a database of its own: an empty one would stand in for none."""
     for other in neighbours(run, app) if app.database[0] == "mysql" else ():
-        named = [("alembic.ini", str(other.version_table_schema))]
+        named = [(other.ini, str(other.version_table_schema))]
         named += [(other.models, str(schema)) for schema, _ in other.model_tables]
         for file in files_of(run.script(other)):
             words = [word for call in upgrade_calls(file) for word in call.keywords]

@@ -25,7 +25,7 @@ def remarks(run: Run) -> Iterator[str]:
             found = run.databases.run(apps[0].url, partial(unclaimed, apps=apps))
         for name, revisions in found.items():
             yield (
-                f"no section of alembic.ini has the version table {name},"
+                f"no section of {apps[0].ini} has the version table {name},"
                 f" which is at {revisions}, in {shown(apps[0].url)}"
             )
 

@@ -33,7 +33,7 @@ def remove(run: Run) -> None:
     """Drop the tables of apps, by their downgrades, and take their sections out of alembic.ini."""
     ini = ini_of(run)
     keep_section = run.options.keep_section
-    section = "its section stays" if keep_section else "takes its section out of alembic.ini"
+    section = "its section stays" if keep_section else f"takes its section out of {ini.name}"
     last_first = run.selected[::-1]
     tables: dict[App, list[TableKey]] = {}
     for app in last_first:
@@ -180,7 +180,7 @@ def without_section(text: str, name: str) -> str:
     lines = text.splitlines(keepends=True)
     start = next((n for n, line in enumerate(lines) if line.startswith(f"[{name}]")), None)
     if start is None:
-        raise CommandError(f"{name}: cannot find the lines of [{name}] in alembic.ini; delete them")
+        raise CommandError(f"{name}: cannot find the lines of [{name}]; delete them")
     end = start + 1
     for number, line in enumerate(lines[end:], start=end):
         if line.startswith("["):
