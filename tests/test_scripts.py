@@ -117,6 +117,8 @@ def test_safe_path(shop: Project) -> None:
 def test_without_alembic(shop: Project, tmp_path: Path) -> None:
     folder = tmp_path / "my venv"
     venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/*/site-packages")
+    (packages / "pip.py").touch()
     shop.environment["VIRTUAL_ENV"] = str(folder)
     said = shop.refused(str(shop.path / "migrate.sh"), cwd=tmp_path)
     problem, _, command = said.partition(": run  ")
@@ -139,13 +141,42 @@ def test_without_alembic_or_virtual_environment(shop: Project) -> None:
     assert shlex.split(install) == pip
 
 
-def test_alembic_is_too_old(shop: Project, tmp_path: Path) -> None:
-    (tmp_path / "alembic").mkdir()
-    (tmp_path / "alembic" / "__init__.py").write_text('__version__ = "1.16.4"')
-    said = shop.refused("./migrate.sh", env={"PYTHONPATH": str(tmp_path)})
+def test_without_alembic_in_an_environment_made_by_uv(shop: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "my venv"
+    uv = [sys.executable, "-m", "uv", "--quiet"]
+    subprocess.run([*uv, "venv", "--python", sys.executable, folder], check=True)
+    shop.environment["VIRTUAL_ENV"] = str(folder)
+    said = shop.refused("./migrate.sh")
+    command = shlex.split(said.partition("Alembic is not installed: run  ")[2])
+    python = str(folder / "bin" / "python")
+    assert command == ["uv", "pip", "install", "--python", python, "-e", str(shop.path)]
+
+
+@pytest.mark.parametrize(
+    ("sqlalchemy", "also"),
+    [("1.4.54", "; SQLAlchemy 2 is needed, too, and will replace 1.4.54"), ("2.0.36", "")],
+)
+@pytest.mark.parametrize("has_pip", [True, False], ids=["pip", "uv"])
+def test_alembic_is_too_old(
+    has_pip: bool, sqlalchemy: str, also: str, shop: Project, tmp_path: Path
+) -> None:
+    folder = tmp_path / "my venv"
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/*/site-packages")
+    for name, version in (("alembic", "1.16.4"), ("sqlalchemy", sqlalchemy)):
+        (packages / f"{name}.py").write_text(f"__version__ = {version!r}")
+    if has_pip:
+        (packages / "pip.py").touch()
+    said = shop.refused("./migrate.sh", env={"VIRTUAL_ENV": str(folder)})
     problem, _, command = said.partition(": run  ")
-    assert problem == "Alembic 1.16.4 is too old"
-    assert shlex.split(command)[1:] == ["-m", "pip", "install", "alembic>=1.20.1"]
+    assert problem == f"Alembic 1.16.4 is too old{also}"
+    python = str(folder / "bin" / "python")
+    pip = (
+        [python, "-m", "pip", "install"]
+        if has_pip
+        else ["uv", "pip", "install", "--python", python]
+    )
+    assert shlex.split(command) == [*pip, "alembic>=1.20.1"]
     assert command.split()[-1][1:-1] in (shop.path / "pyproject.toml").read_text()
 
 

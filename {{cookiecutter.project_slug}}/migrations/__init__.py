@@ -11,6 +11,7 @@ import re
 import shlex
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036
@@ -26,15 +27,18 @@ if sys.argv[0] == "-m" and __name__ in sys.orig_argv:  # true while `python -m m
 
 try:
     from alembic import __version__ as found
+    from sqlalchemy import __version__ as sa
 except ModuleNotFoundError:
-    project = str(Path(__file__).resolve().parents[1])
-    python, first = sys.executable, ""
-    if sys.prefix == sys.base_prefix:  # not a virtual environment: pip may be forbidden there
-        first = shlex.join([python, "-m", "venv", f"{project}/.venv"]) + " && "
-        python = f"{project}/.venv/bin/python"
-    install = first + shlex.join([python, "-m", "pip", "install", "-e", project])
-    sys.exit(f"Alembic is not installed: run  {install}")
-
+    found = ""
 if tuple(map(int, re.findall(r"\d+", found)[:3])) < (1, 20, 1):
-    upgrade = shlex.join([sys.executable, "-m", "pip", "install", "alembic>=1.20.1"])
-    sys.exit(f"Alembic {found} is too old: run  {upgrade}")
+    project = str(Path(__file__).resolve().parents[1])
+    first, pip = "", [sys.executable, "-m", "pip", "install"]
+    if not found and sys.prefix == sys.base_prefix:  # pip may be forbidden outside a virtual one
+        first = shlex.join([sys.executable, "-m", "venv", f"{project}/.venv"]) + " && "
+        pip[0] = f"{project}/.venv/bin/python"
+    elif not find_spec("pip"):  # uv made this environment
+        pip = ["uv", "pip", "install", "--python", sys.executable]
+    if not found:
+        sys.exit(f"Alembic is not installed: run  {first}{shlex.join([*pip, '-e', project])}")
+    also = f"; SQLAlchemy 2 is needed, too, and will replace {sa}" if sa < "2" else ""
+    sys.exit(f"Alembic {found} is too old{also}: run  {shlex.join([*pip, 'alembic>=1.20.1'])}")
