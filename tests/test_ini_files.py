@@ -117,3 +117,9 @@ def test_x_arguments_reach_revisions(shop: Project) -> None:
     shop.run("./migrate.sh")
     assert found.read_text() == "[]\n"
     assert shop.generate("-x", "a=1").startswith("shop  wrote")
+
+
+def test_what_is_recommended_is_for_the_same_ini_file(shop: Project) -> None:
+    shop.run("./generate.sh", "-c", "production.ini")
+    line = shop.refused("./generate.sh", "-c", "production.ini")
+    assert line.endswith("; run ./migrate.sh -c production.ini shop before generating another")

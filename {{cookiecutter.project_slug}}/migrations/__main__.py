@@ -20,7 +20,7 @@ from alembic.util import CommandError
 from .apps import read_apps, select_apps
 from .commands import alembic_commands, check, commands, hooks
 from .databases import Databases
-from .errors import HOME, explain
+from .errors import GIVEN, HOME, explain
 from .run import Run
 
 
@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         here = os.environ.pop("MIGRATIONS_CALLED_FROM", "")  # set by run.sh: the user's folder
         given = [os.environ.get("ALEMBIC_CONFIG"), *options.config][-1]
         ini = Path(here, given) if given else "alembic.ini"
+        GIVEN[:] = ["-c", *options.config[-1:]] if options.config else []
         config = Config(ini, stdout=sys.stdout, cmd_opts=options)
         apps = read_apps(config) if getattr(options, "needs_apps", True) else {}
         selected = select_apps(apps, [*options.names, *getattr(options, "apps", ())])

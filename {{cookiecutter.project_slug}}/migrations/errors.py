@@ -17,6 +17,9 @@ from .commands import hooks
 
 HOME = Path(__file__).parent
 
+GIVEN: list[str] = []
+"""The option `-c FILE` of this run, if it was given: what is recommended must have it, too."""
+
 NOISE = re.compile(
     r"^<class '[\w.]+'>: |^connection failed: |\s*\(Background on this error at: \S+\)"
     r"|; please specify a specific target.*"
@@ -178,7 +181,7 @@ def program(command: str = "", *arguments: str) -> str:
     """Return the command line to recommend: the script ./migrate.sh, or python -m migrations."""
     script = f"./{command}.sh"
     start = script if Path(script).is_file() else f"python -m {HOME.name} {command}".rstrip()
-    return " ".join([start, *arguments])
+    return " ".join([start, *GIVEN, *arguments])
 
 
 def relative(path: str) -> str:
