@@ -33,7 +33,7 @@ ADVICE = {
     r"constraint must have a name|it has no name": (
         "name it in the revision, or give the models a naming convention"
     ),
-    r"queuepool limit|too many connections|connection limit": (
+    r"queuepool limit|too many connections|connection limit|query_wait_timeout": (
         "a migration needs two connections at a time on PostgreSQL: one of them holds the lock"
     ),
     r"resolve host|translate host|name resolution|name or service|nodename"
