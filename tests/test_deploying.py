@@ -98,8 +98,10 @@ def test_a_program_migrates_when_it_starts(
     with new_database(kind, tmp_path) as database:
         for variable in ("USERS_DATABASE_URL", "BOOKS_DATABASE_URL"):
             project.environment[variable] = database.with_driver(driver).text
-        done = project.run("python", "serve.py")
-        assert (done.stdout, done.stderr) == ("started\n", "")
+        replicas = [project.start("python", "serve.py") for _ in range(3)]
+        for out, err in [replica.communicate() for replica in replicas]:
+            assert out == "started\n"
+            assert re.fullmatch(r"(\w+: waiting for another migration, 60 s at most\n)*", err), err
         assert {"users", "books"} < database.tables()
         project.run("python", "serve.py")
 

@@ -124,7 +124,7 @@ class Run:
     def each_until_error(self, work: Callable[[App], str], apps: Iterable[App]) -> None:
         """Do the work for each app and print what it returns; at an error, say how far it came."""
         todo = list(apps)
-        if not gc.isenabled():  # see __init__.py
+        if self.config.cmd_opts and not gc.isenabled():  # see __init__.py
             gc.freeze()  # what is imported and read by now is never freed
             gc.enable()
         for position, app in enumerate(todo):

@@ -50,7 +50,7 @@ def migrate(run: Run) -> None:
 
 
 def migrate_apps(*names: str, ini: str | Path | None = None) -> None:
-    """Migrate all apps, or those named, from a program: print nothing, raise CommandError."""
+    """Migrate all apps, or those named, from a program: raise CommandError, use no stdout."""
     with naming("alembic.ini", ""), closing(Databases()) as databases:
         config = Config(ini or HOME.with_name("alembic.ini"), stdout=io.StringIO())
         apps = read_apps(config)
