@@ -3,7 +3,11 @@
 set -eu
 
 cd -- "$(dirname -- "$0")"
+bash venv.sh .venv-newest --group newest &
+newest=$!
+bash venv.sh .venv-oldest --group oldest &
+oldest=$!
 bash venv.sh .venv --group dev
-bash venv.sh .venv-newest --group newest
-bash venv.sh .venv-oldest --group oldest
+wait "$newest"
+wait "$oldest"
 exec .venv/bin/python -m pytest "$@"

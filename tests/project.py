@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from tempfile import mkdtemp
 
 from cookiecutter.main import cookiecutter
@@ -239,7 +240,9 @@ def _bake_once(answers: tuple[tuple[str, object], ...]) -> Path:
     folder = mkdtemp(prefix="bake-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     project = bake_anew(Path(folder), **dict(answers))
-    compile_dir(project.path / "migrations", quiet=1)  # else every command of every copy does
+    # Else every command of every copy does; by hash, because `cp -R` gives its files a new time.
+    by_hash = PycInvalidationMode.CHECKED_HASH
+    compile_dir(project.path / "migrations", quiet=1, invalidation_mode=by_hash)
     return project.path
 
 
