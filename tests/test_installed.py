@@ -38,7 +38,10 @@ def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [uv, "venv", "--quiet", "--python", str(DEV / "bin" / "python"), folder], check=True
     )
     packages = [str(TEMPLATE), "psycopg[binary]", "pymysql"]
-    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *packages], check=True)
+    subprocess.run(
+        [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *packages],
+        check=True,
+    )
     return folder
 
 
