@@ -55,18 +55,23 @@ def role(database: Database) -> Iterator[str]:
 
 
 def test_every_app_starts_on_a_fresh_session(
-    project: Project, database: Database, role: str
+    bake: Callable[..., Project], database: Database, role: str
 ) -> None:
+    project = bake(apps="users, books, shop")  # a pool of two connections gives them in turn
     project.environment["DATABASE_URL"] = database.text
     settings = SETTINGS[database.url.get_backend_name()]
     statements = [statement.format(role=role) for statement in settings]
     add_revision(project, "users", f"for it in {statements!r}: op.execute(it)")
-    ask = f"[str(op.get_bind().exec_driver_sql(it).scalar()) for it in {[*settings.values()]!r}]"
-    add_revision(project, "books", f"open('found', 'w').write('\\n'.join({ask}))")
+    answers = (
+        f"[str(op.get_bind().exec_driver_sql(it).scalar()) for it in {[*settings.values()]!r}]"
+    )
+    for app in ("books", "shop"):
+        add_revision(project, app, f"open('{app}', 'w').write('\\n'.join({answers}))")
     project.migrate()
     expected = [str(row[0]) for question in settings.values() for row in database.query(question)]
-    assert (project.path / "found").read_text().split("\n") == expected
-    assert "alembic_version_books" in database.tables()
+    for app in ("books", "shop"):
+        assert (project.path / app).read_text().split("\n") == expected
+        assert f"alembic_version_{app}" in database.tables()
 
 
 FROM_PYTHON = """
