@@ -180,6 +180,9 @@ def test_a_schema_in_front_of_one_that_is_migrated(project: Project, postgresql:
     postgresql.query("CREATE SCHEMA t5")
     url = postgresql.url.update_query_dict({"options": "-csearch_path=t5,public"})
     project.environment["DATABASE_URL"] = Database(url).text
+    remove = ("python", "-m", "migrations", "remove", "books", "--yes", "--keep-section")
+    assert "no revision created books" in project.refused(*remove)  # there is nothing in t5 yet
+    assert {"books", "alembic_version_books"} < postgresql.tables("public")
     assert project.migrate().count(" applied ") == 2
     assert project.migrate().count(" up to date") == 2
     tables = {"users", "books", "alembic_version_users", "alembic_version_books"}

@@ -80,7 +80,8 @@ def parser_of(line: CommandLine) -> ArgumentParser:
         add_help=False,
         conflict_handler="resolve",
     )
-    # One list each, for options in front of the command and behind it.
+    # `type` is called with each value, so that options before the command and behind it meet in
+    # one list.
     given: dict[str, list[str]] = {"config": [], "names": [], "x": []}
     parser.set_defaults(**given)
     for name, place in [("", parser), *line.subparsers.choices.items()]:

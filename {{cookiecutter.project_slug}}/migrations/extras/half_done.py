@@ -25,8 +25,10 @@ from ..run import Run
 
 MYSQL = ("mysql", "mariadb")
 READS = "SELECT|SET|SHOW|DESCRIBE|EXPLAIN"
-COMMITS_NOT = re.compile(rf"\s*({READS}|INSERT|UPDATE|DELETE|REPLACE|ROLLBACK|SAVEPOINT)\b", re.I)
-CHANGES_NOT = re.compile(rf"\s*({READS}|LOCK|UNLOCK)\b", re.I)
+DOES_NOT_COMMIT = re.compile(
+    rf"\s*({READS}|INSERT|UPDATE|DELETE|REPLACE|ROLLBACK|SAVEPOINT)\b", re.I
+)
+CHANGES_NOTHING = re.compile(rf"\s*({READS}|LOCK|UNLOCK)\b", re.I)
 
 
 @contextmanager
@@ -76,7 +78,7 @@ class Note:
 
     def before_cursor_execute(self, _: Any, __: Any, statement: str, *___: Any) -> None:
         """Write the note before a statement that commits, or go on without it."""
-        if self.text and not COMMITS_NOT.match(statement):
+        if self.text and not DOES_NOT_COMMIT.match(statement):
             from sqlalchemy.dialects.mysql import insert  # only MySQL should pay for this import
 
             note = json.dumps([sorted(self.migration.get_current_heads()), self.text])  # pure ASCII
@@ -92,7 +94,7 @@ class Note:
 
     def after_cursor_execute(self, _: Any, __: Any, statement: str, *___: Any) -> None:
         """Remember that a statement has changed something."""
-        self.changed |= not CHANGES_NOT.match(statement)
+        self.changed |= not CHANGES_NOTHING.match(statement)
 
     def close(self, _: Any, error: BaseException | None, __: Any) -> None:
         """Say in the error of a run what is half done; if nothing is, drop the table."""

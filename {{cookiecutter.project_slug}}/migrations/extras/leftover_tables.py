@@ -51,7 +51,7 @@ def unclaimed(connection: Connection, apps: Sequence[App]) -> dict[str, str]:
 
 
 def check_nothing_left(connection: Connection, run: Run, app: App, problem: str) -> None:
-    """Refuse to forget an app without code whose tables seem to be there: nothing can drop them.
+    """Refuse to remove an app whose code is gone while it seems to have tables: nothing drops them.
 
     These are the version table, and tables with a name like the app's that no other app has.
     """

@@ -1,4 +1,4 @@
-"""Revisions that end the transaction in which they run, or that it keeps from working."""
+"""Revisions that end their own transaction, and statements that have no effect in one."""
 
 import re
 import sys

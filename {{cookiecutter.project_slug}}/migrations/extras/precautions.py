@@ -1,4 +1,4 @@
-"""What adopt, remove and squash make sure of before and while they change something."""
+"""What several extras need: the apps of a database, their own tables, a question, a signal mask."""
 
 import signal
 import sys
@@ -15,7 +15,7 @@ from ..order import apps_of_database
 from ..ownership import Ownership
 from ..run import Run
 
-SHOWN = ("modify_type", "modify_nullable")
+SHOWN = ("type", "nullable")
 """The changes of a column that are shown as `OLD to NEW`."""
 
 
@@ -60,8 +60,8 @@ def changes_of(run: Run, app: App) -> list[str]:
     details: dict[str, str] = {}
     for diff in (it for it in operations.as_diffs() if isinstance(it, list)):
         changed = [
-            f"{name[7:]} {old!r} to {new!r}" if name in SHOWN else name[7:]  # without "modify_"
-            for name, *_, old, new in diff
+            f"{name} {old!r} to {new!r}" if name in SHOWN else name
+            for name, old, new in ((it[0].removeprefix("modify_"), *it[-2:]) for it in diff)
         ]
         details[f"alter {diff[0][2]} {diff[0][3]}"] = f" ({', '.join(changed)})"
     return [change + details.get(change, "") for change in in_words(operations)]

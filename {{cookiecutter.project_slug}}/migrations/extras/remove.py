@@ -10,6 +10,7 @@ from alembic.util import CommandError
 from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, select, table
 
 from ..apps import App, TableKey
+from ..databases import version_schema
 from ..errors import program
 from ..locks import one_migrator
 from ..order import references
@@ -121,7 +122,7 @@ def drop(run: Run, app: App, tables: list[TableKey]) -> list[str]:
 
 def drop_version_table(connection: Connection, app: App) -> bool:
     """Drop an app's version table, which must be empty; return False if there was none."""
-    schema = app.version_table_schema
+    schema = version_schema(app, connection.dialect)
     home = Table(app.version_table, MetaData(), Column("version_num"), schema=schema)
     with one_migrator(connection, app), connection.begin():
         if not existing(connection, [(schema, home.name)]):

@@ -25,7 +25,7 @@ class Output(TextIOWrapper):
     """Standard output that stops no migration when nobody reads it any more, as behind `| head`."""
 
     replaced: object = None
-    """What it takes the place of: kept, because its end would close the file."""
+    """The old standard output. It is kept because Python would close the file with it."""
 
     def write(self, text: str) -> int:
         """Write text, and return its length."""
