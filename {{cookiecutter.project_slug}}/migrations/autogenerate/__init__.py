@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority
 
-from . import constraints, enum_types, operation_order, rendering, server_defaults
+from . import constraints, enum_types, mysql, operation_order, rendering, server_defaults
 
 OPTIONS: dict[str, Any] = {
     "autogenerate_plugins": [
@@ -38,8 +38,8 @@ def setup(plugin: Plugin) -> None:
     add(server_defaults.compare_server_default, "column", "server_default", priority=first)
     add(constraints.create_constraints_of_new_table, "table", "new table")
     add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
-    for dialect in ("mysql", "mariadb"):
-        add(constraints.compare_indexes_of_foreign_keys, "table", qualifier=dialect, priority=last)
+    for dialect in mysql.NAMES:
+        add(mysql.remember_tables, "table", qualifier=dialect, priority=last)
     sa.event.listen(sa.Table, "column_reflect", server_defaults.escape_colons_of_default)
 
 

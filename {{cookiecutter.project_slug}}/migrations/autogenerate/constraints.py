@@ -1,15 +1,11 @@
 """Check constraints and foreign keys: what Alembic's own comparators leave to do."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.util import PriorityDispatchResult
-from sqlalchemy.schema import conv
-
-from .operation_order import RECREATED, drops_foreign_key
 
 
 def leave_out_checks_of_types(
@@ -57,56 +53,3 @@ def create_constraints_of_new_table(
         checks = [check for column in model.columns for check in column.constraints if check.name]
         changes.ops.extend(map(ops.AddConstraintOp.from_constraint, checks))
     return PriorityDispatchResult.CONTINUE
-
-
-def compare_indexes_of_foreign_keys(
-    _context: AutogenContext, changes: ops.ModifyTableOps, *tables: Any
-) -> PriorityDispatchResult:
-    """Create and drop the indexes that MySQL makes for foreign keys, as it needs one for each.
-
-    It refuses to drop the last index of a key, and leaves the one that it made when the key goes.
-    """
-    reflected, model = tables[-2:]
-    if reflected is None or model is None:
-        return PriorityDispatchResult.CONTINUE
-    indexes = {str(index.name): index for index in reflected.indexes}
-    # By name: a table that another one refers to may have been reflected twice.
-    keys = {str(key.name): key for key in reflected.foreign_key_constraints}
-
-    def index_of(name: object, columns: Sequence[str]) -> ops.CreateIndexOp:
-        return ops.CreateIndexOp(
-            conv(str(name)), changes.table_name, columns, schema=changes.schema
-        )
-
-    for change in changes.ops.copy():
-        if drops_foreign_key(change):
-            key = keys.pop(str(change.constraint_name), None)
-            if index := indexes.get(str(change.constraint_name)):
-                columns = [model.columns.get(column.name) for column in index.columns]
-                if not any(column is not None and column.foreign_keys for column in columns):
-                    changes.ops.append(ops.DropIndexOp.from_index(index))
-        elif isinstance(change, ops.CreateForeignKeyOp) and change.constraint_name:
-            columns = change.local_cols
-            if not indexes_on(model, columns):
-                index_op = index_of(change.constraint_name, columns)
-                changes.ops.insert(changes.ops.index(change), index_op)
-    for name, key in keys.items():
-        before = indexes_on(reflected, key.column_keys)
-        after = indexes_on(model, key.column_keys)
-        made = before & {name, key.column_keys[0]}
-        if after - before and before == made:  # the one that it made goes by itself
-            changes.info.setdefault(RECREATED, []).append(key)
-        elif not after and not made:
-            changes.ops.insert(0, index_of(name, key.column_keys))
-    return PriorityDispatchResult.CONTINUE
-
-
-def indexes_on(table: sa.Table, columns: Sequence[str]) -> set[str]:
-    """Return the names of a table's indexes and constraints that begin with these columns."""
-    kinds = sa.UniqueConstraint | sa.PrimaryKeyConstraint
-    keys = [constraint for constraint in table.constraints if isinstance(constraint, kinds)]
-    return {
-        str(index.name)
-        for index in [*table.indexes, *keys]
-        if [column.name for column in index.columns][: len(columns)] == list(columns)
-    }

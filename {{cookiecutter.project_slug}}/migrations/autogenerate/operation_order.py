@@ -7,11 +7,9 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
+from . import mysql
 from .enum_types import EnumTypeOp
 from .sql import without_doubled_percents
-
-RECREATED = "foreign keys that a downgrade has to create again"
-"""The key of `ModifyTableOps.info` by which the comparison of indexes says so."""
 
 
 def sort_operations(
@@ -27,24 +25,13 @@ def sort_operations(
         for upgrade, downgrade in zip(
             script.upgrade_ops_list, script.downgrade_ops_list, strict=True
         ):
-            recreate_foreign_keys(upgrade, downgrade)
+            mysql.make_way_for_indexes(upgrade, downgrade)
             upgrade.ops = [with_schemas(operation) for operation in upgrade.ops]
             downgrade.ops = [with_schemas(operation) for operation in downgrade.ops]
             # One of them drops the tables that the other creates.
             names = referred_first([*upgrade.ops, *downgrade.ops])
             upgrade.ops = in_order(upgrade.ops, names)
             downgrade.ops = in_order(downgrade.ops, names)
-
-
-def recreate_foreign_keys(upgrade: ops.OpContainer, downgrade: ops.OpContainer) -> None:
-    """Let the downgrade create foreign keys again, for which MySQL then makes an index again."""
-    changed = [change for change in downgrade.ops if isinstance(change, ops.ModifyTableOps)]
-    changes = {(change.schema, change.table_name): change for change in changed}
-    for operation in upgrade.ops:
-        for key in operation.info.get(RECREATED, ()):
-            back = changes[key.table.schema, key.table.name]
-            back.ops.append(ops.DropConstraintOp.from_constraint(key))
-            back.ops.append(ops.CreateForeignKeyOp.from_constraint(key))
 
 
 def with_schemas(operation: ops.MigrateOperation) -> ops.MigrateOperation:
