@@ -4,6 +4,7 @@ The section that Alembic was called for is the app. Its database, its version ta
 models come from there.
 """
 
+import io
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing, nullcontext
@@ -80,17 +81,22 @@ def settings(app: App, apps: dict[str, App], dialect: Dialect) -> dict[str, Any]
 
 
 def run_offline(app: App, apps: dict[str, App]) -> None:
-    """Print the SQL instead of running it (`--sql`)."""
+    """Print the SQL instead of running it (`--sql`): all of it, or none if it has an error."""
+    # mysql:// may name a MariaDB server. Who has asked it says so.
+    server = {"is_mariadb": True} if config.attributes.get("is_mariadb") else {}
+    script = io.StringIO()
     context.configure(
         url=app.url,
         literal_binds=True,
-        dialect_opts={"paramstyle": "named"},
+        output_buffer=script,
+        dialect_opts={"paramstyle": "named", **server},
         **settings(app, apps, app.url.get_dialect()()),
     )
     with context.begin_transaction():
         if app.version_table_schema and not context.get_starting_revision_argument():
             context.execute(CreateSchema(app.version_table_schema, if_not_exists=True))
         context.run_migrations()
+    (config.output_buffer or sys.stdout).write(script.getvalue())
 
 
 def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
