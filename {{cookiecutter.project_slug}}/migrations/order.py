@@ -136,7 +136,7 @@ def in_order(needs: Mapping[str, Iterable[str]], advice: str) -> list[str]:
 @cache
 def check_models(app: App, apps: tuple[App, ...]) -> None:
     """Refuse tables that no section has, and foreign keys to tables in another database."""
-    owners = apps_by_table(apps_of_database(app.database, apps))
+    owners = apps_by_table(apps_of_server(app.database, apps), app.schema)
     for table in app.metadata.tables.values():
         if (table.schema, table.name) not in owners and app_of_table(table, apps) is None:
             raise CommandError(
@@ -158,14 +158,22 @@ def apps_of_database(database: tuple[str, ...], apps: tuple[App, ...]) -> tuple[
 
 
 @cache
+def apps_of_server(database: tuple[str, ...], apps: tuple[App, ...]) -> tuple[App, ...]:
+    """Return the apps of a database, and on MySQL those of its server: a schema is a database."""
+    if database[0] != "mysql":
+        return apps_of_database(database, apps)
+    return tuple(app for app in apps if app.database[:-1] == database[:-1])
+
+
+@cache
 def apps_by_table(apps: tuple[App, ...], default_schema: str | None = None) -> dict[TableKey, App]:
-    """Return the tables that the models of the apps of a database have, each with its app."""
+    """Return the tables that the models of apps have, each with its app."""
     for app in apps:
         _ = app.metadata  # all imports first: model_tables is cached, and apps may share a MetaData
     found: dict[TableKey, App] = {}
     for app in apps:
         for schema, name in app.model_tables:
-            key = table_key(schema, name, default_schema)
+            key = table_key(schema or app.schema, name, default_schema)
             if key in found:
                 raise CommandError(
                     f"both {found[key].name} and {app.name} have the table {name}; set `tables`"
