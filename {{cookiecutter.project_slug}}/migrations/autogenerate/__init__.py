@@ -39,7 +39,9 @@ def setup(plugin: Plugin) -> None:
     add(constraints.create_constraints_of_new_table, "table", "new table")
     add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
     for dialect in mysql.NAMES:
-        add(mysql.remember_tables, "table", qualifier=dialect, priority=last)
+        add(mysql.remember_tables, "table", qualifier=dialect)
+        add(mysql.compare_type, "column", "types", qualifier=dialect)
+        add(mysql.leave_nullable, "column", "nullable", qualifier=dialect, priority=first)
     sa.event.listen(sa.Table, "column_reflect", server_defaults.escape_colons_of_default)
 
 

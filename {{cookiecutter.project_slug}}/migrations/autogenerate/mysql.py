@@ -1,5 +1,6 @@
-"""What is particular to MySQL and MariaDB: the indexes that foreign keys need."""
+"""What is particular to MySQL and MariaDB: indexes that foreign keys need, types, NOT NULL."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -7,12 +8,16 @@ import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.util import PriorityDispatchResult
+from sqlalchemy.dialects.mysql import LONGTEXT, SET
 from sqlalchemy.schema import conv
 
 NAMES = ("mysql", "mariadb")
 
 TABLES = "the table in the database and in the models"
 """The key of `ModifyTableOps.info` by which the comparison passes them on."""
+
+SIZES = {"TINY": 8, "": 16, "MEDIUM": 24, "LONG": 32}
+"""The kinds of BLOB and TEXT, with the bits of the length of what fits in."""
 
 Indexes = dict[str, tuple[str | None, ...]]
 """The columns of indexes, unique constraints and primary keys by name; None is an expression."""
@@ -138,3 +143,82 @@ def indexes_in(items: Iterable[Any]) -> Indexes:
 def serves(columns: tuple[str | None, ...], key: sa.ForeignKeyConstraint) -> bool:
     """Return True if an index on these columns is one that a foreign key can use."""
     return list(columns[: len(key.column_keys)]) == key.column_keys
+
+
+def compare_type(
+    context: AutogenContext, change: ops.AlterColumnOp, *names_and_columns: Any
+) -> PriorityDispatchResult:
+    """Compare what Alembic leaves out of a type, and know what the server makes of one."""
+    reflected, model = (column.type for column in names_and_columns[-2:])
+    wanted = model.dialect_impl(context.dialect)
+    if isinstance(wanted, sa.TypeDecorator):
+        wanted = wanted.impl_instance
+    if isinstance(wanted, sa.JSON) and isinstance(reflected, LONGTEXT):
+        change.existing_type = model  # else altering the column takes away that MariaDB checks it
+        return PriorityDispatchResult.STOP
+    changed = None
+    if isinstance(wanted, SET) and isinstance(reflected, SET):
+        changed = wanted.values != reflected.values
+    elif {getattr(it, "unsigned", None) for it in (wanted, reflected)} == {True, False}:
+        changed = isinstance(wanted, sa.Integer) or None
+    elif made := types_made_of(wanted.compile(dialect=context.dialect)):
+        changed = type(reflected).__name__ not in made
+    if changed:
+        change.modify_type = model
+    return PriorityDispatchResult.CONTINUE if changed is None else PriorityDispatchResult.STOP
+
+
+def types_made_of(sql: str) -> set[str]:
+    """Return what the server makes of a type with a length, whatever the bytes of a letter."""
+    match = re.fullmatch(r"(FLOAT|BLOB|TEXT)\((\d+)\)", sql)
+    if not match:
+        return set()
+    kind, length = match[1], int(match[2])
+    if kind == "FLOAT":
+        return {"DOUBLE" if length > 24 else kind}
+    widths = (1,) if kind == "BLOB" else (1, 2, 3, 4)
+    return {next(it for it in SIZES if length * width >> SIZES[it] == 0) + kind for width in widths}
+
+
+def is_same_literal(context: AutogenContext, column: sa.Column[Any], *defaults: str) -> bool:
+    """Return True if a column takes two literals, which are defaults in SQL, for the same value."""
+    if not all(re.fullmatch(r"'[^']*'|[\d.+-]+", default) for default in defaults):
+        return False
+    literals = [sa.literal_column(default) for default in defaults]
+    floats = isinstance(column.type, sa.Float)  # the server has no CAST for them
+    one, other = (it + 0 if floats else sa.cast(it, column.type) for it in literals)
+    assert context.connection is not None
+    return bool(context.connection.scalar(sa.select(one == other)))
+
+
+def leave_nullable(
+    context: AutogenContext, change: ops.AlterColumnOp, *names_and_columns: Any
+) -> PriorityDispatchResult:
+    """Leave out NOT NULL of a computed column, which MariaDB refuses."""
+    reflected, model = names_and_columns[-2:]
+    if model.computed is None or not is_mariadb(context.dialect):
+        return PriorityDispatchResult.CONTINUE
+    change.existing_nullable = reflected.nullable
+    return PriorityDispatchResult.STOP
+
+
+def is_mariadb(dialect: sa.Dialect) -> bool:
+    """Return True if the server is a MariaDB, whether its URL says so or not."""
+    return getattr(dialect, "is_mariadb", False)
+
+
+def write_computed_columns(operations: ops.OpContainer) -> None:
+    """Write no NOT NULL for computed columns, as MariaDB wants it."""
+
+    def as_nullable(item: Any) -> Any:
+        if not isinstance(item, sa.Column) or item.computed is None:
+            return item
+        computed = sa.Computed(item.computed.sqltext, persisted=item.computed.persisted)
+        return sa.Column(item.name, item.type, computed, comment=item.comment)
+
+    for operation in operations.ops:
+        if isinstance(operation, ops.CreateTableOp):
+            operation.columns = list(map(as_nullable, operation.columns))
+        for change in getattr(operation, "ops", ()):
+            if isinstance(change, ops.AddColumnOp):
+                change.column = as_nullable(change.column)

@@ -32,6 +32,9 @@ def sort_operations(
             names = referred_first([*upgrade.ops, *downgrade.ops])
             upgrade.ops = in_order(upgrade.ops, names)
             downgrade.ops = in_order(downgrade.ops, names)
+            if mysql.is_mariadb(context.dialect):
+                mysql.write_computed_columns(upgrade)
+                mysql.write_computed_columns(downgrade)
 
 
 def with_schemas(operation: ops.MigrateOperation) -> ops.MigrateOperation:

@@ -15,6 +15,7 @@ from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import CompileError, DBAPIError
 from sqlalchemy.schema import CreateTable
 
+from .mysql import is_same_literal
 from .sql import default_of, escape_colons
 
 SERIALS = sa.text("""
@@ -80,8 +81,11 @@ def is_changed(
     shown = shown_default(context, reflected, default)
     if shown == (in_database or ""):
         return False
+    if mysql and shown is None:  # the default is not valid, or this user may not do that
+        same = is_same_literal(context, reflected, wanted, in_database or "")
+        return False if same else None
     if mysql:
-        return None if shown is None else True
+        return True
     return isinstance(reflected.type, sa.ARRAY | ENUM | sa.JSON) or None
 
 
