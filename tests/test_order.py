@@ -105,6 +105,7 @@ def test_apps_that_need_each_other(
             ["users", "applied", ids["users.2"]],
         ]
         assert new.schema() == schema
+        assert "8 passed" in project.run("make", "test").stdout
         assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
     if kind != "sqlite":  # it copies tables, for which there must be a connection
         with new_database(kind, tmp_path) as new:

@@ -1,6 +1,5 @@
 """Compare the models of the apps with their databases."""
 
-import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -97,9 +96,7 @@ def _compare_together(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
 
     def sort(_: Any, context: MigrationContext) -> list[RevisionStep]:
         ownership: Ownership = context.opts["target_metadata"]
-        with warnings.catch_warnings():  # apps may refer to each other: see order.py
-            warnings.filterwarnings("ignore", "Cannot correctly sort tables")
-            script = produce_migrations(context, ownership)  # type: ignore[arg-type]
+        script = produce_migrations(context, ownership)  # type: ignore[arg-type]
         assert script.upgrade_ops is not None
         assert script.downgrade_ops is not None
         for app in apps:
