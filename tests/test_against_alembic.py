@@ -171,10 +171,10 @@ class Here(Side):
             self.project.models(case.name).write_text(case.models(after))
 
     def generate(self) -> None:
-        self.project.run("./generate.sh")
+        self.project.generate()
 
     def upgrade(self) -> None:
-        self.project.run("./migrate.sh")
+        self.project.migrate()
 
     def check(self) -> None:
         self.project.migrations("check")

@@ -1,7 +1,8 @@
 """Pairs of models, before and after a change, for tests/test_against_alembic.py.
 
-To add a case, add a `Case` to the list `CASES` of any.py, or of the file of one database. The names
-of its tables and types begin with its name, because all cases share one database. Run it alone with
+To add a case, add a `Case` to the list `CASES` of a file for all databases, any.py or order.py, or of
+the file of one database. The names of its tables and types begin with its name, because all cases
+share one database. Run it alone with
 `CASES=name python -m pytest -n 0 -s tests/test_against_alembic.py`.
 """
 
@@ -78,10 +79,10 @@ def one_table(
 
 
 def cases(database: str) -> list[Case]:
-    """Return the cases for a database: those of any.py that are on it, and its own."""
-    anywhere: list[Case] = import_module("catalogue.any").CASES
-    own: list[Case] = import_module(f"catalogue.{database}").CASES
-    found = [case for case in anywhere if database in case.on] + own
+    """Return the cases for a database."""
+    found: list[Case] = []
+    for name in ("any", "order", database):
+        found += [it for it in import_module(f"catalogue.{name}").CASES if database in it.on]
     names = [case.name for case in found]
     assert len(set(names)) == len(names), "two cases have the same name"
     return found
