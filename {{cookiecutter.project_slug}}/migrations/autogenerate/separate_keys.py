@@ -44,11 +44,11 @@ def separate_keys(creating: ops.OpContainer, dropping: ops.OpContainer, alter: b
         done.append(name)
 
     for change in changes:
-        for op in change.ops.copy():
-            if isinstance(op, ops.CreateForeignKeyOp | ops.DropConstraintOp):
-                if changed & targets(op.to_constraint()):
-                    change.ops.remove(op)
-                    creating.ops.append(alone(change, op))
+        keys = (ops.CreateForeignKeyOp, ops.DropConstraintOp)
+        for op in [op for op in change.ops if isinstance(op, keys)]:
+            if changed & targets(op.to_constraint()):
+                change.ops.remove(op)
+                creating.ops.append(alone(change, op))
     for name in tables:  # in the order of Alembic, which looks at `add_is_dependent_on`
         if name not in begun:
             visit(tables[name])
