@@ -184,7 +184,7 @@ def is_same_literal(context: AutogenContext, column: sa.Column[Any], *defaults: 
     """Return True if a column takes two literals, which are defaults in SQL, for the same value."""
     if not all(re.fullmatch(r"'[^']*'|[\d.+-]+", default) for default in defaults):
         return False
-    literals = [sa.literal_column(default) for default in defaults]
+    literals: list[sa.ColumnElement[Any]] = [sa.literal_column(default) for default in defaults]
     floats = isinstance(column.type, sa.Float)  # the server has no CAST for them
     one, other = (it + 0 if floats else sa.cast(it, column.type) for it in literals)
     assert context.connection is not None

@@ -5,10 +5,12 @@ from dataclasses import replace
 from functools import partial
 
 from alembic import command
+from alembic.script import Script
 from alembic.util import CommandError
 
 from ..apps import App
-from ..errors import relative
+from ..errors import explain, program, relative
+from ..order import in_order, references
 from ..run import Run, read_versions
 from . import packaged_revisions, ruff_format
 from .empty_databases import check_schemas, in_empty_database, write_initial
@@ -60,14 +62,40 @@ def adopt(run: Run) -> None:
             return f"stamped {', '.join(revisions)}"
         with in_empty_database(run, app, {}) as empty:
             path = str(write_initial(empty, app.name))
-        ruff_format.written([path])
+            ruff_format.written([path])
+            try:
+                try_out(empty, empty.apps[app.name])
+            except Exception as error:
+                raise CommandError(
+                    f"{app.name}: wrote {relative(path)} and did not stamp it, because it fails in"
+                    f" an empty database: {explain(error)}; correct it, then run:"
+                    f" {program('adopt', app.name)} --yes"
+                ) from error
         command.stamp(run.config_for(app), "head")
         return f"wrote {relative(path)} and stamped it"
 
     if run.options.yes:
-        run.each_until_error(stamp, stamps)
+        near = tuple(run.apps.values())
+        needs = {it.name: {other.name for _, _, other in references(it, near)} for it in stamps}
+        needs = {name: others & needs.keys() for name, others in needs.items()}
+        advice = "take the foreign key of one out of the models while you adopt the others"
+        run.each_until_error(stamp, [run.apps[name] for name in in_order(needs, advice)])
     elif stamps:
         print("nothing is changed yet: --yes does it")
+
+
+def try_out(empty: Run, app: App) -> None:
+    """Run the revisions of an app, and those that they require, in an empty database."""
+    steps: dict[App, list[Script]] = {}
+    todo = [app]
+    while todo:
+        it = todo.pop()
+        if it in empty.selected and it not in steps:
+            steps[it] = empty.steps(it, "head")
+            needs = [name for revision in steps[it] for name in empty.order.required(it, revision)]
+            todo += [empty.apps[name.partition(":")[0]] for name in needs]
+    for it, revisions in empty.order.plan(steps, empty.applied, up=True):
+        empty.take(it, revisions)
 
 
 def classic_revisions(run: Run, app: App) -> tuple[str, ...]:
