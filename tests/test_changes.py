@@ -248,6 +248,7 @@ DEFAULTS = [
     'Time, server_default="12:00"',
     'String(36), server_default=text("(uuid())")',
     """String(36), server_default=text("'5%'")""",
+    'Integer, Computed("c0 * 2"), nullable=False',  # MariaDB refuses NOT NULL
 ]
 
 

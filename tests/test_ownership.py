@@ -342,14 +342,14 @@ def test_schema_of_mysql_that_is_the_database_of_another_app(
         project.environment.update(
             USERS_DATABASE_URL=mysql.text, BOOKS_DATABASE_URL=other.text, DATABASE_URL=""
         )
-        with project.models("books").open("a") as models:
-            models.write("    title: orm.Mapped[str | None] = orm.mapped_column(sa.String(9))\n")
+        with project.models("books").open("a") as file:
+            file.write("    title: orm.Mapped[str | None] = orm.mapped_column(sa.String(9))\n")
         project.generate("books")
         project.migrate("books")
         before = other.schema()
 
-        with project.models("users").open("a") as models:
-            models.write(COPY.format(there))
+        with project.models("users").open("a") as file:
+            file.write(COPY.format(there))
         for app in ("users", "books"):
             line = project.refused("./generate.sh", app)
             assert line.startswith(f"{app}: both users and books have the table books; set `tables")
