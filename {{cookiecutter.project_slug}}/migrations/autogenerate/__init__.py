@@ -42,7 +42,7 @@ def setup(plugin: Plugin) -> None:
     for dialect in mysql.NAMES:
         add(mysql.remember_tables, "table", qualifier=dialect)
         add(mysql.compare_type, "column", "types", qualifier=dialect)
-        add(mysql.leave_nullable, "column", "nullable", qualifier=dialect, priority=first)
+        add(mysql.leave_out_not_null, "schema", "not null", qualifier=dialect, priority=first)
     # Alembic has SQLAlchemy sort the tables, and then separate_keys.py does.
     warnings.filterwarnings("ignore", "Cannot correctly sort tables", sa.exc.SAWarning)
     sa.event.listen(sa.Table, "column_reflect", server_defaults.escape_colons_of_default)

@@ -19,6 +19,9 @@ TABLES = "the table in the database and in the models"
 SIZES = {"TINY": 8, "": 16, "MEDIUM": 24, "LONG": 32}
 """The kinds of BLOB and TEXT, with the bits of the length of what fits in."""
 
+REWRITTEN = (sa.Numeric, sa.Float, sa.Date, sa.DateTime, sa.Time)
+"""The types whose defaults the server rewrites: it makes 1.00 of '1'."""
+
 Indexes = dict[str, tuple[str | None, ...]]
 """The columns of indexes, unique constraints and primary keys by name; None is an expression."""
 
@@ -46,11 +49,10 @@ def make_way_for_indexes(upgrade: ops.OpContainer, downgrade: ops.OpContainer) -
             # By name: a table that another one refers to may have been reflected twice.
             keys = {str(key.name): key for key in reflected.foreign_key_constraints}
             for key in foreign_keys(change, ops.DropConstraintOp):
-                del keys[str(key.name)]
+                keys.pop(str(key.name), None)
             staying = [key for _, key in sorted(keys.items())]
-            before, after = (
-                indexes_in([*it.indexes, *it.constraints]) for it in (reflected, model)
-            )
+            before = indexes_in([*reflected.indexes, *reflected.constraints])
+            after = indexes_in([*model.indexes, *model.constraints])
             new = foreign_keys(change, ops.CreateForeignKeyOp)
             after = indexes_made_for([*staying, *new], after) | after
             make_way(change, staying, before, after)
@@ -78,11 +80,11 @@ def make_way(
         if name not in drops and not columns.issuperset(indexed)
     }
     for key in staying:
-        lost = {name for name in drops.keys() | left_behind if serves(before[name], key)}
+        lost = {name for name in drops.keys() | left_behind if serves(before.get(name, ()), key)}
         kept = [it for name, it in before.items() if it == after.get(name) and name not in lost]
         if not lost or any(serves(it, key) for it in kept):
             continue
-        instead = [it for name, it in creates.items() if serves(after[name], key)]
+        instead = [it for name, it in creates.items() if serves(after.get(name, ()), key)]
         if instead and not lost & (creates.keys() | left_behind):
             change.ops.remove(instead[0])
             change.ops.insert(min(change.ops.index(drops[name]) for name in lost), instead[0])
@@ -181,44 +183,23 @@ def types_made_of(sql: str) -> set[str]:
 
 
 def is_same_literal(context: AutogenContext, column: sa.Column[Any], *defaults: str) -> bool:
-    """Return True if a column takes two literals, which are defaults in SQL, for the same value."""
-    if not all(re.fullmatch(r"'[^']*'|[\d.+-]+", default) for default in defaults):
+    """Return True if a number or a time takes two literals in SQL for the same value."""
+    literals = all(re.fullmatch(r"'[^']*'|[\d.+-]+", default) for default in defaults)
+    if not literals or not isinstance(column.type, REWRITTEN):
         return False
-    literals: list[sa.ColumnElement[Any]] = [sa.literal_column(default) for default in defaults]
+    values: list[sa.ColumnElement[Any]] = [sa.literal_column(default) for default in defaults]
     floats = isinstance(column.type, sa.Float)  # the server has no CAST for them
-    one, other = (it + 0 if floats else sa.cast(it, column.type) for it in literals)
+    one, other = (it + 0 if floats else sa.cast(it, column.type) for it in values)
     assert context.connection is not None
     return bool(context.connection.scalar(sa.select(one == other)))
 
 
-def leave_nullable(
-    context: AutogenContext, change: ops.AlterColumnOp, *names_and_columns: Any
+def leave_out_not_null(
+    context: AutogenContext, _upgrade: ops.UpgradeOps, _schemas: Iterable[str | None]
 ) -> PriorityDispatchResult:
-    """Leave out NOT NULL of a computed column, which MariaDB refuses."""
-    reflected, model = names_and_columns[-2:]
-    if model.computed is None or not is_mariadb(context.dialect):
-        return PriorityDispatchResult.CONTINUE
-    change.existing_nullable = reflected.nullable
-    return PriorityDispatchResult.STOP
-
-
-def is_mariadb(dialect: sa.Dialect) -> bool:
-    """Return True if the server is a MariaDB, whether its URL says so or not."""
-    return getattr(dialect, "is_mariadb", False)
-
-
-def write_computed_columns(operations: ops.OpContainer) -> None:
-    """Write no NOT NULL for computed columns, as MariaDB wants it."""
-
-    def as_nullable(item: Any) -> Any:
-        if not isinstance(item, sa.Column) or item.computed is None:
-            return item
-        computed = sa.Computed(item.computed.sqltext, persisted=item.computed.persisted)
-        return sa.Column(item.name, item.type, computed, comment=item.comment)
-
-    for operation in operations.ops:
-        if isinstance(operation, ops.CreateTableOp):
-            operation.columns = list(map(as_nullable, operation.columns))
-        for change in getattr(operation, "ops", ()):
-            if isinstance(change, ops.AddColumnOp):
-                change.column = as_nullable(change.column)
+    """Take NOT NULL from the computed columns of the models: MariaDB does not accept it."""
+    if getattr(context.dialect, "is_mariadb", False):
+        for table in context.sorted_tables:
+            for column in table.columns:
+                column.nullable = column.nullable or column.computed is not None
+    return PriorityDispatchResult.CONTINUE

@@ -34,9 +34,6 @@ def sort_operations(
             names += separate_keys(downgrade, upgrade, alter)
             upgrade.ops = in_order(upgrade.ops, names)
             downgrade.ops = in_order(downgrade.ops, names)
-            if mysql.is_mariadb(context.dialect):
-                mysql.write_computed_columns(upgrade)
-                mysql.write_computed_columns(downgrade)
 
 
 def with_schemas(operation: ops.MigrateOperation) -> ops.MigrateOperation:
