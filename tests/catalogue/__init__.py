@@ -49,8 +49,9 @@ class Case:
     Steps are generate, upgrade, check, schema (the database is not what the models say), downgrade.
     """
     here: str | Mapping[str, str] = ""
-    """The same for this project: only what plain Alembic gets wrong, too. Such a case stands for
-    what is in docs/limits.md."""
+    """The same for this project, for what plain Alembic gets wrong, too. In the place of the why
+    it has the first words of a bullet in docs/limits.md: `"schema: A check whose ..."`.
+    """
     setup: str = ""
     """SQL to be run in the empty database first: statements that end in `;` and a line break."""
 
@@ -81,7 +82,7 @@ def one_table(
 def cases(database: str) -> list[Case]:
     """Return the cases for a database."""
     found: list[Case] = []
-    for name in ("any", "order", database):
+    for name in ("any", "order", "tables", "types", database):
         found += [it for it in import_module(f"catalogue.{name}").CASES if database in it.on]
     names = [case.name for case in found]
     assert len(set(names)) == len(names), "two cases have the same name"

@@ -101,7 +101,7 @@ INDEXES = [
         "Column('x', Integer), CheckConstraint('x > 0', name='check_changed_x')",
         "Column('x', Integer), CheckConstraint('x > 1', name='check_changed_x')",
         plain="schema: does not compare checks",
-        here="schema: compares the names of checks",
+        here="schema: A check whose condition changes",
     ),
     one_table(
         "check_added",
@@ -157,7 +157,11 @@ Table("table_added_a", Base.metadata, Column("id", Integer, primary_key=True),
       Column("b", ForeignKey("table_added_b.id")))
 """,
         plain={"sqlite": UNNAMED_ON_SQLITE, "postgresql": UNNAMED, "mysql": UNNAMED},
-        here={"sqlite": UNNAMED_ON_SQLITE, "postgresql": UNNAMED, "mysql": UNNAMED},
+        here={
+            "sqlite": "upgrade: A foreign key without a name",
+            "postgresql": "downgrade: A foreign key without a name",
+            "mysql": "downgrade: A foreign key without a name",
+        },
     ),
     Case(
         "table_dropped",

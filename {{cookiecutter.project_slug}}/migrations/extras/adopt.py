@@ -14,7 +14,7 @@ from ..order import in_order, references
 from ..run import Run, read_versions
 from . import packaged_revisions, ruff_format
 from .empty_databases import check_schemas, in_empty_database, write_initial
-from .precautions import changes_of, check_moves, own_tables
+from .precautions import changes_of, check_moves, neighbours, own_tables
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -60,9 +60,12 @@ def adopt(run: Run) -> None:
         if revisions := stamps[app]:
             command.stamp(run.config_for(app), list(revisions))
             return f"stamped {', '.join(revisions)}"
+        heads = {it.name: "".join(run.script(it).get_heads()[:1]) for it in neighbours(run, app)}
         with in_empty_database(run, app, {}) as empty:
-            path = str(write_initial(empty, app.name))
+            at = {name: head for name, head in heads.items() if head}
+            path = str(write_initial(empty, app.name, at))
             ruff_format.written([path])
+            del empty.scripts[app.name]  # it has been written since
             try:
                 try_out(empty, empty.apps[app.name])
             except Exception as error:
@@ -72,14 +75,15 @@ def adopt(run: Run) -> None:
                     f" {program('adopt', app.name)} --yes"
                 ) from error
         command.stamp(run.config_for(app), "head")
+        del run.scripts[app.name]  # it has a revision now
         return f"wrote {relative(path)} and stamped it"
 
     if run.options.yes:
-        near = tuple(run.apps.values())
-        needs = {it.name: {other.name for _, _, other in references(it, near)} for it in stamps}
-        needs = {name: others & needs.keys() for name, others in needs.items()}
-        advice = "take the foreign key of one out of the models while you adopt the others"
-        run.each_until_error(stamp, [run.apps[name] for name in in_order(needs, advice)])
+        apps = tuple(run.apps.values())
+        needs = {app.name: {it.name for _, _, it in references(app, apps)} for app in stamps}
+        advice = "write their first revisions by hand"
+        order = in_order({name: needs[name] & needs.keys() for name in needs}, advice)
+        run.each_until_error(stamp, [run.apps[name] for name in order])
     elif stamps:
         print("nothing is changed yet: --yes does it")
 
