@@ -568,7 +568,7 @@ REVISIONS = {
     "depends_on in another app": Case(
         depends_on_users,
         "books: a revision has depends_on = '…', which is no revision of books;"
-        " take that out: the order of the sections does the same",
+        " for one of another app, write requires = ('APP:ID',) instead",
         (*READ, "check", "upgrade", "alembic"),
     ),
     "KeyError of a revision file": Case(
