@@ -35,6 +35,11 @@ class Ownership(Sequence[MetaData]):
         self._all_apps = apps
         self._default_schema = default_schema
 
+    @property
+    def naming_convention(self) -> Mapping[Any, Any]:
+        """The naming convention of the models: Alembic asks for it when it runs operations."""
+        return next(iter(self.compared)).metadata.naming_convention
+
     def __getitem__(self, index: Any) -> Any:
         return self._metadata[index]
 
@@ -67,10 +72,9 @@ class Ownership(Sequence[MetaData]):
         for app, created in self.created_by_revisions.items():
             if key in created:
                 return app
-        for app in self.compared:
-            if app.claims(*key) and key not in self._created_elsewhere:
-                return app
-        return None
+        app = max(self.apps, key=lambda app: app.claim(*key))
+        claimed = app in self.compared and app.claim(*key) and key not in self._created_elsewhere
+        return app if claimed else None
 
     def key(self, schema: str | None, name: str) -> TableKey:
         """Return the key of a table or a type in the database."""

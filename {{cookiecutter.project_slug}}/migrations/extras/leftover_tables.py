@@ -64,7 +64,7 @@ def check_nothing_left(connection: Connection, run: Run, app: App, problem: str)
             with suppress(CommandError):  # its code may be gone as well
                 others |= {name for schema, name in other.model_tables if schema is None}
     for name in sorted({*inspect(connection).get_table_names()} - others):
-        like = app.claims(None, name) or name == app.name or name.startswith(f"{app.name}_")
+        like = app.claim(None, name) or name == app.name or name.startswith(f"{app.name}_")
         if like and not name.startswith("alembic_version"):
             left.append(f"{name}, by its name")
     if left:
