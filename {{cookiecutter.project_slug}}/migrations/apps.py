@@ -164,8 +164,11 @@ class App:
         return {
             (table.schema, table.name): table
             for table in metadata.tables.values()
-            if not self.tables
-            or ((own := claim(self, table)) and own >= max(claim(app, table) for app in sharing))
+            if not table.info.get("is_view")
+            and (
+                not self.tables
+                or ((own := claim(self, table)) and own >= max(claim(it, table) for it in sharing))
+            )
         }
 
     def claim(self, schema: str | None, name: str) -> tuple[int, ...]:

@@ -56,7 +56,9 @@ class Ownership(Sequence[MetaData]):
         self, item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
     ) -> bool:
         """Return True if something should be compared: apps may share a MetaData."""
-        return kind != "table" or self.owns(item.schema, str(name))
+        return kind != "table" or (
+            self.owns(item.schema, str(name)) and not item.info.get("is_view")
+        )
 
     def owns(self, schema: str | None, name: str) -> bool:
         """Return True if a table is one of these apps' own."""
