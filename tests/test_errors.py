@@ -901,8 +901,10 @@ def test_raiseerr_shows_where(pending: Project) -> None:
         assert SECRET not in done.stderr
         return done.stderr
 
+    sound = pending.models("books").read_text()
     models("raise RuntimeError('broken models')")(pending)
     assert "\nRuntimeError: broken models\n" in shown("-n", "books", "check")
+    models(sound)(pending)
     upgrade_with("raise RuntimeError('broken revision')")(pending)
     for command in ("migrate", "upgrade head"):
         assert "\nRuntimeError: broken revision\n" in shown(*command.split())
