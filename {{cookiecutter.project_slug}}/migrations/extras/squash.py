@@ -168,14 +168,14 @@ def write_revisions(run: Run, temporary: Path) -> dict[App, Path]:
 def copy_needed(file: Path, old: ScriptDirectory) -> int:
     """Copy what old revisions execute that tables may need; return the number of statements."""
     text, scripts = file.read_text(encoding="utf-8"), oldest_first(old)
-    first = [line for script in scripts for line in needed(script, "upgrade")]
-    last = [line for script in scripts[::-1] for line in needed(script, "downgrade")]
+    first = [line for script in scripts for line in lines_needed(script, "upgrade")]
+    last = [line for script in scripts[::-1] for line in lines_needed(script, "downgrade")]
     text = re.sub(r"(?m)^def upgrade\(.*\n", lambda found: found[0] + "".join(first), text, count=1)
     file.write_text(text + "".join(last), encoding="utf-8", newline="\n")
     return len(first)
 
 
-def needed(script: Script, function: str) -> list[str]:
+def lines_needed(script: Script, function: str) -> list[str]:
     """Return the lines that execute what tables may need, in a function of a revision."""
     nodes = (it for it in parsed(Path(script.path)).body if getattr(it, "name", "") == function)
     calls = [call for it in nodes for call in ast.walk(it) if isinstance(call, ast.Call)]
