@@ -368,3 +368,35 @@ def test_schema_of_mysql_that_is_the_database_of_another_app(
         project.migrate()
         assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
         assert other.schema() == before
+
+
+VIEW = '''
+
+class Named(Base):
+    """A row of the view named_users."""
+
+    __tablename__ = "named_users"
+
+    id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey("users.id"), primary_key=True)
+'''
+
+
+def test_a_model_on_a_view(tmp_path: Path, database: Database) -> None:
+    project = bake(tmp_path, apps="users")
+    project.environment["DATABASE_URL"] = database.text
+    project.set_ini("users", "tables", "*")
+    project.generate()
+    project.migrate()
+    database.query("CREATE VIEW named_users AS SELECT id FROM users WHERE name <> ''")
+    models = project.models("users")
+    with models.open("a") as file:
+        file.write(VIEW)
+    assert project.refused("./generate.sh") == (
+        "users: named_users is a view in its database, not a table; say so in the model,"
+        " with the table argument info={'is_view': True}"
+    )
+    assert len(project.revisions("users")) == 1
+    with models.open("a") as file:
+        file.write('    __table_args__ = {"info": {"is_view": True}}\n')
+    assert project.generate() == "users  no changes\n"
+    assert project.migrations("check") == "users  no changes\n"

@@ -39,6 +39,7 @@ def setup(plugin: Plugin) -> None:
     add(server_defaults.compare_server_default, "column", "server_default", priority=first)
     add(constraints.create_constraints_of_new_table, "table", "new table")
     add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
+    add(constraints.leave_out_same_foreign_keys, "table", "same keys", priority=last)
     for dialect in mysql.NAMES:
         add(mysql.remember_tables, "table", qualifier=dialect)
         add(mysql.compare_type, "column", "types", qualifier=dialect)
