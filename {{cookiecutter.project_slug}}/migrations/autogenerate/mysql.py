@@ -19,6 +19,12 @@ TABLES = "the table in the database and in the models"
 SIZES = {"TINY": 8, "": 16, "MEDIUM": 24, "LONG": 32}
 """The kinds of BLOB and TEXT, with the bits of the length of what fits in."""
 
+JSON_CHECK = sa.text("""
+    SELECT 1 FROM information_schema.check_constraints
+    WHERE constraint_schema = coalesce(:schema, database())
+      AND table_name = :table AND check_clause = :clause
+""")
+
 REWRITTEN = (sa.Numeric, sa.Float, sa.Date, sa.DateTime, sa.Time)
 """The types whose defaults the server rewrites: it makes 1.00 of '1'."""
 
@@ -155,19 +161,34 @@ def compare_type(
     wanted = model.dialect_impl(context.dialect)
     if isinstance(wanted, sa.TypeDecorator):
         wanted = wanted.impl_instance
-    if isinstance(wanted, sa.JSON) and isinstance(reflected, LONGTEXT):
-        change.existing_type = model  # else altering the column takes away that MariaDB checks it
-        return PriorityDispatchResult.STOP
+    if isinstance(wanted, sa.types.NullType):  # the model leaves it open
+        return PriorityDispatchResult.CONTINUE
+    sql = wanted.compile(dialect=context.dialect)
     changed = None
-    if isinstance(wanted, SET) and isinstance(reflected, SET):
+    if isinstance(wanted, sa.JSON) and isinstance(reflected, LONGTEXT):
+        change.existing_type = model  # else altering the column takes away MariaDB's check of it
+        changed = False
+    elif sql != "LONGTEXT" and isinstance(reflected, LONGTEXT) and is_json(context, change):
+        change.existing_type, changed = sa.JSON(), True
+    elif isinstance(wanted, SET) and isinstance(reflected, SET):
         changed = wanted.values != reflected.values
     elif {getattr(it, "unsigned", None) for it in (wanted, reflected)} == {True, False}:
         changed = isinstance(wanted, sa.Integer) or None
-    elif made := types_made_of(wanted.compile(dialect=context.dialect)):
+    elif made := types_made_of(sql):
         changed = type(reflected).__name__ not in made
     if changed:
         change.modify_type = model
     return PriorityDispatchResult.CONTINUE if changed is None else PriorityDispatchResult.STOP
+
+
+def is_json(context: AutogenContext, change: ops.AlterColumnOp) -> bool:
+    """Return True if a text is MariaDB's JSON, whose check is all that tells it."""
+    if not getattr(context.dialect, "is_mariadb", False):
+        return False
+    clause = f"json_valid(`{change.column_name}`)"
+    table = {"schema": change.schema, "table": change.table_name, "clause": clause}
+    assert context.connection is not None
+    return context.connection.scalar(JSON_CHECK, table) is not None
 
 
 def types_made_of(sql: str) -> set[str]:
