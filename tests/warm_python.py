@@ -86,6 +86,7 @@ def become(command: list[str], cwd: str, env: dict[str, str]) -> None:
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
+    os.environ["SSL_CERT_FILE"] = os.devnull  # PyMySQL would read it for each connection
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, path in enumerate(sys.argv[1:], 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
