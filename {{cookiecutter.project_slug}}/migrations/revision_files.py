@@ -1,6 +1,7 @@
 """Revision files: what they create, read without running them, and how new ones are written."""
 
 import ast
+import re
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from alembic.util import CommandError
 
 from .apps import App, TableKey
 from .errors import failing_line, relative
+
+TABLE_OPERATIONS = ("create_table", "rename_table", "drop_table", "batch_alter_table")
 
 
 def check_revisions(app: App, script: ScriptDirectory) -> None:
@@ -80,6 +83,19 @@ def tables_created(files: Iterable[Path]) -> set[TableKey]:
     return tables
 
 
+def tables_altered(files: Iterable[Path]) -> set[TableKey]:
+    """Return the tables that revision files create, alter, rename or drop, by literal names."""
+    calls = (call for file in files for call in _table_calls(file))
+    return {(schema, name) for _, names, schema in calls for name in names}
+
+
+def mentions(file: Path, names: Iterable[str]) -> bool:
+    """Return True if all of the names stand in the string literals of a revision's upgrade."""
+    nodes = [node for call in upgrade_calls(file) for node in ast.walk(call)]
+    text = " ".join(literal(node) or "" for node in nodes if isinstance(node, ast.expr))
+    return all(re.search(rf"\b{re.escape(name)}\b", text) for name in names)
+
+
 @cache
 def parsed(file: Path) -> ast.Module:
     """Return the syntax tree of a revision file."""
@@ -116,7 +132,7 @@ def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
     """Yield the operations on whole tables of a revision file: operation, names, schema."""
     for call in upgrade_calls(file):
         operation = getattr(call.func, "attr", "")
-        if operation not in ("create_table", "rename_table", "drop_table"):
+        if operation not in TABLE_OPERATIONS:
             continue
         if not has_literal_schema(call):
             continue
