@@ -175,7 +175,7 @@ class Here(Side):
         self.project.run("./generate.sh")
 
     def upgrade(self) -> None:
-        self.project.migrate()
+        self.project.run("./migrate.sh")
 
     def check(self) -> None:
         self.project.migrations("check")
@@ -297,11 +297,14 @@ def test_nothing_is_worse_than_in_plain_alembic(kind: str, tmp_path: Path) -> No
                     set_up(own, few)
                 return wrong_step(Here(folder, database, few), few, wanted)
 
-        found = {
-            side: outcomes([case for case in chosen if not case.wrong(side, kind)], run)
-            | {case.name: run([case]) for case in chosen if case.wrong(side, kind)}
-            for side, run in (("plain", in_plain), ("here", in_project))
-        }
+        found = {}
+        for side, run in (("plain", in_plain), ("here", in_project)):
+            found[side] = outcomes([it for it in chosen if not it.wrong(side, kind)], run)
+            for case in chosen:
+                if case.wrong(side, kind).startswith("chance"):
+                    found[side][case.name] = "chance"
+                elif case.wrong(side, kind):
+                    found[side][case.name] = run([case])
     unlike = []
     for case in chosen:
         print(f"{kind:<10}  {case.name:<30}", end="")
