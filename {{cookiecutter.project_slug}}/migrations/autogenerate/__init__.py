@@ -39,6 +39,8 @@ def setup(plugin: Plugin) -> None:
     add(server_defaults.compare_server_default, "column", "server_default", priority=first)
     add(constraints.create_constraints_of_new_table, "table", "new table")
     add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
+    for dialect in ("mysql", "mariadb", "default"):  # that of MySQL runs before the next
+        add(constraints.leave_out_same_foreign_keys, "table", qualifier=dialect, priority=last)
     for dialect in ("mysql", "mariadb"):
         add(constraints.compare_indexes_of_foreign_keys, "table", qualifier=dialect, priority=last)
     # Alembic has SQLAlchemy sort the tables, and then separate_keys.py does.
