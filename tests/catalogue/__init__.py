@@ -20,14 +20,15 @@ import sqlalchemy as sa
 from sqlalchemy import *
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
-
+"""
+BASE = """
 
 class Base(DeclarativeBase):
     pass
 
 
 """
-"""What comes before the models of each case; a case may define another `Base`."""
+"""What comes before the models of each case, behind HEADER; a case may define another `Base`."""
 
 DATABASES = ("sqlite", "postgresql", "mysql")
 
@@ -56,9 +57,14 @@ class Case:
     setup: str = ""
     """SQL to be run in the empty database first: statements that end in `;` and a line break."""
 
-    def models(self, after: bool) -> str:
+    @property
+    def has_own_base(self) -> bool:
+        """Whether its models have another `Base`."""
+        return "class Base(" in self.before
+
+    def models(self, after: bool, base: str = BASE) -> str:
         """The source of the models before or after the change."""
-        return HEADER + ((after and self.after) or self.before)
+        return HEADER + base + ((after and self.after) or self.before)
 
     def wrong(self, side: str, database: str) -> str:
         """The step at which it goes wrong with "plain" or "here", and why; empty if it does not."""
