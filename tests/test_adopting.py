@@ -31,7 +31,7 @@ def test_a_repository_is_moved_and_keeps_every_row(start: Start, kind: str, tmp_
 
         if kind != "sqlite":  # there, the ini of the page names the right files
             repo.environment = variables(start, live)
-        assert_runs_as_shown(FIRST_STEPS + section(PAGE, start.title), repo.path, repo.env())
+        assert_runs_as_shown(FIRST_STEPS + section(PAGE, start.title), repo.path, repo.shell())
         after = rows(live)
         assert {table: after[table] for table in before} == before
         assert all(name.startswith("alembic_version_") for _, name in after.keys() - before.keys())
@@ -97,7 +97,7 @@ def test_what_env_py_did_besides(tmp_path: Path) -> None:
     start = next(start for start in STARTS if "several apps" in start.title)
     with databases(start, "sqlite", repo.path) as [live]:
         start.make(repo, [live.text])
-        assert_runs_as_shown(FIRST_STEPS + section(PAGE, start.title), repo.path, repo.env())
+        assert_runs_as_shown(FIRST_STEPS + section(PAGE, start.title), repo.path, repo.shell())
         text = section(PAGE, "What your env.py did besides")
         [view] = re.findall(r"(?ms)^```python\n(.*?)^```", text)
         model = "class Name(View):\n    __tablename__ = 'names'\n"

@@ -7,6 +7,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from pages import assert_runs_as_shown, section
 from project import TEMPLATE, Project, bake
@@ -181,7 +182,8 @@ def venv(tmp_path: Path) -> Path:
     return venv
 
 
-def test_from_a_wheel(project: Project, venv: Path, database: Database, tmp_path: Path) -> None:
+def test_from_a_wheel(project: Project, venv: Path, tmp_path: Path) -> None:
+    database = Database(make_url(f"sqlite:///{tmp_path}/deployed.db"))
     project.generate()
     page = section((project.path / "docs" / "deploying.md").read_text(), "From a wheel")
     project.venv, project.warm = venv, False

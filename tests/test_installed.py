@@ -56,6 +56,8 @@ def repository(tmp_path: Path, venv: Path) -> Iterator[Project]:
     assert python == {"alembic.ini", "shop"}
 
 
+# The package holds the same files for every database.
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 def test_it_migrates_as_the_page_says(repository: Project, database: Database) -> None:
     for app in ("USERS", "ORDERS"):
         repository.environment[f"{app}_DATABASE_URL"] = database.text

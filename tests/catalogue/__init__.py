@@ -1,9 +1,8 @@
 """Pairs of models, before and after a change, for tests/test_against_alembic.py.
 
-To add a case, add a `Case` to the list `CASES` of the file of its database, or of a
-file for all databases. The names of its tables and types begin with its name, because all cases
-share one database. Run it alone with
-`CASES=name python -m pytest -n 0 -s tests/test_against_alembic.py`.
+To add a case, add a `Case` to the list `CASES` of the file of its database, or of a file for all
+databases. The names of its tables and types begin with its name, because all cases share one
+database. Run it alone with `CASES=name python -m pytest -n 0 -s tests/test_against_alembic.py`.
 """
 
 from collections.abc import Mapping
