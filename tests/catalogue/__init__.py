@@ -1,9 +1,8 @@
 """Pairs of models, before and after a change, for tests/test_against_alembic.py.
 
-To add a case, add a `Case` to the list `CASES` of a file for all databases, any.py or order.py, or of
-the file of one database. The names of its tables and types begin with its name, because all cases
-share one database. Run it alone with
-`CASES=name python -m pytest -n 0 -s tests/test_against_alembic.py`.
+To add a case, add a `Case` to the list `CASES` of the file of its database, or of a file for all
+databases. The names of its tables and types begin with its name, because all cases share one
+database. Run it alone with `CASES=name python -m pytest -n 0 -s tests/test_against_alembic.py`.
 """
 
 from collections.abc import Mapping
@@ -20,14 +19,15 @@ import sqlalchemy as sa
 from sqlalchemy import *
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
-
+"""
+BASE = """
 
 class Base(DeclarativeBase):
     pass
 
 
 """
-"""What comes before the models of each case; a case may define another `Base`."""
+"""What comes before the models of each case, behind HEADER; a case may define another `Base`."""
 
 DATABASES = ("sqlite", "postgresql", "mysql")
 
@@ -46,7 +46,8 @@ class Case:
     """Empty if plain Alembic gets it right. Else the step at which it goes wrong and why:
     `"check: finds a change again"`, for all databases or by database.
 
-    Steps are generate, upgrade, check, schema (the database is not what the models say), downgrade.
+    Steps are generate, upgrade, check, schema (the database is not what the models say), downgrade;
+    "chance" means that it goes wrong now and then, and is not tried.
     """
     here: str | Mapping[str, str] = ""
     """The same for this project, for what plain Alembic gets wrong, too. In the place of the why
@@ -55,9 +56,14 @@ class Case:
     setup: str = ""
     """SQL to be run in the empty database first: statements that end in `;` and a line break."""
 
-    def models(self, after: bool) -> str:
+    @property
+    def has_own_base(self) -> bool:
+        """Whether its models have another `Base`."""
+        return "class Base(" in self.before
+
+    def models(self, after: bool, base: str = BASE) -> str:
         """The source of the models before or after the change."""
-        return HEADER + ((after and self.after) or self.before)
+        return HEADER + base + ((after and self.after) or self.before)
 
     def wrong(self, side: str, database: str) -> str:
         """The step at which it goes wrong with "plain" or "here", and why; empty if it does not."""
@@ -82,7 +88,7 @@ def one_table(
 def cases(database: str) -> list[Case]:
     """Return the cases for a database."""
     found: list[Case] = []
-    for name in ("any", "order", "tables", "types", database):
+    for name in ("any", "defaults", "order", "tables", "types", database):
         found += [it for it in import_module(f"catalogue.{name}").CASES if database in it.on]
     names = [case.name for case in found]
     assert len(set(names)) == len(names), "two cases have the same name"

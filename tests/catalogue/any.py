@@ -3,8 +3,6 @@
 from catalogue import Case, one_table
 
 AGAIN = "check: finds a change again"
-UNNAMED = "downgrade: a foreign key without a name cannot be dropped"
-UNNAMED_ON_SQLITE = "upgrade: a foreign key without a name cannot be added"
 
 SETTLES = [
     one_table("float_default", "Column('x', Float, server_default='1.5', nullable=False)"),
@@ -156,11 +154,15 @@ Table("table_added_b", Base.metadata, Column("id", Integer, primary_key=True))
 Table("table_added_a", Base.metadata, Column("id", Integer, primary_key=True),
       Column("b", ForeignKey("table_added_b.id")))
 """,
-        plain={"sqlite": UNNAMED_ON_SQLITE, "postgresql": UNNAMED, "mysql": UNNAMED},
+        plain={
+            "sqlite": "upgrade: it has no name",
+            "postgresql": "downgrade: it has no name",
+            "mysql": "downgrade: it has no name",
+        },
         here={
-            "sqlite": "upgrade: A foreign key without a name",
-            "postgresql": "downgrade: A foreign key without a name",
-            "mysql": "downgrade: A foreign key without a name",
+            "sqlite": "upgrade: A constraint without a name",
+            "postgresql": "downgrade: A constraint without a name",
+            "mysql": "downgrade: A constraint without a name",
         },
     ),
     Case(
@@ -172,6 +174,10 @@ Table("table_dropped_a", Base.metadata, Column("id", Integer, primary_key=True),
 Table("table_dropped_c", Base.metadata, Column("id", Integer, primary_key=True))
 """,
         "Table('table_dropped_c', Base.metadata, Column('id', Integer, primary_key=True))",
+        plain={
+            "postgresql": "chance: drops the tables in any order",
+            "mysql": "chance: drops the tables in any order",
+        },
     ),
 ]
 

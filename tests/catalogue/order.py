@@ -119,4 +119,32 @@ for name, other in (("c", None), ("b", "c"), ("a", "b"), ("d", "a")):
 """,
         on=("postgresql",),
     ),
+    Case(
+        "circle_in_schema",
+        """
+class Base(DeclarativeBase):
+    metadata = MetaData(schema="circle_in_schema")
+
+
+Table("a", Base.metadata, Column("id", Integer, primary_key=True),
+      Column("b", ForeignKey("circle_in_schema.b.id", name="circle_ab")))
+Table("b", Base.metadata, Column("id", Integer, primary_key=True), Column("code", Integer),
+      Column("a", ForeignKey("circle_in_schema.a.id", name="circle_ba")))
+""",
+        """
+class Base(DeclarativeBase):
+    metadata = MetaData(schema="circle_in_schema")
+
+
+Table("a", Base.metadata, Column("id", Integer, primary_key=True), Column("code", Integer),
+      Column("b", ForeignKey("circle_in_schema.b.id", name="circle_ab")),
+      ForeignKeyConstraint(["code"], ["circle_in_schema.b.code"], name="circle_code"))
+Table("b", Base.metadata, Column("id", Integer, primary_key=True), Column("code", Integer),
+      UniqueConstraint("code", name="circle_code_u"),
+      Column("a", ForeignKey("circle_in_schema.a.id", name="circle_ba")))
+""",
+        on=("postgresql",),
+        plain="upgrade: refers to what is not there yet",
+        setup="CREATE SCHEMA circle_in_schema",
+    ),
 ]
