@@ -159,8 +159,8 @@ def compare_type(
     """Compare what Alembic leaves out of a type, and know what the server makes of one."""
     reflected, model = (column.type for column in names_and_columns[-2:])
     wanted = model.dialect_impl(context.dialect)
-    if isinstance(wanted, sa.TypeDecorator):
-        wanted = wanted.impl_instance
+    while isinstance(wanted, sa.TypeDecorator):
+        wanted = wanted.impl_instance.dialect_impl(context.dialect)
     if isinstance(wanted, sa.types.NullType):  # the model leaves it open
         return PriorityDispatchResult.CONTINUE
     sql = wanted.compile(dialect=context.dialect)
