@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority
 
-from . import constraints, enum_types, operation_order, rendering, server_defaults
+from . import column_changes, constraints, enum_types, operation_order, rendering, server_defaults
 
 OPTIONS: dict[str, Any] = {
     "autogenerate_plugins": [
@@ -22,7 +22,7 @@ OPTIONS: dict[str, Any] = {
         "alembic.ext.checkconstraint_byname",
         __name__,
     ],
-    "compare_type": enum_types.compare_type,
+    "compare_type": column_changes.compare_type,
     "process_revision_directives": operation_order.sort_operations,
     "render_item": rendering.render_item,
 }
@@ -36,6 +36,8 @@ def setup(plugin: Plugin) -> None:
     add(enum_types.compare_enum_types, "schema", "enum types", qualifier="postgresql")
     add(server_defaults.find_serials, "schema", "serials", qualifier="postgresql", priority=first)
     add(server_defaults.compare_server_default, "column", "server_default", priority=first)
+    add(column_changes.find_casts, "column", "casts", priority=last)
+    add(constraints.compare_nullable, "column", "nullable", priority=first)
     add(constraints.create_constraints_of_new_table, "table", "new table")
     add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
     for dialect in ("mysql", "mariadb"):

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
+from .column_changes import in_steps
 from .enum_types import EnumTypeOp
 from .sql import without_doubled_percents
 
@@ -28,6 +29,9 @@ def sort_operations(
             script.upgrade_ops_list, script.downgrade_ops_list, strict=True
         ):
             recreate_foreign_keys(upgrade, downgrade)
+            for change in [*upgrade.ops, *downgrade.ops]:
+                if context.dialect.name == "postgresql" and isinstance(change, ops.ModifyTableOps):
+                    change.ops = [step for it in change.ops for step in in_steps(it)]
             upgrade.ops = [with_schemas(operation) for operation in upgrade.ops]
             downgrade.ops = [with_schemas(operation) for operation in downgrade.ops]
             # One of them drops the tables that the other creates.

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 
 def quoted_name(dialect: sa.Dialect, schema: str | None, name: str) -> str:
@@ -17,6 +18,30 @@ def quoted_name(dialect: sa.Dialect, schema: str | None, name: str) -> str:
 def quoted_string(value: str) -> str:
     """Return a string in SQL."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def cut(name: str, size: int = 63) -> str:
+    """Return a name as PostgreSQL cuts it: to a number of bytes."""
+    return name.encode()[:size].decode(errors="ignore")
+
+
+def type_name(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> str:
+    """Return a type in SQL as a cast names it, which is without a collation."""
+    return re.sub(r' COLLATE ("[^"]+"|\w+)', "", kind.compile(dialect=dialect))
+
+
+def explained(connection: sa.Connection | None, sql: str) -> list[str] | None:
+    """Return how PostgreSQL shows an expression, which it does not run; None if it is not valid.
+
+    Two that it shows in the same words are the same, however they were written.
+    """
+    assert connection is not None
+    explain = sa.text(escape_colons(f"EXPLAIN (VERBOSE, COSTS OFF) SELECT {sql}"))
+    try:
+        with connection.begin_nested():
+            return list(connection.scalars(explain))
+    except DBAPIError:
+        return None
 
 
 def default_of(column: sa.Column[Any], dialect: sa.Dialect) -> str | None:
