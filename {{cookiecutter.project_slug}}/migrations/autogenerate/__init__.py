@@ -14,7 +14,15 @@ import sqlalchemy as sa
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority
 
-from . import column_changes, constraints, enum_types, operation_order, rendering, server_defaults
+from . import (
+    column_changes,
+    constraints,
+    domains_and_sequences,
+    enum_types,
+    operation_order,
+    rendering,
+    server_defaults,
+)
 
 OPTIONS: dict[str, Any] = {
     "autogenerate_plugins": [
@@ -33,8 +41,10 @@ def setup(plugin: Plugin) -> None:
     """Register what the plug-in compares; Alembic calls this."""
     add = plugin.add_autogenerate_comparator
     first, last = DispatchPriority.FIRST, DispatchPriority.LAST
-    add(enum_types.compare_enum_types, "schema", "enum types", qualifier="postgresql")
-    add(server_defaults.find_serials, "schema", "serials", qualifier="postgresql", priority=first)
+    pg = "postgresql"
+    add(enum_types.compare_enum_types, "schema", "enum types", qualifier=pg)
+    add(domains_and_sequences.create_missing, "schema", "domains", qualifier=pg)
+    add(server_defaults.find_serials, "schema", "serials", qualifier=pg, priority=first)
     add(server_defaults.compare_server_default, "column", "server_default", priority=first)
     add(column_changes.find_casts, "column", "casts", priority=last)
     add(constraints.compare_nullable, "column", "nullable", priority=first)

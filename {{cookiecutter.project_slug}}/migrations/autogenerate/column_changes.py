@@ -1,14 +1,15 @@
 """Changes of columns on PostgreSQL: which types are the same, and which steps a change takes."""
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from alembic.util import PriorityDispatchResult
 from alembic.runtime.migration import MigrationContext
+from alembic.util import PriorityDispatchResult
 from sqlalchemy.exc import CompileError
 
 from .enum_types import as_enum, item_of
@@ -26,20 +27,12 @@ CASTS = "casts"
 """The key of `AlterColumnOp.kw` with the USING for each of the two types."""
 
 
-class StepOp(ops.AlterColumnOp):
-    """One of several steps, written with arguments that Alembic takes but leaves out."""
-
-
-def compare_type(
-    context: MigrationContext,
-    _reflected: sa.Column[Any],
-    _model: sa.Column[Any],
-    *types: sa.types.TypeEngine[Any],
-) -> bool | None:
+def compare_type(context: MigrationContext, *columns_and_types: Any) -> bool | None:
     """Return True if a column has another type; None leaves the decision to Alembic.
 
     PostgreSQL knows some types by several names, such as that of the default schema.
     """
+    types = columns_and_types[-2:]
     if context.dialect.name != "postgresql":
         return None
     try:
@@ -70,29 +63,25 @@ def in_steps(change: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
         yield change
         return
 
-    def step(kind: Any, **changes: Any) -> StepOp:
-        place = (change.table_name, change.column_name)
-        return StepOp(*place, schema=change.schema, existing_type=kind, **changes)
+    def step(kind: Any, before: Any, after: Any) -> ops.AlterColumnOp:
+        return ops.AlterColumnOp(
+            change.table_name,
+            change.column_name,
+            schema=change.schema,
+            existing_type=kind,
+            existing_server_default=before,
+            modify_server_default=after,
+        )
 
     if before is not None and identities < 2:
-        yield step(
-            change.existing_type, existing_server_default=before, modify_server_default=None
-        )
+        yield step(change.existing_type, before, None)
         before = None
-    rest = step(
-        change.existing_type,
-        existing_nullable=change.existing_nullable,
-        existing_comment=change.existing_comment,
-        modify_nullable=change.modify_nullable,
-        modify_comment=change.modify_comment,
-        modify_type=change.modify_type,
-        postgresql_using=casts.get(change.modify_type),
-    )
+    rest = copy(change)
+    rest.existing_server_default = rest.modify_server_default = False
     if rest.has_changes():
         yield rest
     if after:
-        kind = change.existing_type if change.modify_type is None else change.modify_type
-        yield step(kind, existing_server_default=before, modify_server_default=after)
+        yield step(change.modify_type or change.existing_type, before, after)
 
 
 def find_casts(
@@ -111,7 +100,7 @@ def find_casts(
     return PriorityDispatchResult.CONTINUE
 
 
-def cast_of(context: AutogenContext, column: str, *types: sa.types.TypeEngine[Any]) -> str | None:
+def cast_of(context: AutogenContext, column: str, *types: Any) -> str | None:
     """Return the USING that a column needs for another type, or None if it needs none."""
     before, after = names = [type_name(kind, context.dialect) for kind in types]
     if before.endswith("[]") and after.endswith("[]"):
@@ -129,12 +118,16 @@ def enum_in(kind: Any, dialect: sa.Dialect) -> bool:
     return as_enum(item_of(kind.dialect_impl(dialect)), dialect) is not None
 
 
-@renderers.dispatch_for(StepOp)
-def render_step(context: AutogenContext, step: StepOp) -> str:
-    """Return the code for a step, with the arguments that Alembic leaves out."""
-    code = str(renderers.dispatch(ops.AlterColumnOp("", ""))(context, step)).removesuffix(")")
-    if step.kw.get("postgresql_using"):
-        code += f", postgresql_using={step.kw['postgresql_using']!r}"
-    if isinstance(step.existing_server_default, sa.Identity):
-        code += f", existing_server_default=sa.{step.existing_server_default!r}"
+alembic_code = renderers.dispatch(ops.AlterColumnOp("", ""))
+
+
+@renderers.dispatch_for(ops.AlterColumnOp, replace=True)
+def render(context: AutogenContext, change: ops.AlterColumnOp) -> str:
+    """Return the code for a change of a column, with two arguments that Alembic leaves out."""
+    code = str(alembic_code(context, change)).removesuffix(")")
+    if using := change.kw.get(CASTS, {}).get(change.modify_type):
+        code += f", postgresql_using={using!r}"
+    identity = change.existing_server_default
+    if isinstance(identity, sa.Identity) and change.modify_server_default is not False:
+        code += f", existing_server_default=sa.{identity!r}"
     return f"{code})"

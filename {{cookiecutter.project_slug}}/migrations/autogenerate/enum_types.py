@@ -217,11 +217,15 @@ def item_of(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
     return kind.item_type if isinstance(kind, sa.ARRAY) else kind
 
 
+def plain_type(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+    """Return what a type is on this database, or what it decorates."""
+    kind = kind.dialect_impl(dialect)
+    return kind.impl_instance if isinstance(kind, sa.TypeDecorator) else kind
+
+
 def as_enum(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> ENUM | None:
     """Return the enum type that a type is on this database, or that it decorates."""
-    kind = kind.dialect_impl(dialect)
-    if isinstance(kind, sa.TypeDecorator):
-        kind = kind.impl_instance
+    kind = plain_type(kind, dialect)
     return kind if isinstance(kind, ENUM) and kind.name else None
 
 

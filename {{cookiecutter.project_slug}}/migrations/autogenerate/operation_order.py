@@ -8,6 +8,7 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
 from .column_changes import in_steps
+from .domains_and_sequences import StatementOp
 from .enum_types import EnumTypeOp
 from .sql import without_doubled_percents
 
@@ -105,6 +106,8 @@ def in_order(
             case EnumTypeOp(only_adds=True):  # this commits what came before it
                 return 0, 0
             case EnumTypeOp(after=None):
+                return 5, 0
+            case StatementOp(do=statement) if statement.startswith("DROP"):
                 return 5, 0
             case ops.CreateTableOp():
                 return 2, positions.get(full_name(operation), 0)

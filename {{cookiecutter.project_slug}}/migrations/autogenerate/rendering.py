@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
+from sqlalchemy.dialects.postgresql import DOMAIN
 
 from .enum_types import enum_reference
 from .sql import escape_colons
@@ -22,6 +23,9 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     if kind == "type":
         if context.dialect.name == "postgresql" and (code := enum_reference(item, context)):
             return code
+        if isinstance(item, DOMAIN) and item.create_type:  # another statement creates it
+            code = str(context.migration_context.impl.render_type(item, context))
+            return f"{code.removesuffix(')')}, create_type=False)"
         import_type(item, context)
     return False
 

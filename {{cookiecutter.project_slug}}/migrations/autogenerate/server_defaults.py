@@ -19,17 +19,6 @@ from .sql import default_of, escape_colons, explained, type_name
 SERIAL = "default of a SERIAL column"
 """The key of `Column.info` with the default that was left out."""
 
-SERIALS = sa.text("""
-    SELECT t.relname, a.attname,
-           'nextval(' || quote_literal(CAST(CAST(s.oid AS regclass) AS text)) || '::regclass)'
-    FROM pg_class s
-    JOIN pg_depend d ON d.objid = s.oid AND d.classid = CAST('pg_class' AS regclass)
-    JOIN pg_class t ON t.oid = d.refobjid AND d.refclassid = CAST('pg_class' AS regclass)
-    JOIN pg_namespace n ON n.oid = t.relnamespace
-    JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
-    WHERE s.relkind = 'S' AND n.nspname IN :schemas
-""").bindparams(sa.bindparam("schemas", expanding=True))
-
 
 def compare_server_default(
     context: AutogenContext, change: ops.AlterColumnOp, *names_and_columns: Any
@@ -86,9 +75,7 @@ def is_changed(
     return None if shown is None else shown != (in_database or "")
 
 
-def differs(
-    context: AutogenContext, kind: sa.types.TypeEngine[Any], *defaults: str
-) -> bool:
+def differs(context: AutogenContext, kind: sa.types.TypeEngine[Any], *defaults: str) -> bool:
     """Return True if two defaults of a column of PostgreSQL differ in what it shows, and in value.
 
     Alembic compares the values: those of random() are never the same, those of json have no
@@ -140,22 +127,24 @@ def mysql_words(default: str) -> str:
 
 
 def find_serials(
-    context: AutogenContext, _upgrade: ops.UpgradeOps, schemas: Iterable[str | None]
+    context: AutogenContext, _upgrade: ops.UpgradeOps, _schemas: Iterable[str | None]
 ) -> PriorityDispatchResult:
-    """Ask PostgreSQL once for every SERIAL column; Alembic would, for each of them."""
-    assert context.connection is not None
-    names = [schema or context.dialect.default_schema_name for schema in schemas]
-    serials = {tuple(row) for row in context.connection.execute(SERIALS, {"schemas": names})}
+    """Take a default by its name for that of a SERIAL column; Alembic would ask for each of them.
+
+    Its sequence has another name only where the table or the column was renamed.
+    """
     impl = context.migration_context.impl
     ask = impl.autogen_column_reflect
 
     def leave_out_default(inspector: Any, table: sa.Table, column: ReflectedColumn) -> None:
-        serial = (table.name, column["name"], column.get("default")) in serials
-        if serial and isinstance(column["type"], sa.INTEGER | sa.BIGINT):
-            column["info"] = {SERIAL: column["default"]}
-            column["default"] = None  # most models do not have it either
+        default = column.get("default") or ""
+        sequence = re.fullmatch(r"nextval\('(?:.*\.)?(.+)'::regclass\)", default.replace('"', ""))
+        if sequence and sequence[1] == f"{table.name}_{column['name']}_seq":
+            column["default"] = None
         else:
             ask(inspector, table, column)  # type: ignore[no-untyped-call]
+        if default and not column.get("default"):
+            column["info"] = {SERIAL: default}  # type: ignore[typeddict-unknown-key]
 
     # Alembic calls this for each column that it compares, and nobody else does.
     impl.autogen_column_reflect = leave_out_default  # type: ignore[method-assign]
