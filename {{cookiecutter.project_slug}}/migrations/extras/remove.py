@@ -11,7 +11,7 @@ from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, selec
 
 from ..apps import App, TableKey
 from ..databases import version_schema
-from ..errors import program
+from ..errors import program, relative
 from ..locks import one_migrator
 from ..order import references
 from ..revision_files import files_of, tables_created
@@ -46,6 +46,8 @@ def remove(run: Run) -> None:
                 rows = run.databases.run(app.url, partial(count_rows, tables=tables[app]))
             drops = f"drops {', '.join(rows) or 'no table'}"
         run.say(app, f"{drops}; {section}")
+    if not keep_section:
+        check_requirements(run)
     ask(run)
     if not keep_section:
         replace(ini, read(ini))  # may this user write there? If not, fail first
@@ -59,6 +61,19 @@ def remove(run: Run) -> None:
         return f"removed, {told}; code left as it is: {app.models.partition(':')[0]}"
 
     run.each_until_error(unplug, last_first)
+
+
+def check_requirements(run: Run) -> None:
+    """Refuse while a revision of an app that stays requires one of an app that goes."""
+    going = {app.name for app in run.selected}
+    for app in [app for app in run.apps.values() if app not in run.selected]:
+        for revision in run.script(app).walk_revisions():
+            for required in run.order.required(app, revision):
+                if (name := required.partition(":")[0]) in going:
+                    raise CommandError(
+                        f"{name}: revision {revision.revision} of {app.name} requires {required};"
+                        f" first take that out of `requires` in {relative(revision.path)}"
+                    )
 
 
 def tables_to_drop(run: Run, app: App) -> list[TableKey]:

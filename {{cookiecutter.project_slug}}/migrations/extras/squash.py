@@ -17,6 +17,7 @@ from alembic.util import CommandError
 
 from ..apps import App
 from ..errors import program, relative
+from ..order import in_order
 from ..revision_files import files_of, literal, oldest_first, upgrade_calls
 from ..run import Run
 from . import packaged_revisions, ruff_format
@@ -129,19 +130,49 @@ def write_revisions(run: Run, temporary: Path) -> dict[App, Path]:
     for first in run.selected:
         if first in new:  # with the others of its database
             continue
+        needs = needs_after(run, first)
+        at: dict[str, str] = {}
         with in_empty_database(run, first, folders) as empty:
-            for app in neighbours(run, first):
+            for name in in_order(needs, "so none of them can become one revision"):
+                app = run.apps[name.partition(":")[0]]
                 with app.naming():
+                    revision = name.partition(":")[2] or "head"
                     if app in run.selected:
-                        new[app] = write_initial(empty, app.name, run.head(app))
+                        also = [need.partition(":")[0] for need in needs[name]]
+                        new[app] = write_initial(empty, app.name, at, also, run.head(app))
                         note_replaced(new[app], oldest_first(run.script(app)))
-                    command.upgrade(empty.config_for(app), "head")
+                        del empty.scripts[app.name]  # it has been written since
+                        revision = empty.script(empty.apps[app.name]).get_heads()[0]
+                    command.upgrade(empty.config_for(app), revision)
+                    at[app.name] = revision
                     if app in new and (found := changes_of(empty, empty.apps[app.name])):
                         raise CommandError(
                             f"{app.name}: not squashed: in a new database the tables would still"
                             f" have to: {', '.join(found)}"
                         )
     return new
+
+
+def needs_after(run: Run, first: App) -> dict[str, list[str]]:
+    """Return what the apps of a database will need, if those selected have one revision each.
+
+    Those are there by their names, and the revisions of the others as `APP:ID`.
+    """
+    selected = {app.name for app in run.selected}
+    needs: dict[str, list[str]] = {}
+    for app in neighbours(run, first):
+        if app.name in selected:
+            needs[app.name] = []
+        earlier: list[str] = []
+        for revision in oldest_first(run.script(app)):
+            name = app.name if app.name in selected else f"{app.name}:{revision.revision}"
+            required = [
+                other if (other := it.partition(":")[0]) in selected else it
+                for it in run.order.required(app, revision)
+            ]
+            needs.setdefault(name, []).extend(it for it in [*earlier, *required] if it != name)
+            earlier = [name]
+    return needs
 
 
 def note_replaced(file: Path, scripts: Sequence[Script]) -> None:
