@@ -19,6 +19,8 @@ from . import (
     constraints,
     domains_and_sequences,
     enum_types,
+    indexes,
+    limits,
     operation_order,
     rendering,
     server_defaults,
@@ -48,8 +50,11 @@ def setup(plugin: Plugin) -> None:
     add(server_defaults.compare_server_default, "column", "server_default", priority=first)
     add(column_changes.find_casts, "column", "casts", priority=last)
     add(constraints.compare_nullable, "column", "nullable", priority=first)
+    add(limits.refuse_other_values, "column", "server_default", priority=first)
+    add(limits.refuse_other_keys, "table", "keys")
     add(constraints.create_constraints_of_new_table, "table", "new table")
     add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
+    add(indexes.compare_indexes, "table", "words of indexes", qualifier=pg, priority=last)
     for dialect in ("mysql", "mariadb"):
         add(constraints.compare_indexes_of_foreign_keys, "table", qualifier=dialect, priority=last)
     sa.event.listen(sa.Table, "column_reflect", server_defaults.escape_colons_of_default)

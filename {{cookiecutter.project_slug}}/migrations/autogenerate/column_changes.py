@@ -27,6 +27,15 @@ CASTS = "casts"
 """The key of `AlterColumnOp.kw` with the USING for each of the two types."""
 
 
+class ColumnName(str):
+    """A column that a unique constraint includes: Alembic knows the others alone by name."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"sa.column({super().__repr__()})"
+
+
 def compare_type(context: MigrationContext, *columns_and_types: Any) -> bool | None:
     """Return True if a column has another type; None leaves the decision to Alembic.
 
@@ -53,6 +62,9 @@ def in_steps(change: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
 
     A default, or an identity, goes before the type changes to one without a cast, and comes after.
     """
+    if isinstance(change, ops.CreateUniqueConstraintOp) and "postgresql_include" in change.kw:
+        included = [ColumnName(name) for name in change.kw["postgresql_include"] or ()]
+        change.kw["postgresql_include"] = included
     if not isinstance(change, ops.AlterColumnOp):
         yield change
         return
