@@ -42,6 +42,11 @@ class Ownership(Sequence[MetaData]):
         self._default_schema = default_schema
         self._connection = connection
 
+    @property
+    def naming_convention(self) -> Mapping[Any, Any]:
+        """The naming convention of the models: Alembic asks for it when it runs operations."""
+        return next(iter(self.compared)).metadata.naming_convention
+
     def __getitem__(self, index: Any) -> Any:
         return self._metadata[index]
 
@@ -58,7 +63,9 @@ class Ownership(Sequence[MetaData]):
         self, item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
     ) -> bool:
         """Return True if something should be compared: apps may share a MetaData."""
-        return kind != "table" or self.owns(item.schema, str(name))
+        return kind != "table" or (
+            self.owns(item.schema, str(name)) and not item.info.get("is_view")
+        )
 
     def owns(self, schema: str | None, name: str) -> bool:
         """Return True if a table is one of these apps' own."""
@@ -76,10 +83,9 @@ class Ownership(Sequence[MetaData]):
         for app, created in self.created_by_revisions.items():
             if key in created:
                 return app
-        for app in self.compared:
-            if app.claims(*key) and key not in self._created_elsewhere:
-                return app
-        return None
+        app = max(self.apps, key=lambda app: app.claim(*key))
+        claimed = app in self.compared and app.claim(*key) and key not in self._created_elsewhere
+        return app if claimed else None
 
     def key(self, schema: str | None, name: str) -> TableKey:
         """Return the key of a table or a type in the database."""

@@ -36,7 +36,7 @@ def check_revisions(app: App, script: ScriptDirectory) -> None:
                 raise
             raise CommandError(
                 f"{app.name}: a revision has depends_on = {error}, which is no revision of"
-                f" {app.name}; take that out: the order of the sections does the same"
+                f" {app.name}; for one of another app, write requires = ('APP:ID',) instead"
             ) from None
     for revision in script.walk_revisions():
         if len(revision.revision) > 32:  # the length of Alembic's column version_num

@@ -55,6 +55,8 @@ def setup(plugin: Plugin) -> None:
     add(constraints.create_constraints_of_new_table, "table", "new table")
     add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
     add(indexes.compare_indexes, "table", "words of indexes", qualifier=pg, priority=last)
+    for dialect in ("mysql", "mariadb", "default"):  # that of MySQL runs before the next
+        add(constraints.leave_out_same_foreign_keys, "table", qualifier=dialect, priority=last)
     for dialect in ("mysql", "mariadb"):
         add(constraints.compare_indexes_of_foreign_keys, "table", qualifier=dialect, priority=last)
     sa.event.listen(sa.Table, "column_reflect", server_defaults.escape_colons_of_default)

@@ -11,6 +11,9 @@ from sqlalchemy.schema import conv
 
 from .operation_order import RECREATED, drops_foreign_key
 
+OPTIONS = ("onupdate", "ondelete", "deferrable", "initially")
+"""What Alembic compares of a foreign key besides tables and columns."""
+
 
 def compare_nullable(
     context: AutogenContext, change: ops.AlterColumnOp, *names_and_columns: Any
@@ -71,6 +74,30 @@ def create_constraints_of_new_table(
             changes.ops.extend(map(ops.AddConstraintOp.from_constraint, keys))
         checks = [check for column in model.columns for check in column.constraints if check.name]
         changes.ops.extend(map(ops.AddConstraintOp.from_constraint, checks))
+    return PriorityDispatchResult.CONTINUE
+
+
+def leave_out_same_foreign_keys(
+    context: AutogenContext, changes: ops.ModifyTableOps, *_tables: Any
+) -> PriorityDispatchResult:
+    """Take out foreign keys that only name the default schema, where the database does not."""
+    table_key = context.opts["target_metadata"].key
+
+    def meaning(key: ops.CreateForeignKeyOp) -> tuple[Any, ...]:
+        options = {(it, str(value).lower()) for it, value in key.kw.items() if it in OPTIONS}
+        options = {it for it in options if it[1] not in ("no action", "immediate")}
+        table = table_key(key.kw["referent_schema"], key.referent_table)
+        return table, key.local_cols, key.remote_cols, options
+
+    added = [change for change in changes.ops if isinstance(change, ops.CreateForeignKeyOp)]
+    for drop in filter(drops_foreign_key, changes.ops.copy()):
+        before = meaning(ops.CreateForeignKeyOp.from_constraint(drop.to_constraint()))
+        for add in added:
+            if meaning(add) == before:
+                changes.ops = [change for change in changes.ops if change not in (drop, add)]
+    for add in added:  # SQLite would leave out a key to a table in what seems to be another schema
+        add.kw["source_schema"] = changes.schema
+        add.kw["referent_schema"], _ = table_key(add.kw["referent_schema"], add.referent_table)
     return PriorityDispatchResult.CONTINUE
 
 

@@ -1,10 +1,13 @@
 """The code of a revision, where Alembic writes what does not run or has lost something."""
 
 import re
+import sys
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import _repr_type  # no public function renders a type
+from alembic.util import CommandError
 from sqlalchemy.dialects.postgresql import DOMAIN
 
 from .enum_types import enum_reference
@@ -26,8 +29,24 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
         if isinstance(item, DOMAIN) and item.create_type:  # another statement creates it
             code = str(context.migration_context.impl.render_type(item, context))
             return f"{code.removesuffix(')')}, create_type=False)"
+        if not is_made_by_its_repr(item):
+            if isinstance(item, sa.TypeDecorator):
+                return str(_repr_type(item.load_dialect_impl(context.dialect), context))
+            name = type(item).__name__
+            raise CommandError(f"the type {name} needs a __repr__ that is code: {item!r} is none")
         import_type(item, context)
     return False
+
+
+def is_made_by_its_repr(item: sa.types.TypeEngine[Any]) -> bool:
+    """Return True if the code that Alembic writes for a custom type makes the type."""
+    if type(item).__module__.startswith("sqlalchemy."):
+        return True
+    names = {**vars(sa), "module": sys.modules[type(item).__module__]}
+    try:
+        return type(eval(f"module.{item!r}", names)) is type(item)
+    except Exception:  # whatever its code raises
+        return False
 
 
 def import_type(item: sa.types.TypeEngine[Any], context: AutogenContext) -> None:

@@ -68,12 +68,13 @@ def in_empty_database(run: Run, app: App, folders: Mapping[str, Path]) -> Iterat
     with empty_database(run.databases, app.url) as url:
         url_text = url.render_as_string(hide_password=False)
         config = Config(run.config.config_file_name, cmd_opts=run.options)
-        there = {it.name: replace(it, url_text=url_text) for it in neighbours(run, app)}
+        apps = dict(run.apps)
+        there = {it.name: replace(it, url_text=url_text, apps=apps) for it in neighbours(run, app)}
         for name in there.keys() & folders.keys():
             folder = str(folders[name])
             there[name] = replace(there[name], version_locations=(folder,))
             config.set_section_option(name, "version_locations", folder.replace("%", "%%"))
-        apps = run.apps | there
+        apps.update(there)
         yield replace(run, config=config, apps=apps, selected=[*there.values()], scripts={})
 
 

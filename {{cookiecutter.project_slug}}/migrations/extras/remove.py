@@ -1,7 +1,6 @@
 """Unplug an app: its tables go by its own downgrades, its section of alembic.ini goes with them."""
 
 from argparse import ArgumentParser
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from ..revision_files import files_of, tables_created
 from ..run import Run, read_versions
 from .ini_file import ini_of, read, replace
 from .leftover_tables import check_nothing_left
-from .precautions import ask, check_moves, neighbours, own_tables, ownership_of
+from .precautions import ask, check_moves, existing, neighbours, own_tables, ownership_of
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -105,7 +104,7 @@ def applied_tables(connection: Connection, run: Run, app: App) -> list[TableKey]
 
     One that a pending revision would create, and which is there already, is somebody else's.
     """
-    ownership, script = ownership_of(run, [app], connection), run.script(app)
+    ownership, script = ownership_of(connection, run, [app]), run.script(app)
     own, current = own_tables(connection, run, app), run.current[app.name]
     if not current:
         return own
@@ -113,11 +112,6 @@ def applied_tables(connection: Connection, run: Run, app: App) -> list[TableKey]
     created = {ownership.key(*it) for it in tables_created(Path(step.path) for step in steps)}
     pending = {ownership.key(*it) for it in tables_created(files_of(script))} - created
     return sorted({*existing(connection, created), *own} - pending, key=str)
-
-
-def existing(connection: Connection, tables: Iterable[TableKey]) -> list[TableKey]:
-    """Return those of the tables that a database has."""
-    return [key for key in tables if inspect(connection).has_table(key[1], key[0])]
 
 
 def drop(run: Run, app: App, tables: list[TableKey]) -> list[str]:
@@ -162,7 +156,7 @@ def check_references(run: Run, app: App) -> None:
 
 def check_foreign_keys(connection: Connection, run: Run, app: App, tables: list[TableKey]) -> None:
     """Refuse while a table that stays has a foreign key to one of these, whatever models say."""
-    ownership = ownership_of(run, neighbours(run, app), connection)
+    ownership = ownership_of(connection, run, neighbours(run, app))
     schemas = {None, *(schema for other in ownership.apps for schema, _ in other.model_tables)}
     for schema in schemas - {connection.dialect.default_schema_name} if tables else ():
         for (_, name), keys in inspect(connection).get_multi_foreign_keys(schema=schema).items():
