@@ -177,6 +177,40 @@ def test_generate_leaves_no_table_out(project: Project) -> None:
     assert project.revisions("users") == project.revisions("books") == []
 
 
+def test_adopt_tries_first_revisions_in_an_empty_database(
+    tmp_path: Path, postgresql: Database
+) -> None:
+    project = bake(tmp_path, apps="books, users", database="postgresql")
+    project.environment["DATABASE_URL"] = postgresql.text
+    project.add_column("users", "code", 'sa.Integer, server_default=sa.text("next_code()")')
+    project.add_column("books", "user_id", "sa.ForeignKey(User.id)")
+    books = project.models("books")
+    books.write_text("from my_project.users.models import User\n" + books.read_text())
+    function = "CREATE FUNCTION next_code() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+    postgresql.query(function)
+    project.generate()
+    project.migrate()
+    postgresql.query("DROP TABLE alembic_version_users, alembic_version_books")
+    for revision in project.revisions("users") + project.revisions("books"):
+        revision.unlink()
+
+    # The first revision of users comes first, as books refers to it.
+    line = project.refused(*ADOPT, "--yes")
+    [revision] = project.revisions("users")
+    assert line.startswith(
+        f"users: wrote {revision.relative_to(project.path)} and did not stamp it, because it fails"
+        " in an empty database: function next_code() does not exist, at src/my_project/users/"
+    )
+    assert line.endswith("; correct it, then run: python -m migrations adopt users --yes")
+    text = revision.read_text()
+    begin = "def upgrade() -> None:\n"
+    revision.write_text(text.replace(begin, f'{begin}    op.execute("{function}")\n'))
+    project.run(*ADOPT, "--yes")
+    assert project.migrations("check") == "books  no changes\nusers  no changes\n"
+    with new_database("postgresql") as another:
+        project.run("./migrate.sh", env={"DATABASE_URL": another.text})
+
+
 def test_adopt_may_not_create_a_database(project: Project, postgresql: Database) -> None:
     project.environment["DATABASE_URL"] = postgresql.text
     revision = project.revise("users")

@@ -8,6 +8,7 @@ table.
 """
 
 import sys
+import warnings
 from typing import Any
 
 import sqlalchemy as sa
@@ -59,6 +60,8 @@ def setup(plugin: Plugin) -> None:
         add(constraints.leave_out_same_foreign_keys, "table", qualifier=dialect, priority=last)
     for dialect in ("mysql", "mariadb"):
         add(constraints.compare_indexes_of_foreign_keys, "table", qualifier=dialect, priority=last)
+    # Alembic has SQLAlchemy sort the tables, and then separate_keys.py does.
+    warnings.filterwarnings("ignore", "Cannot correctly sort tables", sa.exc.SAWarning)
     sa.event.listen(sa.Table, "column_reflect", server_defaults.escape_colons_of_default)
 
 
