@@ -7,6 +7,12 @@ UNNAMED = "downgrade: a foreign key without a name cannot be dropped"
 UNNAMED_ON_SQLITE = "upgrade: a foreign key without a name cannot be added"
 
 SETTLES = [
+    Case(
+        "nullable_key",
+        "Table('nullable_key', Base.metadata,"
+        " Column('id', Integer, primary_key=True, nullable=True))",
+        plain=AGAIN,
+    ),
     one_table("float_default", "Column('x', Float, server_default='1.5', nullable=False)"),
     one_table(
         "blank_default",
