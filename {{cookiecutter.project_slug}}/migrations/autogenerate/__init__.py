@@ -2,10 +2,10 @@
 
 Without this folder, autogenerate finds what plain Alembic does, for the app's own tables. These
 are lost: check constraints that changed, PostgreSQL's enum types, domains and sequences as objects
-of their own, the steps that it needs for a new type or identity, server defaults, types and indexes
-that Alembic takes for changed or for the same, the refusal of what cannot be written, the indexes that MySQL makes for foreign keys, the
-order of operations that every database accepts, and defaults with a colon when SQLite copies a
-table.
+of their own, the steps that it needs for a new type or identity, server defaults, types and
+indexes that Alembic takes for changed or for the same, the refusal of what cannot be written, the
+indexes that MySQL makes for foreign keys, the order of operations that every database accepts, and
+defaults with a colon when SQLite copies a table.
 """
 
 import sys

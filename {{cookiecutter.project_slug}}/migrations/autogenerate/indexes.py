@@ -7,7 +7,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.util import PriorityDispatchResult
 
-from .sql import explained, quoted_name, without_doubled_percents
+from .sql import explained, quoted_name, sql_of
 
 
 def compare_indexes(
@@ -38,12 +38,7 @@ def described(
     """Return what makes an index, its expressions only where these are asked for."""
 
     def shown(*items: Any) -> list[str] | None:
-        words = {"literal_binds": True, "include_table": False}
-        dialect = without_doubled_percents(context.dialect)
-        sql = [
-            it if isinstance(it, str) else str(it.compile(dialect=dialect, compile_kwargs=words))
-            for it in items
-        ]
+        sql = [sql_of(item, context.dialect) for item in items]
         # In parentheses, `x DESC` is not valid, and no `x` that is called `desc`.
         return explained(context.connection, f"({'), ('.join(sql)}) {source}")
 

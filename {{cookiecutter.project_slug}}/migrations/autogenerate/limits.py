@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from ..ownership import Ownership
 from .server_defaults import SERIAL
-from .sql import explained, quoted_name, without_doubled_percents
+from .sql import explained, quoted_name, sql_of
 
 
 def refuse_other_keys(
@@ -53,13 +53,7 @@ def refuse_other_values(
     computed = [it.server_default for it in columns if isinstance(it.server_default, sa.Computed)]
     if not computed:
         return PriorityDispatchResult.CONTINUE
-    shown: list[Any] = [
-        it.sqltext.compile(
-            dialect=without_doubled_percents(context.dialect),
-            compile_kwargs={"literal_binds": True},
-        ).string
-        for it in computed
-    ]
+    shown: list[Any] = [sql_of(it.sqltext, context.dialect) for it in computed]
     if context.dialect.name == "postgresql":
         table = quoted_name(context.dialect, model.table.schema, model.table.name)
         shown = [explained(context.connection, f"{sql} FROM ONLY {table}") for sql in shown]

@@ -49,9 +49,15 @@ def default_of(column: sa.Column[Any], dialect: sa.Dialect) -> str | None:
     default = column.server_default
     if not isinstance(default, sa.DefaultClause):
         return None
-    arg = sa.literal(default.arg) if isinstance(default.arg, str) else default.arg
-    plain = without_doubled_percents(dialect)
-    return str(arg.compile(dialect=plain, compile_kwargs={"literal_binds": True}))
+    return sql_of(sa.literal(default.arg) if isinstance(default.arg, str) else default.arg, dialect)
+
+
+def sql_of(item: Any, dialect: sa.Dialect) -> str:
+    """Return an expression in SQL, its columns without their table."""
+    if isinstance(item, str):
+        return item
+    words = {"literal_binds": True, "include_table": False}
+    return str(item.compile(dialect=without_doubled_percents(dialect), compile_kwargs=words))
 
 
 def escape_colons(sql: str) -> str:
