@@ -6,7 +6,13 @@ from pathlib import Path
 from catalogue import DATABASES, cases
 from project import TEMPLATE
 
-TESTS: dict[str, str] = {}
+BY_HAND = "test_written_by_hand.py::test_what_has_to_be_written_by_hand"
+
+TESTS = {
+    "A computed column that changes": BY_HAND,
+    "An `EXCLUDE` constraint that comes or goes": BY_HAND,
+    "`Identity` in place of `SERIAL`, or the other way round": BY_HAND,
+}
 """The test for each bullet that no case shows: `test_file.py::test_name`."""
 
 

@@ -157,8 +157,8 @@ CASES = [
         "primary_key_grows",
         'Table("primary_key_grows", Base.metadata, Column("a", Integer, primary_key=True, autoincrement=False), Column("b", Integer, nullable=False))',
         'Table("primary_key_grows", Base.metadata, Column("a", Integer, primary_key=True, autoincrement=False), Column("b", Integer, primary_key=True, autoincrement=False))',
-        plain="schema: does not compare primary keys",
-        here="schema: A changed primary key",
+        plain="schema: sees no change",
+        here="generate: A primary key of other columns",
     ),
     Case(
         "key_other_action",

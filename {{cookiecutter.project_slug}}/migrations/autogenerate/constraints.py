@@ -1,4 +1,4 @@
-"""Check constraints and foreign keys: what Alembic's own comparators leave to do."""
+"""Constraints, NOT NULL among them: what Alembic's own comparators leave to do."""
 
 from typing import Any
 
@@ -11,6 +11,21 @@ from .separate_keys import drops_foreign_key
 
 OPTIONS = ("onupdate", "ondelete", "deferrable", "initially")
 """What Alembic compares of a foreign key besides tables and columns."""
+
+
+def compare_nullable(
+    context: AutogenContext, change: ops.AlterColumnOp, *names_and_columns: Any
+) -> PriorityDispatchResult:
+    """Compare nullability: that of a key is no difference, that of a new identity is one."""
+    reflected, model = names_and_columns[-2:]
+    change.existing_nullable = reflected.nullable
+    if reflected.primary_key and model.primary_key:
+        return PriorityDispatchResult.STOP
+    before, after = (isinstance(it.server_default, sa.Identity) for it in (reflected, model))
+    if before == after or not context.dialect.supports_identity_columns:
+        return PriorityDispatchResult.CONTINUE
+    change.modify_nullable = None if reflected.nullable == model.nullable else model.nullable
+    return PriorityDispatchResult.STOP
 
 
 def leave_out_checks_of_types(

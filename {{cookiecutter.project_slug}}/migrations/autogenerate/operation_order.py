@@ -7,6 +7,8 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
 from . import mysql
+from .column_changes import in_steps
+from .domains_and_sequences import StatementOp
 from .enum_types import EnumTypeOp
 from .separate_keys import drops_foreign_key, full_name, separate_keys
 from .sql import without_doubled_percents
@@ -26,6 +28,9 @@ def sort_operations(
             script.upgrade_ops_list, script.downgrade_ops_list, strict=True
         ):
             mysql.make_way_for_indexes(upgrade, downgrade)
+            for change in [*upgrade.ops, *downgrade.ops]:
+                if context.dialect.name == "postgresql" and isinstance(change, ops.ModifyTableOps):
+                    change.ops = [step for it in change.ops for step in in_steps(it)]
             upgrade.ops = [with_schemas(operation) for operation in upgrade.ops]
             downgrade.ops = [with_schemas(operation) for operation in downgrade.ops]
             # One of them drops the tables that the other creates.
@@ -81,6 +86,8 @@ def in_order(
             case EnumTypeOp(only_adds=True):  # this commits what came before it
                 return 0, 0
             case EnumTypeOp(after=None):
+                return 7, 0
+            case StatementOp(do=statement) if statement.startswith("DROP"):
                 return 7, 0
             case ops.CreateTableOp():
                 return 3, positions.get(full_name(operation), 0)
