@@ -116,7 +116,7 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
         # Alembic has no hook between finding a command's steps and taking the first of them.
         migration = context.get_context()
         assert migration._migrations_fn is not None
-        migration._migrations_fn = in_order(migration._migrations_fn, app, apps, connection)
+        migration._migrations_fn = checked(migration._migrations_fn, app, apps, connection)
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         # The models of two apps may refer to each other: order.py cares for that.
@@ -147,8 +147,8 @@ def url_for_revisions(url: URL) -> Iterator[None]:
                 config.set_section_option(section, key, before)
 
 
-def in_order(steps: Steps, app: App, apps: dict[str, App], connection: Connection) -> Steps:
-    """Return `steps`, which now refuse what other apps require otherwise: see order.py."""
+def checked(steps: Steps, app: App, apps: dict[str, App], connection: Connection) -> Steps:
+    """Return `steps`, which now also check what other apps require: see order.py."""
 
     @cache
     def script(other: App) -> ScriptDirectory:
@@ -164,13 +164,13 @@ def in_order(steps: Steps, app: App, apps: dict[str, App], connection: Connectio
             found = read(connection) if near else databases.run(other.url, read)
         return ancestors(order.script(other), found[other.name])
 
-    def steps_in_order(now: Any, migration: MigrationContext) -> Iterable[Any]:
+    def checked_steps(now: Any, migration: MigrationContext) -> Iterable[Any]:
         found = list(steps(now, migration))
         revisions = [it.revision for it in found if isinstance(it, RevisionStep)]
         order.plan({app: revisions}, applied, up=any(it.is_upgrade for it in found))
         return found
 
-    return steps_in_order
+    return checked_steps
 
 
 def run(app: App, apps: dict[str, App]) -> None:
