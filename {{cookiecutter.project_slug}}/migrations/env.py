@@ -30,7 +30,7 @@ except ImportError as error:
     raise CommandError(f"migrations is another package here: {other}; rename that one") from error
 from migrations.commands import autogenerate_options, hooks
 from migrations.databases import Databases, create_schema, end_session, version_schema
-from migrations.errors import reporting
+from migrations.errors import naming
 from migrations.locks import one_migrator
 from migrations.order import Order, ancestors
 from migrations.ownership import Ownership
@@ -202,7 +202,9 @@ def main() -> None:
     app = apps.get(config.config_ini_section)
     if app is None:
         raise CommandError(choose_an_app(apps))
-    with reporting(app.name, app.url_text) if from_command_line else nullcontext():
+    # Alembic's command line reports only CommandError.
+    line = naming(app.name, app.url_text, interrupted=CommandError)
+    with line if from_command_line else nullcontext():
         if from_command_line and config.file_config.has_section("loggers"):
             fileConfig(config.file_config, disable_existing_loggers=False)
         if not called_by_run:

@@ -46,7 +46,7 @@ class Order:
             names = [f"{app.name}:{revision.revision}" for revision in revisions] or [app.name]
             needs |= zip(names, [[], *([earlier] for earlier in names)], strict=False)
         if up:
-            for app, revision, required in self._requirements(found.values()):
+            for app, revision, required in self._requirements(steps):
                 name, _, id = required.partition(":")
                 if required in found:
                     needs[f"{app.name}:{revision.revision}"].append(required)
@@ -56,7 +56,8 @@ class Order:
                         f" not applied; run {program('migrate')}"
                     )
         elif found:
-            for app, revision, required in self._requirements(self._all_revisions()):
+            every = {app: self.script(app).walk_revisions() for app in self.apps.values()}
+            for app, revision, required in self._requirements(every):
                 name, _, id = required.partition(":")
                 if required in found and f"{app.name}:{revision.revision}" in found:
                     needs[required].append(f"{app.name}:{revision.revision}")
@@ -74,22 +75,19 @@ class Order:
             runs[-1][1].extend([found[name][1]] if name in found else [])
         return runs
 
-    def _all_revisions(self) -> Iterator[tuple[App, Script]]:
-        for app in self.apps.values():
-            yield from ((app, revision) for revision in self.script(app).walk_revisions())
-
     def _requirements(
-        self, revisions: Iterable[tuple[App, Script]]
+        self, revisions: Mapping[App, Iterable[Script]]
     ) -> Iterator[tuple[App, Script, str]]:
-        for app, revision in revisions:
-            yield from ((app, revision, name) for name in self.required(app, revision))
+        for app in revisions:
+            for revision in revisions[app]:
+                yield from ((app, revision, name) for name in self.required(app, revision))
 
     def required(self, app: App, revision: Script) -> list[str]:
         """Return what a revision requires; raise CommandError for what does not exist."""
         found = []
         for text in to_tuple(getattr(revision.module, "requires", ()), default=()):
             name, _, id = text.partition(":")
-            ids = self._ids_of(self.apps[name]) if name in self.apps else {}
+            ids = self.ids_of(self.apps[name]) if name in self.apps else {}
             if id not in ids:
                 what = f"revision {id} in {name}" if name in self.apps else f"app {name}"
                 raise CommandError(
@@ -99,7 +97,7 @@ class Order:
             found.append(f"{name}:{ids[id]}")
         return found
 
-    def _ids_of(self, app: App) -> dict[str, str]:
+    def ids_of(self, app: App) -> dict[str, str]:
         """Return the ids of an app's revisions; one that was squashed leads to its successor."""
         if app.name not in self._ids:
             self._ids[app.name] = {

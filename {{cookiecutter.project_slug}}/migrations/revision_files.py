@@ -1,10 +1,9 @@
-"""Revision files: what they create, read without running them, and how new ones are written."""
+"""Revision files: whether they load, and what they create, read without running them."""
 
 import ast
 import re
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -143,15 +142,3 @@ def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
         names = [literal(node) for node in [*call.args[:wanted], *named]]
         if names and all(names):
             yield operation, [str(name) for name in names], literal(given.get("schema"))
-
-
-@contextmanager
-def removed_after_error(folders: Iterable[Path], revision: str) -> Iterator[None]:
-    """Delete the file of a new revision after an error: half a file would stop every command."""
-    try:
-        yield
-    except BaseException:
-        for folder in folders:
-            for file in folder.rglob(f"*{revision}*"):
-                file.unlink()
-        raise

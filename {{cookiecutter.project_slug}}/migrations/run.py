@@ -80,20 +80,14 @@ class Run:
     def check_current(self, app: App) -> None:
         """Raise CommandError for a database that is at an unknown revision."""
         for revision in self.current[app.name]:
-            try:
-                self.script(app).get_revision(revision)
-            except CommandError:
-                for step in self.script(app).walk_revisions():
-                    if revision in getattr(step.module, "replaces", ()):
-                        raise CommandError(
-                            f"{app.name}: its database is at revision {revision}, which was"
-                            f" squashed into {step.revision}; first migrate it with the code"
-                            " before that"
-                        ) from None
+            found = self.order.ids_of(app).get(revision)
+            if found != revision:
+                why = "is not among the revision files: is this an older version of the code?"
+                if found:
+                    why = f"was squashed into {found}; first migrate it with the code before that"
                 raise CommandError(
-                    f"{app.name}: its database is at revision {revision}, which is not among the"
-                    " revision files: is this an older version of the code?"
-                ) from None
+                    f"{app.name}: its database is at revision {revision}, which {why}"
+                )
 
     def steps(self, app: App, to: str, up: bool = True) -> list[Script]:
         """Return the revisions to apply, or to take back, up or down to `to`, in their order.

@@ -14,7 +14,7 @@ from ..apps import App, TableKey
 from ..errors import program, relative
 from ..order import sorted_by_needs
 from ..ownership import Ownership
-from ..revision_files import files_by_name, mentions, removed_after_error, tables_altered
+from ..revision_files import files_by_name, mentions, tables_altered
 from ..run import Run
 from . import hooks
 from .check import Difference, compare, in_words
@@ -150,7 +150,12 @@ def write_revision(
     [new] = revision.generated_revisions
     new.upgrade_ops, new.downgrade_ops = found.upgrade, found.downgrade
     revision.run_no_autogenerate(run.current[app.name], found.context)
-    with removed_after_error(app.folders, str(new.rev_id)):
+    try:
         [script] = revision.generate_scripts()
+    except BaseException:  # half a file would stop every command
+        for folder in app.folders:
+            for file in folder.rglob(f"*{new.rev_id}*"):
+                file.unlink()
+        raise
     assert script is not None
     return script.path
