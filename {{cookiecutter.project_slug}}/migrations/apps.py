@@ -94,8 +94,7 @@ class App:
         host = str(found.get("unix_socket") or found.get("host") or "")
         port = found.get("port") or {"postgresql": 5432, "mysql": 3306}.get(backend)
         name = found.get("dbname") or found.get("db") or found.get("database") or ""
-        local = host in ("", "127.0.0.1", "::1")
-        where = "localhost" if local else host
+        where = "localhost" if host in ("", "127.0.0.1", "::1") else host
         return (backend, where, str(port), str(found.get("service", "")), str(name))
 
     @property

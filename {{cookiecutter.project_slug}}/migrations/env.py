@@ -7,16 +7,12 @@ models come from there.
 import io
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
-from functools import cache, partial
 from logging.config import fileConfig
 from typing import Any
 
 from alembic import context
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext, RevisionStep
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Dialect, Engine
 from sqlalchemy.schema import CreateSchema
@@ -32,13 +28,9 @@ from migrations.commands import autogenerate_options, hooks
 from migrations.databases import Databases, create_schema, end_session, version_schema
 from migrations.errors import naming
 from migrations.locks import one_migrator
-from migrations.order import Order, ancestors
 from migrations.ownership import Ownership
 from migrations.revision_files import check_revisions
-from migrations.run import read_versions
-
-Steps = Callable[[Any, MigrationContext], Iterable[Any]]
-"""What returns the steps of a command, from the revisions that a database is at."""
+from migrations.run import checked, order_of
 
 config = context.config
 
@@ -116,7 +108,8 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
         # Alembic has no hook between finding a command's steps and taking the first of them.
         migration = context.get_context()
         assert migration._migrations_fn is not None
-        migration._migrations_fn = checked(migration._migrations_fn, app, apps, connection)
+        order = config.attributes.get("order") or order_of(apps, config.config_file_name)
+        migration._migrations_fn = checked(migration._migrations_fn, app, order, connection)
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         # The models of two apps may refer to each other: order.py cares for that.
@@ -145,32 +138,6 @@ def url_for_revisions(url: URL) -> Iterator[None]:
         if own:
             with suppress(ValueError):  # a lone percent sign, which nothing had to read
                 config.set_section_option(section, key, before)
-
-
-def checked(steps: Steps, app: App, apps: dict[str, App], connection: Connection) -> Steps:
-    """Return `steps`, which now also check what other apps require: see order.py."""
-
-    @cache
-    def script(other: App) -> ScriptDirectory:
-        return ScriptDirectory.from_config(Config(config.config_file_name, ini_section=other.name))
-
-    order = config.attributes.get("order") or Order(apps, script)
-
-    @cache
-    def applied(other: App) -> set[str]:
-        read = partial(read_versions, apps=[other])
-        with closing(Databases()) as databases:
-            near = other.database == app.database
-            found = read(connection) if near else databases.run(other.url, read)
-        return ancestors(order.script(other), found[other.name])
-
-    def checked_steps(now: Any, migration: MigrationContext) -> Iterable[Any]:
-        found = list(steps(now, migration))
-        revisions = [it.revision for it in found if isinstance(it, RevisionStep)]
-        order.plan({app: revisions}, applied, up=any(it.is_upgrade for it in found))
-        return found
-
-    return checked_steps
 
 
 def run(app: App, apps: dict[str, App]) -> None:

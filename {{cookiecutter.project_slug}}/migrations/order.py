@@ -115,7 +115,7 @@ def ancestors(script: ScriptDirectory, heads: Sequence[str]) -> set[str]:
 
 
 def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str]:
-    """Return the names `APP` or `APP:ID` in `needs`, each after those that it needs.
+    """Return the names `APP` or `APP:ID` that are keys of `needs`, each after those that it needs.
 
     What belongs to one app stays together as far as it can; otherwise the given order counts.
     The names of one app have to need each other in turn. Raises CommandError, with the advice,
@@ -123,7 +123,7 @@ def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str
     """
     names = list(needs)
     places = {name: place for place, name in enumerate(names)}
-    sorter = TopologicalSorter(needs)
+    sorter = TopologicalSorter({name: [it for it in needs[name] if it in places] for name in needs})
     try:
         sorter.prepare()
     except CycleError as error:

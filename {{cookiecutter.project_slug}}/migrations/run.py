@@ -4,8 +4,9 @@ import gc
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 from alembic.config import CommandLine, Config
@@ -22,6 +23,9 @@ from .databases import Databases, version_schema
 from .errors import program
 from .order import Order, ancestors
 from .revision_files import check_revisions
+
+Steps = Callable[[Any, MigrationContext], Iterable[Any]]
+"""What returns the steps of a command, from the revisions that a database is at."""
 
 TABLES_IN_A_QUERY = 100
 """How many version tables one query reads; SQLite allows 500 or more."""
@@ -123,12 +127,7 @@ class Run:
             raise CommandError(f"{app.name}: {why}")
         return self.current[app.name] == ((head,) if head else ())
 
-    def in_environment(
-        self,
-        app: App,
-        work: Callable[[Any, MigrationContext], Iterable[RevisionStep]],
-        **options: Any,
-    ) -> None:
+    def in_environment(self, app: App, work: Steps, **options: Any) -> None:
         """Run env.py for an app, as every command of Alembic does.
 
         `work` gets the database's current revisions and returns the steps to be taken.
@@ -213,8 +212,7 @@ class Current(dict[str, tuple[str, ...]]):
     def __missing__(self, name: str) -> tuple[str, ...]:
         app = self._run.apps[name]
         with app.naming():
-            together = [it for it in self._run.selected if it.url == app.url and it is not app]
-            together.append(app)
+            together = by_url(dict.fromkeys([*self._run.selected, app]))[app.url]
             self.update(self._run.databases.run(app.url, partial(read_versions, apps=together)))
         return self[name]
 
@@ -258,6 +256,36 @@ def _read_tables(connection: Connection, apps: Sequence[App]) -> dict[str, tuple
         queries.append(f"SELECT {number}, {version_table}.version_num FROM {version_table}")
     rows = sorted(tuple(row) for row in connection.exec_driver_sql(" UNION ALL ".join(queries)))
     return {app.name: tuple(rev for n, rev in rows if n == i) for i, app in enumerate(apps)}
+
+
+def order_of(apps: dict[str, App], ini: str | None) -> Order:
+    """Return the order of revisions for a command of plain Alembic, which reads one app only."""
+
+    @cache
+    def script(app: App) -> ScriptDirectory:
+        return ScriptDirectory.from_config(Config(ini, ini_section=app.name))
+
+    return Order(apps, script)
+
+
+def checked(steps: Steps, app: App, order: Order, connection: Connection) -> Steps:
+    """Return `steps`, which now also check what other apps require: see order.py."""
+
+    @cache
+    def applied(other: App) -> set[str]:
+        read = partial(read_versions, apps=[other])
+        with closing(Databases()) as databases:
+            near = other.database == app.database
+            found = read(connection) if near else databases.run(other.url, read)
+        return ancestors(order.script(other), found[other.name])
+
+    def checked_steps(now: Any, migration: MigrationContext) -> Iterable[Any]:
+        found = list(steps(now, migration))
+        revisions = [it.revision for it in found if isinstance(it, RevisionStep)]
+        order.plan({app: revisions}, applied, up=any(it.is_upgrade for it in found))
+        return found
+
+    return checked_steps
 
 
 def names(apps: Iterable[App]) -> str:

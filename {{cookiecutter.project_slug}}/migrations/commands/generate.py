@@ -40,10 +40,7 @@ def generate(run: Run) -> None:
         for check in hooks("before_writing") if found[app].upgrade.ops else ():
             check(run, app, found[app].upgrade)
     needs = {app.name: [other.name for other in needed(app, found[app])] for app in run.selected}
-    advice = "generate one of them first, without what needs the others"
-    todo = sorted_by_needs(
-        {name: [it for it in needs[name] if it in needs] for name in needs}, advice
-    )
+    todo = sorted_by_needs(needs, "generate one of them first, without what needs the others")
     written: list[str] = []
 
     def write(app: App) -> str:

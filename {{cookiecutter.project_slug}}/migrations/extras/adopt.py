@@ -81,8 +81,7 @@ def adopt(run: Run) -> None:
     if run.options.yes:
         apps = tuple(run.apps.values())
         needs = {app.name: {it.name for _, _, it in references(app, apps)} for app in stamps}
-        advice = "write their first revisions by hand"
-        order = sorted_by_needs({name: needs[name] & needs.keys() for name in needs}, advice)
+        order = sorted_by_needs(needs, "write their first revisions by hand")
         run.each_until_error(stamp, [run.apps[name] for name in order])
     elif stamps:
         print("nothing is changed yet: --yes does it")
