@@ -104,20 +104,19 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
         dont_mutate=not writes,
         **settings(app, apps, connection.dialect, connection),
     )
-    if writes:
-        # Alembic has no hook between finding a command's steps and taking the first of them.
-        migration = context.get_context()
-        assert migration._migrations_fn is not None
-        order = config.attributes.get("order") or order_of(apps, config.config_file_name)
-        migration._migrations_fn = checked(migration._migrations_fn, app, order, connection)
+    migration = context.get_context()
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         # The models of two apps may refer to each other: order.py cares for that.
         warnings.filterwarnings("ignore", "Cannot correctly sort tables")
         if writes:
+            # Alembic has no hook between finding a command's steps and taking the first of them.
+            assert migration._migrations_fn is not None
+            order = config.attributes.get("order") or order_of(apps, config.config_file_name)
+            migration._migrations_fn = checked(migration._migrations_fn, app, order, connection)
             stack.enter_context(one_migrator(connection, app))
             for guard in hooks("guard"):
-                stack.enter_context(guard(context.get_context(), app))
+                stack.enter_context(guard(migration, app))
         stack.enter_context(context.begin_transaction())
         if writes:
             create_schema(connection, app.version_table_schema)
@@ -140,7 +139,7 @@ def url_for_revisions(url: URL) -> Iterator[None]:
                 config.set_section_option(section, key, before)
 
 
-def run(app: App, apps: dict[str, App]) -> None:
+def run_command(app: App, apps: dict[str, App]) -> None:
     """Run the command offline, on the connection that the caller gave, or on one of our own."""
 
     def work(connection: Connection) -> None:
@@ -176,7 +175,7 @@ def main() -> None:
             fileConfig(config.file_config, disable_existing_loggers=False)
         if not called_by_run:
             check_revisions(app, context.script)
-        run(app, apps)
+        run_command(app, apps)
 
 
 main()

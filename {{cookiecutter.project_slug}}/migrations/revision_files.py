@@ -104,11 +104,7 @@ def parsed(file: Path) -> ast.Module:
 @cache
 def upgrade_calls(file: Path) -> list[ast.Call]:
     """Return the calls in a revision file in their order, without those of its `downgrade`."""
-    parts = [
-        part
-        for part in parsed(file).body
-        if not (isinstance(part, ast.FunctionDef) and part.name.startswith("downgrade"))
-    ]
+    parts = [it for it in parsed(file).body if not getattr(it, "name", "").startswith("downgrade")]
     calls = [node for part in parts for node in ast.walk(part) if isinstance(node, ast.Call)]
     return sorted(calls, key=lambda call: (call.lineno, call.col_offset))
 
@@ -131,9 +127,7 @@ def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
     """Yield the operations on whole tables of a revision file: operation, names, schema."""
     for call in upgrade_calls(file):
         operation = getattr(call.func, "attr", "")
-        if operation not in TABLE_OPERATIONS:
-            continue
-        if not has_literal_schema(call):
+        if operation not in TABLE_OPERATIONS or not has_literal_schema(call):
             continue
         given = {word.arg: word.value for word in call.keywords}
         words = ("table_name", "old_table_name", "new_table_name")

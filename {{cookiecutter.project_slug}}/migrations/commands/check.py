@@ -149,19 +149,14 @@ def in_words(operations: ops.UpgradeOps) -> list[str]:
                 told |= {what} if verb == "add" else set()
             case [_, str(table), str(column), *_]:
                 what = f"{table} {column}"
-            case [Index(table=Table(name=str(table))) as index]:
-                covered = {f"{table} {getattr(it, 'name', '')}" for it in index.expressions}
-                if table in told or (verb == "add" and covered <= told):
-                    continue
-                what = f"{table} index {index.name}"
-            case [Constraint() as constraint]:
-                table = constraint.table.name
-                columns = [column.name for column in getattr(constraint, "columns", ())]
+            case [Index() | Constraint() as item]:
+                table = str(getattr(item.table, "name", ""))
+                columns = [column.name for column in getattr(item, "columns", ())]
                 covered = {f"{table} {column}" for column in columns}
-                if verb == "add" and (table in told or (covered and covered <= told)):
+                if table in told or (verb == "add" and covered and covered <= told):
                     continue
-                on = ", ".join(columns)
-                what = f"{table} constraint {constraint.name or f'on {on}'}"
+                what = f"{table} {'index' if isinstance(item, Index) else 'constraint'}"
+                what += f" {item.name or 'on ' + ', '.join(columns)}"
             case _:  # a comment, or a plug-in's
                 names = [getattr(part, "name", part) for part in parts]
                 what = " ".join(str(name) for name in names if name is not None)

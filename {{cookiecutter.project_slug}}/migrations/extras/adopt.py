@@ -14,7 +14,7 @@ from ..order import references, sorted_by_needs
 from ..run import Run, read_versions
 from . import packaged_revisions, ruff_format
 from .empty_databases import check_schemas, in_empty_database, write_initial
-from .precautions import changes_of, check_moves, neighbours, own_tables
+from .precautions import changes_of, check_moves, names_of, neighbours, own_tables
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def adopt(run: Run) -> None:
                 check_schemas(run, app)
             stamps[app] = (head,) if head else ()
             would = f"would stamp {head}" if head else "would write a first revision and stamp it"
-            would += f"; its models agree with: {', '.join(name for _, name in tables)}"
+            would += f"; its models agree with: {names_of(tables)}"
         elif app.model_tables:
             return "nothing to adopt: no table is there; ./generate.sh and ./migrate.sh make them"
         else:
@@ -65,7 +65,6 @@ def adopt(run: Run) -> None:
             at = {name: head for name, head in heads.items() if head}
             path = str(write_initial(empty, app.name, at))
             ruff_format.written([path])
-            del empty.scripts[app.name]  # it has been written since
             try:
                 try_out(empty, empty.apps[app.name])
             except Exception as error:
