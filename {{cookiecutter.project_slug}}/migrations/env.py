@@ -169,8 +169,8 @@ def main() -> None:
     if app is None:
         raise CommandError(choose_an_app(apps))
     # Alembic's command line reports only CommandError.
-    line = naming(app.name, app.url_text, interrupted=CommandError)
-    with line if from_command_line else nullcontext():
+    one_line = naming(app.name, app.url_text, ctrl_c=CommandError)
+    with one_line if from_command_line else nullcontext():
         if from_command_line and config.file_config.has_section("loggers"):
             fileConfig(config.file_config, disable_existing_loggers=False)
         if not called_by_run:

@@ -28,13 +28,11 @@ NOISE = re.compile(
 
 
 @contextmanager
-def naming(
-    app: str, url: str, interrupted: type[BaseException] = KeyboardInterrupt
-) -> Iterator[None]:
+def naming(app: str, url: str, ctrl_c: type[BaseException] = KeyboardInterrupt) -> Iterator[None]:
     """Turn every error of the block into a `CommandError` of one line that begins with the app.
 
     Alembic's own command errors keep their type, so that callers can still tell them apart.
-    Ctrl-C becomes an error of the type `interrupted`, with such a line. The password in `url` is
+    Ctrl-C becomes an error of the type `ctrl_c`, with such a line. The password in `url` is
     never shown.
     """
     try:
@@ -45,7 +43,7 @@ def naming(
         raise
     except KeyboardInterrupt as error:
         line = with_notes("interrupted; run the command again to go on", error)
-        raise interrupted(str(error) or f"{app}: {line}") from error
+        raise ctrl_c(str(error) or f"{app}: {line}") from error
     except (Exception, SystemExit) as error:  # a revision that exits with 0 is not applied
         raise CommandError(line_for(app, url, error)) from error
 

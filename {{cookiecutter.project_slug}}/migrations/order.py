@@ -46,7 +46,7 @@ class Order:
             names = [f"{app.name}:{revision.revision}" for revision in revisions] or [app.name]
             needs |= zip(names, [[], *([earlier] for earlier in names)], strict=False)
         if up:
-            for app, revision, required in self._requirements(steps):
+            for app, revision, required in self.requirements(steps):
                 name, _, id = required.partition(":")
                 if required in found:
                     needs[f"{app.name}:{revision.revision}"].append(required)
@@ -57,7 +57,7 @@ class Order:
                     )
         elif found:
             every = {app: self.script(app).walk_revisions() for app in self.apps.values()}
-            for app, revision, required in self._requirements(every):
+            for app, revision, required in self.requirements(every):
                 name, _, id = required.partition(":")
                 if required in found and f"{app.name}:{revision.revision}" in found:
                     needs[required].append(f"{app.name}:{revision.revision}")
@@ -75,9 +75,10 @@ class Order:
             runs[-1][1].extend([found[name][1]] if name in found else [])
         return runs
 
-    def _requirements(
+    def requirements(
         self, revisions: Mapping[App, Iterable[Script]]
     ) -> Iterator[tuple[App, Script, str]]:
+        """Yield app, revision and `APP:ID` for each requirement of these revisions."""
         for app in revisions:
             for revision in revisions[app]:
                 yield from ((app, revision, name) for name in self.required(app, revision))

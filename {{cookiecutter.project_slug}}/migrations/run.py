@@ -260,11 +260,7 @@ def _read_tables(connection: Connection, apps: Sequence[App]) -> dict[str, tuple
 
 def order_of(apps: dict[str, App], ini: str | None) -> Order:
     """Return the order of revisions for a command of plain Alembic, which reads one app only."""
-
-    @cache
-    def script(app: App) -> ScriptDirectory:
-        return ScriptDirectory.from_config(Config(ini, ini_section=app.name))
-
+    script = cache(lambda app: ScriptDirectory.from_config(Config(ini, ini_section=app.name)))
     return Order(apps, script)
 
 

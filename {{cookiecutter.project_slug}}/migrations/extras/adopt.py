@@ -94,8 +94,8 @@ def try_out(empty: Run, app: App) -> None:
         it = todo.pop()
         if it in empty.selected and it not in steps:
             steps[it] = empty.steps(it, "head")
-            needs = [name for revision in steps[it] for name in empty.order.required(it, revision)]
-            todo += [empty.apps[name.partition(":")[0]] for name in needs]
+            needs = empty.order.requirements({it: steps[it]})
+            todo += [empty.apps[name.partition(":")[0]] for _, _, name in needs]
     for it, revisions in empty.order.plan(steps, empty.applied, up=True):
         empty.take(it, revisions)
 

@@ -64,15 +64,14 @@ def remove(run: Run) -> None:
 
 def check_requirements(run: Run) -> None:
     """Refuse while a revision of an app that stays requires one of an app that goes."""
-    going = {app.name for app in run.selected}
-    for app in [app for app in run.apps.values() if app not in run.selected]:
-        for revision in run.script(app).walk_revisions():
-            for required in run.order.required(app, revision):
-                if (name := required.partition(":")[0]) in going:
-                    raise CommandError(
-                        f"{name}: revision {revision.revision} of {app.name} requires {required};"
-                        f" first take that out of `requires` in {relative(revision.path)}"
-                    )
+    staying = [app for app in run.apps.values() if app not in run.selected]
+    revisions = {app: run.script(app).walk_revisions() for app in staying}
+    for app, revision, required in run.order.requirements(revisions):
+        if run.apps[name := required.partition(":")[0]] not in staying:
+            raise CommandError(
+                f"{name}: revision {revision.revision} of {app.name} requires {required};"
+                f" first take that out of `requires` in {relative(revision.path)}"
+            )
 
 
 def tables_to_drop(run: Run, app: App) -> list[TableKey]:
