@@ -8,6 +8,7 @@ import sys
 from contextlib import ExitStack, closing, nullcontext
 from logging.config import fileConfig
 from typing import Any
+from warnings import catch_warnings
 
 from alembic import context
 from alembic.util import CommandError
@@ -93,6 +94,7 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
         **settings(app, apps, connection.dialect),
     )
     with ExitStack() as stack:
+        stack.enter_context(catch_warnings())
         if writes:
             stack.enter_context(one_migrator(connection, app))
             for guard in hooks("guard"):

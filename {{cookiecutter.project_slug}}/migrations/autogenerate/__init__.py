@@ -3,18 +3,17 @@
 Without this folder, autogenerate finds what plain Alembic does, for the app's own tables. These
 are lost: check constraints that changed, enum types of PostgreSQL as objects of their own,
 server defaults that Alembic takes for changed, the indexes that MySQL makes for foreign keys, the
-order of operations that every database accepts, and defaults with a colon when SQLite copies a
-table.
+order of operations that every database accepts, and on SQLite indexes on expressions, and what
+SQLAlchemy does not reflect of a table that is copied.
 """
 
 import sys
 from typing import Any
 
-import sqlalchemy as sa
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority
 
-from . import constraints, enum_types, operation_order, rendering, server_defaults
+from . import constraints, enum_types, operation_order, rendering, server_defaults, sqlite
 
 OPTIONS: dict[str, Any] = {
     "autogenerate_plugins": [
@@ -38,9 +37,9 @@ def setup(plugin: Plugin) -> None:
     add(server_defaults.compare_server_default, "column", "server_default", priority=first)
     add(constraints.create_constraints_of_new_table, "table", "new table")
     add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
+    add(sqlite.compare_expression_indexes, "schema", qualifier="sqlite", priority=last)
     for dialect in ("mysql", "mariadb"):
         add(constraints.compare_indexes_of_foreign_keys, "table", qualifier=dialect, priority=last)
-    sa.event.listen(sa.Table, "column_reflect", server_defaults.escape_colons_of_default)
 
 
 Plugin.setup_plugin_from_module(sys.modules[__name__], __name__)

@@ -2,11 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import op
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.util import PriorityDispatchResult
@@ -15,7 +13,7 @@ from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import CompileError, DBAPIError
 from sqlalchemy.schema import CreateTable
 
-from .sql import default_of, escape_colons
+from .sql import default_of
 
 SERIALS = sa.text("""
     SELECT t.relname, a.attname,
@@ -135,17 +133,3 @@ def find_serials(
     # Alembic calls this for each column that it compares, and nobody else does.
     impl.autogen_column_reflect = leave_out_default  # type: ignore[method-assign]
     return PriorityDispatchResult.CONTINUE
-
-
-def escape_colons_of_default(
-    inspector: sa.Inspector, _table: sa.Table, column: ReflectedColumn
-) -> None:
-    """Escape colons in a default: they become parameters when a revision has SQLite copy a table.
-
-    Alembic reflects the table in its batch mode, to which only a revision could give a listener.
-    So this one hears of every table, and leaves those alone that a program reflects by itself.
-    """
-    if inspector.dialect.name == "sqlite" and (default := column.get("default")):
-        with suppress(NameError, AttributeError):  # before and after a command of Alembic
-            if inspector.bind is op.get_bind():
-                column["default"] = escape_colons(default)
