@@ -44,7 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = Config(ini, stdout=sys.stdout, cmd_opts=options)
         apps = read_apps(config) if getattr(options, "needs_apps", True) else {}
         selected = select_apps(apps, [*options.names, *getattr(options, "apps", ())])
-        config.attributes.update(apps=apps, databases=databases)
         if apps and config.file_config.has_section("loggers"):
             fileConfig(config.file_config, disable_existing_loggers=False)
         if options.quiet:

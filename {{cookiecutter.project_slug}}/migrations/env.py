@@ -5,12 +5,17 @@ models come from there.
 """
 
 import sys
+import warnings
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing, nullcontext
+from functools import cache, partial
 from logging.config import fileConfig
 from typing import Any
-from warnings import catch_warnings
 
 from alembic import context
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.schema import CreateSchema
@@ -26,8 +31,13 @@ from migrations.commands import autogenerate_options, hooks
 from migrations.databases import Databases, create_schema, end_session, version_schema
 from migrations.errors import reporting
 from migrations.locks import one_migrator
+from migrations.order import Order, ancestors
 from migrations.ownership import Ownership
 from migrations.revision_files import check_revisions
+from migrations.run import read_versions
+
+Steps = Callable[[Any, MigrationContext], Iterable[Any]]
+"""What returns the steps of a command, from the revisions that a database is at."""
 
 config = context.config
 
@@ -93,8 +103,15 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
         dont_mutate=not writes,
         **settings(app, apps, connection.dialect),
     )
+    if writes:
+        # Alembic has no hook between finding a command's steps and taking the first of them.
+        migration = context.get_context()
+        assert migration._migrations_fn is not None
+        migration._migrations_fn = in_order(migration._migrations_fn, app, apps, connection)
     with ExitStack() as stack:
-        stack.enter_context(catch_warnings())
+        stack.enter_context(warnings.catch_warnings())
+        # The models of two apps may refer to each other: order.py cares for that.
+        warnings.filterwarnings("ignore", "Cannot correctly sort tables")
         if writes:
             stack.enter_context(one_migrator(connection, app))
             for guard in hooks("guard"):
@@ -103,6 +120,32 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
         if writes:
             create_schema(connection, app.version_table_schema)
         context.run_migrations()
+
+
+def in_order(steps: Steps, app: App, apps: dict[str, App], connection: Connection) -> Steps:
+    """Return `steps`, which now refuse what other apps require otherwise: see order.py."""
+
+    @cache
+    def script(other: App) -> ScriptDirectory:
+        return ScriptDirectory.from_config(Config(config.config_file_name, ini_section=other.name))
+
+    order = config.attributes.get("order") or Order(apps, script)
+
+    @cache
+    def applied(other: App) -> set[str]:
+        read = partial(read_versions, apps=[other])
+        with closing(Databases()) as databases:
+            near = other.database == app.database
+            found = read(connection) if near else databases.run(other.url, read)
+        return ancestors(order.script(other), found[other.name])
+
+    def steps_in_order(now: Any, migration: MigrationContext) -> Iterable[Any]:
+        found = list(steps(now, migration))
+        revisions = [it.revision for it in found if isinstance(it, RevisionStep)]
+        order.plan({app: revisions}, applied, up=any(it.is_upgrade for it in found))
+        return found
+
+    return steps_in_order
 
 
 def run(app: App, apps: dict[str, App]) -> None:

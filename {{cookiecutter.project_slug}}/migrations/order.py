@@ -1,21 +1,141 @@
-"""The order of the apps: a foreign key may only refer to a table of an earlier section.
+"""What the apps need of each other: foreign keys between models, and the order of revisions.
 
-Upgrades go in the order of the sections of alembic.ini, downgrades the other way.
+A revision that needs one of another app says so: `requires = ("users:8ff088cfe4ca",)`. Where no
+requirement says otherwise, upgrades go in the order of the sections of alembic.ini, and downgrades
+the other way.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 
-from alembic.util import CommandError
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError, to_tuple
 from sqlalchemy import ForeignKey, Table
 from sqlalchemy.exc import NoReferencedTableError
 
 from .apps import App, TableKey, table_key
+from .errors import program, relative
+
+
+class Order:
+    """The order of the revisions of all apps: each comes after those that it requires.
+
+    A revision is called `APP:ID` here, as in `requires`.
+    """
+
+    def __init__(self, apps: Mapping[str, App], script: Callable[[App], ScriptDirectory]) -> None:
+        self.apps = apps
+        self.script = script
+        self._ids: dict[str, dict[str, str]] = {}
+
+    def plan(
+        self, steps: Mapping[App, Sequence[Script]], applied: Callable[[App], set[str]], up: bool
+    ) -> list[tuple[App, list[Script]]]:
+        """Return the upgrades, or the downgrades, of apps in an order that works.
+
+        Each item is a run of revisions of one app, as long as it can be. An app without steps
+        has an empty run. `applied` returns the ids that are applied in an app's database now.
+
+        Raises CommandError if something required is unknown, not applied or part of a circle,
+        and for a downgrade that takes away what stays required.
+        """
+        found = {f"{app.name}:{it.revision}": (app, it) for app in steps for it in steps[app]}
+        needs: dict[str, list[str]] = {}
+        for app, revisions in steps.items():
+            names = [f"{app.name}:{revision.revision}" for revision in revisions] or [app.name]
+            needs |= zip(names, [[], *([earlier] for earlier in names)], strict=False)
+        for app, revision in found.values() if up else self.all_revisions() if found else ():
+            name = f"{app.name}:{revision.revision}"
+            for required in self.required(app, revision):
+                if name in found and required in found:
+                    needs[name if up else required].append(required if up else name)
+                    continue
+                other, _, id = required.partition(":")
+                if up and id not in applied(self.apps[other]):
+                    raise CommandError(
+                        f"{app.name}: revision {revision.revision} requires {required}, which is"
+                        f" not applied; run {program('migrate')}"
+                    )
+                if not up and required in found and revision.revision in applied(app):
+                    down = to_tuple(revision.down_revision, default=("base",))[0]
+                    raise CommandError(
+                        f"{other}: revision {revision.revision} of {app.name} is applied, and"
+                        f" requires {id}; first run: {program()} -n {app.name} downgrade {down}"
+                    )
+        runs: list[tuple[App, list[Script]]] = []
+        for name in in_order(needs, "take one out of `requires` in its revision"):
+            app = self.apps[name.partition(":")[0]]
+            if not runs or runs[-1][0] is not app:
+                runs.append((app, []))
+            runs[-1][1].extend([found[name][1]] if name in found else [])
+        return runs
+
+    def all_revisions(self) -> Iterator[tuple[App, Script]]:
+        """Yield the revisions of all apps."""
+        for app in self.apps.values():
+            yield from ((app, revision) for revision in self.script(app).walk_revisions())
+
+    def required(self, app: App, revision: Script) -> list[str]:
+        """Return what a revision requires; raise CommandError for what does not exist."""
+        found = []
+        for text in to_tuple(getattr(revision.module, "requires", ()), default=()):
+            name, _, id = text.partition(":")
+            ids = self._ids_of(self.apps[name]) if name in self.apps else {}
+            if id not in ids:
+                what = f"revision {id} in {name}" if ids else f"app {name}"
+                raise CommandError(
+                    f"{app.name}: revision {revision.revision} requires {text}, and there is no"
+                    f" {what}; correct `requires` in {relative(revision.path)}"
+                )
+            found.append(f"{name}:{ids[id]}")
+        return found
+
+    def _ids_of(self, app: App) -> dict[str, str]:
+        """Return the ids of an app's revisions; one that was squashed leads to its successor."""
+        if app.name not in self._ids:
+            self._ids[app.name] = {
+                id: revision.revision
+                for revision in self.script(app).walk_revisions()
+                for id in (*getattr(revision.module, "replaces", ()), revision.revision)
+            }
+        return self._ids[app.name]
+
+
+def ancestors(script: ScriptDirectory, heads: Sequence[str]) -> set[str]:
+    """Return the ids of the revisions that are applied where a database is at `heads`."""
+    found = script.iterate_revisions(tuple(heads), "base") if heads else ()
+    return {revision.revision for revision in found}
+
+
+def in_order(needs: Mapping[str, Iterable[str]], advice: str) -> list[str]:
+    """Return the names `APP` or `APP:ID` in `needs`, each after those that it needs.
+
+    What belongs to one app stays together as far as it can; otherwise the given order counts.
+    Raises CommandError, with the advice, for names that need each other.
+    """
+    places = {name: place for place, name in enumerate(needs)}
+    sorter = TopologicalSorter(needs)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        circle = ", which needs ".join(error.args[1][::-1])
+        raise CommandError(f"{circle}: {advice}") from None
+    found: list[str] = []
+    ready: dict[str, str] = {}
+    app = ""
+    while sorter.is_active():
+        ready |= {name.partition(":")[0]: name for name in sorter.get_ready()}
+        if app not in ready:
+            app = min(ready, key=lambda it: places[ready[it]])
+        found.append(ready.pop(app))
+        sorter.done(found[-1])
+    return found
 
 
 @cache
 def check_models(app: App, apps: tuple[App, ...]) -> None:
-    """Refuse models that cannot be migrated in the order of the sections."""
+    """Refuse tables that no section has, and foreign keys to tables in another database."""
     owners = apps_by_table(apps_of_database(app.database, apps))
     for table in app.metadata.tables.values():
         if (table.schema, table.name) not in owners and app_of_table(table, apps) is None:
@@ -23,19 +143,11 @@ def check_models(app: App, apps: tuple[App, ...]) -> None:
                 f"{app.name}: no section of {app.ini} has the table {table.name} of {app.models};"
                 " add its name to the `tables` of one of them"
             )
-    order = [other.name for other in apps]  # by name: squash works on copies of apps
     for key, referred, other in references(app, apps):
-        line = f"{app.name}: {key.parent.table.name} refers to {referred.name} of {other.name}"
         if other.database != app.database:
-            raise CommandError(f"{line}, which is in another database")
-        if order.index(other.name) > order.index(app.name):
-            if any(it.name == app.name for _, _, it in references(other, apps)):
-                raise CommandError(
-                    f"{line}, which refers to {app.name} as well: make one app of both, or take"
-                    " the foreign keys of one out"
-                )
             raise CommandError(
-                f"{line}, a later section; move [{other.name}] before [{app.name}] in {app.ini}"
+                f"{app.name}: {key.parent.table.name} refers to {referred.name} of {other.name},"
+                " which is in another database"
             )
 
 

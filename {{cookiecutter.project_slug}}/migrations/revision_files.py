@@ -13,6 +13,8 @@ from alembic.util import CommandError
 from .apps import App, TableKey
 from .errors import failing_line, relative
 
+TABLE_OPERATIONS = ("create_table", "rename_table", "drop_table", "batch_alter_table")
+
 
 def check_revisions(app: App, script: ScriptDirectory) -> None:
     """Load an app's revision files; raise CommandError if they or their folders are wrong."""
@@ -80,6 +82,21 @@ def tables_created(files: Iterable[Path]) -> set[TableKey]:
     return tables
 
 
+def tables_altered(files: Iterable[Path]) -> set[TableKey]:
+    """Return the tables that revision files create, alter, rename or drop, by literal names."""
+    calls = (call for file in files for call in _table_calls(file))
+    return {(schema, name) for _, names, schema in calls for name in names}
+
+
+def refers_to(file: Path, schema: str | None, name: str) -> bool:
+    """Return True if a revision file creates a foreign key to a table or to a column of it."""
+    table = f"{schema}.{name}" if schema else name
+    makers = ("ForeignKey", "ForeignKeyConstraint", "create_foreign_key")
+    calls = [call for call in upgrade_calls(file) if getattr(call.func, "attr", "") in makers]
+    nodes = [node for call in calls for node in ast.walk(call) if isinstance(node, ast.expr)]
+    return any(f"{literal(node)}.".startswith(f"{table}.") for node in nodes)
+
+
 @cache
 def parsed(file: Path) -> ast.Module:
     """Return the syntax tree of a revision file."""
@@ -116,7 +133,7 @@ def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
     """Yield the operations on whole tables of a revision file: operation, names, schema."""
     for call in upgrade_calls(file):
         operation = getattr(call.func, "attr", "")
-        if operation not in ("create_table", "rename_table", "drop_table"):
+        if operation not in TABLE_OPERATIONS:
             continue
         if not has_literal_schema(call):
             continue

@@ -11,7 +11,7 @@ from typing import Any
 from alembic.config import CommandLine, Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, inspect, table
 from sqlalchemy.exc import DBAPIError
@@ -20,6 +20,7 @@ from .apps import App
 from .commands import hooks
 from .databases import Databases, version_schema
 from .errors import program
+from .order import Order, ancestors
 from .revision_files import check_revisions
 
 TABLES_IN_A_QUERY = 100
@@ -40,6 +41,12 @@ class Run:
     line: CommandLine = field(default_factory=CommandLine)
     scripts: dict[str, ScriptDirectory] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Leave for env.py what is read once for all apps."""
+        self.order = Order(self.apps, self.script)
+        shared = {"apps": self.apps, "databases": self.databases, "order": self.order}
+        self.config.attributes.update(shared)
+
     def config_for(self, app: App) -> Config:
         """Make the app's section Alembic's main section, and return the configuration."""
         self.config.config_ini_section = app.name
@@ -58,8 +65,13 @@ class Run:
 
     @cached_property
     def current(self) -> dict[str, tuple[str, ...]]:
-        """The revisions that the selected apps' databases were at when they were first asked."""
+        """The revisions that the apps' databases were at when they were first asked."""
         return Current(self)
+
+    def applied(self, app: App) -> set[str]:
+        """Return the ids of the revisions that were applied when the database was first asked."""
+        self.check_current(app)
+        return ancestors(self.script(app), self.current[app.name])
 
     def unfinished(self, app: App) -> str | None:
         """Return why an app must not be migrated or compared, if a module in extras/ says so."""
@@ -82,6 +94,16 @@ class Run:
                     f"{app.name}: its database is at revision {revision}, which is not among the"
                     " revision files: is this an older version of the code?"
                 ) from None
+
+    def steps(self, app: App, to: str, up: bool = True) -> list[Script]:
+        """Return the revisions to apply, or to take back, up or down to `to`, in their order.
+
+        `to` is what Alembic takes, such as `head`, `base` or `-1`.
+        """
+        now, iterate = self.current[app.name], self.script(app).iterate_revisions
+        if up:
+            return list(iterate(to, now, implicit_base=True))[::-1]
+        return list(iterate(now, to, select_for_downgrade=True))
 
     def head(self, app: App) -> str | None:
         """Return the app's one head, or None before its first revision.
@@ -121,20 +143,45 @@ class Run:
         with EnvironmentContext(self.config_for(app), script, fn=work, **options):
             script.run_env()
 
-    def each_until_error(self, work: Callable[[App], str], apps: Iterable[App]) -> None:
-        """Do the work for each app and print what it returns; at an error, say how far it came."""
+    def take(
+        self, app: App, revisions: Sequence[Script], up: bool = True, **options: Any
+    ) -> list[Script]:
+        """Apply revisions of an app, or take them back; return those that still had to be.
+
+        Another migrator may have been faster since these were found.
+        """
+        taken: list[Script] = []
+
+        def work(now: tuple[str, ...], _: MigrationContext) -> list[RevisionStep]:
+            applied = ancestors(self.script(app), now)
+            if not up and applied - self.applied(app):
+                raise CommandError("somebody else migrated it just now; run this again")
+            taken[:] = [it for it in revisions if (it.revision in applied) != up]
+            return [RevisionStep(self.script(app).revision_map, it, up) for it in taken]
+
+        self.in_environment(app, work, destination_rev=revisions[-1].revision, **options)
+        return taken
+
+    def each_until_error(
+        self, work: Callable[..., str], apps: Iterable[App], *arguments: Iterable[Any]
+    ) -> None:
+        """Do the work for each app and print what it returns; at an error, say how far it came.
+
+        As with `map`, `arguments` give further arguments for each app.
+        """
         todo = list(apps)
         if self.config.cmd_opts and not gc.isenabled():  # see __init__.py
             gc.freeze()  # what is imported and read by now is never freed
             gc.enable()
-        for position, app in enumerate(todo):
+        for position, (app, *more) in enumerate(zip(todo, *arguments, strict=True)):
             try:
                 with app.naming():
-                    said = work(app)
+                    said = work(app, *more)
             except BaseException:
-                if len(todo) > 1:
-                    done, rest = names(todo[:position]), names(todo[position + 1 :])
-                    line = f"stopped at {app.name}; done: {done}; not done: {rest}"
+                if len(set(todo)) > 1:
+                    rest = todo[position + 1 :]
+                    done = [it for it in todo[:position] if it not in [app, *rest]]
+                    line = f"stopped at {app.name}; done: {names(done)}; not done: {names(rest)}"
                     print(line, file=self.config.stdout)
                 raise
             self.say(app, said)
@@ -172,7 +219,8 @@ class Current(dict[str, tuple[str, ...]]):
     def __missing__(self, name: str) -> tuple[str, ...]:
         app = self._run.apps[name]
         with app.naming():
-            together = [other for other in self._run.selected if other.url == app.url]
+            together = [it for it in self._run.selected if it.url == app.url and it is not app]
+            together.append(app)
             self.update(self._run.databases.run(app.url, partial(read_versions, apps=together)))
         return self[name]
 
@@ -220,4 +268,4 @@ def _read_tables(connection: Connection, apps: Sequence[App]) -> dict[str, tuple
 
 def names(apps: Iterable[App]) -> str:
     """Return the names of apps, for a message."""
-    return ", ".join(app.name for app in apps) or "none"
+    return ", ".join(dict.fromkeys(app.name for app in apps)) or "none"

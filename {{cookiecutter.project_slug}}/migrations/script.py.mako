@@ -17,6 +17,9 @@ revision: str = ${repr(up_revision)}
 down_revision: str | Sequence[str] | None = ${repr(down_revision)}
 branch_labels: str | Sequence[str] | None = ${repr(branch_labels)}
 depends_on: str | Sequence[str] | None = ${repr(depends_on)}
+% if requires:
+requires: Sequence[str] = ${repr(tuple(requires))}
+% endif
 
 
 def upgrade() -> None:

@@ -2,6 +2,9 @@
 
 import logging
 from argparse import Namespace
+from collections.abc import Sequence
+
+from alembic.script import Script
 
 from ..apps import App
 from ..run import Run
@@ -12,7 +15,7 @@ READ_ONLY = ("branches", "current", "heads", "history", "show")
 
 
 def run_alembic_command(run: Run) -> None:
-    """Run one of Alembic's own commands for every app; downgrades go in reverse order."""
+    """Run one of Alembic's own commands for every app."""
     options = Namespace(**{**vars(run.options), "raiseerr": True})  # else it prints errors itself
     name = run.options.cmd[0].__name__
 
@@ -30,4 +33,23 @@ def run_alembic_command(run: Run) -> None:
         run.script(app)
     for check in hooks("before_command"):
         check(run, name)
-    run.each_until_error(call, run.selected[::-1] if name == "downgrade" else run.selected)
+    if name in ("upgrade", "downgrade") and len(run.selected) > 1 and not options.sql:
+        run_in_order(run, up=name == "upgrade")
+    else:
+        run.each_until_error(call, run.selected)
+
+
+def run_in_order(run: Run, up: bool) -> None:
+    """Upgrade or downgrade several apps, each revision after what it requires."""
+    steps = {
+        app: run.steps(app, run.options.revision, up)
+        for app in (run.selected if up else run.selected[::-1])
+    }
+
+    def call(app: App, revisions: Sequence[Script]) -> str:
+        if revisions:
+            print(f"{app.name}:")
+            run.take(app, revisions, up, tag=run.options.tag)
+        return ""
+
+    run.each_until_error(call, *zip(*run.order.plan(steps, run.applied, up), strict=True))

@@ -13,7 +13,9 @@ from sqlalchemy import Column, Constraint, Index, Table
 
 from ..apps import App
 from ..errors import program
+from ..order import references
 from ..ownership import Ownership
+from ..revision_files import oldest_first
 from ..run import Run, by_url
 
 
@@ -42,6 +44,23 @@ def check(run: Run) -> None:
         return "no changes"
 
     run.each_despite_errors(report_on)
+    check_order(run)
+
+
+def check_order(run: Run) -> None:
+    """Fail where no new database could be made, because of the order of the revisions."""
+    revisions = {app: oldest_first(run.script(app)) for app in run.apps.values()}
+    plan = run.order.plan(revisions, lambda _: set(), up=True)
+    last = {app: place for place, (app, _) in enumerate(plan)}
+    first = {app: place for place, (app, _) in reversed(list(enumerate(plan)))}
+    for app in run.selected:
+        for key, referred, other in references(app, tuple(run.apps.values())):
+            if last[app] < first[other] and revisions[app] and revisions[other]:
+                raise CommandError(
+                    f"{app.name}: {key.parent} refers to {referred.name}, which a new database gets"
+                    f" later: write `requires` into the revision that creates the foreign key, or"
+                    f" move [{other.name}] before [{app.name}] in {app.ini}"
+                )
 
 
 @dataclass

@@ -1,13 +1,19 @@
 """New revisions for the apps whose models changed."""
 
 from argparse import ArgumentParser
+from functools import cache
+from typing import Any
 
 from alembic.autogenerate import RevisionContext
+from alembic.operations import ops
 from alembic.util import CommandError, rev_id
+from sqlalchemy import ForeignKeyConstraint
 
-from ..apps import App
+from ..apps import App, TableKey
 from ..errors import program, relative
-from ..revision_files import removed_after_error
+from ..order import in_order
+from ..ownership import Ownership
+from ..revision_files import files_by_name, refers_to, removed_after_error, tables_altered
 from ..run import Run
 from . import hooks
 from .check import Difference, compare, in_words
@@ -49,11 +55,57 @@ def generate(run: Run) -> None:
             lines += [f"warning: {text}" for text in warnings(run, app, found[app].upgrade)]
         return "\n".join(lines)
 
+    needs = {app.name: [other.name for other in needed(app, found[app])] for app in run.selected}
+    advice = "take the foreign key of one out of the models, and generate the others first"
+    todo = in_order({name: [it for it in needs[name] if it in needs] for name in needs}, advice)
     try:
-        run.each_until_error(write, run.selected)
+        run.each_until_error(write, [run.apps[name] for name in todo])
     finally:
         for tidy in hooks("written"):
             tidy(written)
+
+
+def needed(app: App, found: Difference) -> list[App]:
+    """Return the apps whose newest revisions have to run before a new one of this app.
+
+    Its foreign keys refer to their tables, it changes a table that their revisions changed, or
+    it drops what their revisions refer to.
+    """
+    ownership: Ownership = found.context.opts["target_metadata"]
+    changed, dropped, referred = set(), set(), set()
+    for operation in found.upgrade.ops:
+        if not isinstance(operation, ops.CreateTableOp | ops.DropTableOp | ops.ModifyTableOps):
+            continue
+        table = ownership.key(operation.schema, operation.table_name)
+        changed.add(table)
+        parts = [*getattr(operation, "ops", ()), *getattr(operation, "columns", ())]
+        if any(isinstance(it, ops.DropTableOp | ops.DropColumnOp) for it in (operation, *parts)):
+            dropped.add(table)
+        for part in parts:
+            if isinstance(part, ops.CreateForeignKeyOp):
+                referred.add(ownership.key(part.kw.get("referent_schema"), part.referent_table))
+            elif isinstance(part, ForeignKeyConstraint):
+                referred.add(ownership.key(part.referred_table.schema, part.referred_table.name))
+    owners = {ownership.apps_by_model.get(table) for table in referred}
+    return [
+        other
+        for other, altered in altered_by_revisions(ownership).items()
+        if other is not app
+        and (
+            other in owners
+            or altered & (changed | referred)
+            or any(refers_to(file, *table) for table in dropped for file in files_by_name(other))
+        )
+    ]
+
+
+@cache
+def altered_by_revisions(ownership: Ownership) -> dict[App, set[TableKey]]:
+    """Return the tables that the revisions of each app of a database create, alter or drop."""
+    return {
+        app: {ownership.key(*table) for table in tables_altered(files_by_name(app))}
+        for app in ownership.apps
+    }
 
 
 def summarise(changes: list[str], width: int = 72) -> str:
@@ -77,6 +129,9 @@ def write_revision(
     options = dict.fromkeys(("splice", "branch_label", "version_path", "depends_on"))
     arguments = {**options, "message": message, "head": "head", "rev_id": id or rev_id()}
     revision = RevisionContext(run.config_for(app), run.script(app), arguments)
+    heads = {other.name: run.script(other).get_heads() for other in needed(app, found)}
+    requires: Any = [f"{name}:{head}" for name in heads for head in heads[name]]
+    revision.template_args["requires"] = requires  # for script.py.mako
     [new] = revision.generated_revisions
     new.upgrade_ops, new.downgrade_ops = found.upgrade, found.downgrade
     revision.run_no_autogenerate(run.current[app.name], found.context)

@@ -3,14 +3,15 @@
 import io
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext, RevisionStep
-from alembic.script import ScriptDirectory
+from alembic.runtime.migration import RevisionStep
+from alembic.script import Script
+from alembic.util import to_tuple
 
 from ..apps import App, read_apps, select_apps
 from ..databases import Databases
@@ -26,27 +27,20 @@ def arguments(parser: ArgumentParser) -> None:
 
 def migrate(run: Run) -> None:
     """Bring every app's database to its newest revision."""
-    at_head = {app: run.at_head(app) for app in run.selected}
+    pending = {app: [] if run.at_head(app) else run.steps(app, "head") for app in run.selected}
+    plan = run.order.plan(pending, run.applied, up=True)
     if run.options.sql:
-        print_sql(run, at_head)
-        return
+        print_sql(run, plan)
+    else:
+        run.each_until_error(partial(upgrade, run), *zip(*plan, strict=True))
 
-    def upgrade(app: App) -> str:
-        script = run.script(app)
-        if at_head[app]:
-            return "up to date" if script.get_heads() else "no revisions yet"
-        applied: list[str] = []
 
-        def work(now: Any, context: MigrationContext) -> list[RevisionStep]:
-            # Not what was pending when this began: another migrator may have been faster.
-            steps = steps_to_head(script, now, context)
-            applied.extend(f"{it.revision.revision} ({it.revision.doc})" for it in steps)
-            return steps
-
-        run.in_environment(app, work, destination_rev="head")
-        return f"applied {', '.join(applied)}" if applied else "up to date"
-
-    run.each_until_error(upgrade, run.selected)
+def upgrade(run: Run, app: App, revisions: Sequence[Script]) -> str:
+    """Apply revisions of an app, and return what to say about it."""
+    if not revisions:
+        return "up to date" if run.script(app).get_heads() else "no revisions yet"
+    applied = [f"{it.revision} ({it.doc})" for it in run.take(app, revisions)]
+    return f"applied {', '.join(applied)}" if applied else "up to date"
 
 
 def migrate_apps(*names: str, ini: str | Path | None = None) -> None:
@@ -54,29 +48,27 @@ def migrate_apps(*names: str, ini: str | Path | None = None) -> None:
     with naming("alembic.ini", ""), closing(Databases()) as databases:
         config = Config(ini or HOME.with_name("alembic.ini"), stdout=io.StringIO())
         apps = read_apps(config)
-        config.attributes.update(apps=apps, databases=databases)
         migrate(Run(config, Namespace(sql=False), apps, select_apps(apps, names), databases))
 
 
-def steps_to_head(script: ScriptDirectory, now: Any, _: MigrationContext) -> list[RevisionStep]:
-    """Return the steps from the revisions that a database is at to the newest one."""
-    pending = list(script.iterate_revisions("head", now, implicit_base=True))[::-1]
-    return [RevisionStep(script.revision_map, revision, True) for revision in pending]
-
-
-def print_sql(run: Run, at_head: dict[App, bool]) -> None:
-    """Print the SQL of the pending revisions of every app, each under a comment with its name."""
+def print_sql(run: Run, plan: Iterable[tuple[App, Sequence[Script]]]) -> None:
+    """Print the SQL of pending revisions in their order, each run under a comment with its app."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # it is a file of SQL
-    for app, up_to_date in at_head.items():
-        print(f"-- {app.name}: up to date" if up_to_date else f"-- {app.name}", end="\n\n")
-        if not up_to_date:
+    now = {app: run.current[app.name] for app in run.selected}
+    for app, revisions in plan:
+        print(f"-- {app.name}" if revisions else f"-- {app.name}: up to date", end="\n\n")
+        if revisions:
+            ids = [revision.revision for revision in revisions]
+            steps = [RevisionStep(run.script(app).revision_map, it, True) for it in revisions]
             # Not `command.upgrade`, which takes one revision to start from: there may be several.
             with app.naming():
                 run.in_environment(
                     app,
-                    partial(steps_to_head, run.script(app)),
+                    lambda *_, steps=steps: steps,
                     as_sql=True,
-                    starting_rev=run.current[app.name],
-                    destination_rev="head",
+                    starting_rev=now[app],
+                    destination_rev=ids[-1],
                 )
+            replaced = {id for it in revisions for id in to_tuple(it.down_revision, default=())}
+            now[app] = tuple({*now[app], *ids} - replaced)

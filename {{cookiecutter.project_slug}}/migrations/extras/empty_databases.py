@@ -74,7 +74,6 @@ def in_empty_database(run: Run, app: App, folders: Mapping[str, Path]) -> Iterat
             there[name] = replace(there[name], version_locations=(folder,))
             config.set_section_option(name, "version_locations", folder.replace("%", "%%"))
         apps = run.apps | there
-        config.attributes.update(apps=apps, databases=run.databases)
         yield replace(run, config=config, apps=apps, selected=[*there.values()], scripts={})
 
 

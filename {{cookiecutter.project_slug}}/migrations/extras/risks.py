@@ -1,17 +1,12 @@
 """What a new revision may do to data and to those who use it, and what to do instead."""
 
-import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import sqlalchemy as sa
 from alembic.operations import ops
 
 from ..apps import App
-from ..errors import program
-from ..revision_files import files_of, literal, upgrade_calls
 from ..run import Run
-from .precautions import neighbours
 
 
 def warnings(run: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
@@ -30,11 +25,6 @@ def warnings(run: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
             yield from risks_of_table(operation, dialect)
         else:  # of a plug-in
             yield from getattr(operation, "risks", ())
-    for table, other in dropped_references(run, app, operations):
-        yield (
-            f"revisions of {other} refer to {table}: run {program('migrate', other)} before this,"
-            f" and after it {program('squash', app.name, other)}; else no new database can be made"
-        )
 
 
 def key(operation: ops.CreateTableOp | ops.ModifyTableOps) -> tuple[str | None, str]:
@@ -99,27 +89,3 @@ def is_longer(before: object, after: object) -> bool:
     if isinstance(before, sa.Enum) or isinstance(after, sa.Enum):
         return False
     return after.length is None or (before.length is not None and before.length <= after.length)
-
-
-def dropped_references(run: Run, app: App, operations: ops.UpgradeOps) -> Iterator[tuple[str, str]]:
-    """Yield the tables that are dropped while revisions of another app, also yielded, use them.
-
-    In a new database, the revisions of the other app run after all those of this one.
-    """
-    dropped = [op for op in operations.ops if isinstance(op, ops.DropTableOp)]
-    for table in [f"{op.schema}.{op.table_name}" if op.schema else op.table_name for op in dropped]:
-        for other in neighbours(run, app):
-            files = files_of(run.script(other)) if other != app else []
-            if any(refers_to(file, table) for file in files):
-                yield table, other.name
-
-
-def refers_to(file: Path, table: str) -> bool:
-    """Return True if a revision file alters a table or creates a foreign key to it.
-
-    `table` includes the schema if the table has one.
-    """
-    makers = ("ForeignKey", "ForeignKeyConstraint", "create_foreign_key", "batch_alter_table")
-    calls = [call for call in upgrade_calls(file) if getattr(call.func, "attr", "") in makers]
-    nodes = [node for call in calls for node in ast.walk(call) if isinstance(node, ast.expr)]
-    return any(f"{literal(node)}.".startswith(f"{table}.") for node in nodes)

@@ -1,0 +1,188 @@
+"""Revisions that require revisions of other apps: written, obeyed, and guarded."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from project import Project, bake
+from servers import Database, new_database
+from test_sql import apply
+
+HEADER = """
+import sqlalchemy as sa
+from my_project.base import Base
+"""
+BASE = """
+from sqlalchemy import MetaData
+from sqlalchemy.orm import DeclarativeBase
+
+from my_project.naming import NAMING_CONVENTION
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+"""
+USER = """
+
+class User(Base):
+    __tablename__ = "users"
+    id = sa.Column(sa.Integer, primary_key=True)
+"""
+BOOK = """
+
+class Book(Base):
+    __tablename__ = "books"
+    id = sa.Column(sa.Integer, primary_key=True)
+"""
+AUTHOR = '    author_id = sa.Column(sa.ForeignKey("users.id"))\n'
+FAVOURITE = '    favourite_id = sa.Column(sa.ForeignKey("books.id"))\n'
+
+
+def write_models(project: Project, models: Mapping[str, str]) -> None:
+    """Give apps other models, which share one Base."""
+    (project.package / "base.py").write_text(BASE)
+    for app, classes in models.items():
+        project.models(app).write_text(HEADER + classes)
+        project.set_ini(app, "tables", f"{app}, {app}_*")
+
+
+def id_of(revision: Path) -> str:
+    """The id of a revision file."""
+    return line_of(revision, "revision")
+
+
+def line_of(revision: Path, name: str) -> str:
+    """The value that a revision file gives a name, without its quotes."""
+    lines = revision.read_text().splitlines()
+    [line] = [line for line in lines if line.startswith(f"{name}: ")]
+    return line.partition(" = ")[2].strip("\"'")
+
+
+@pytest.fixture
+def apps_that_need_each_other(tmp_path: Path, database: Database) -> tuple[Project, dict[str, str]]:
+    """users.1, books.1 that requires it, and users.2 that requires that; the ids by those names."""
+    project = bake(tmp_path, database=database.url.get_backend_name())
+    project.environment["DATABASE_URL"] = database.text
+    write_models(project, {"users": USER, "books": BOOK + AUTHOR})
+    project.generate()
+    project.migrate()
+    write_models(project, {"users": USER + FAVOURITE})
+    [first], [books] = project.revisions("users"), project.revisions("books")
+    second = project.revise("users")
+    ids = {"users.1": id_of(first), "books.1": id_of(books), "users.2": id_of(second)}
+    assert line_of(books, "requires") == f'("users:{ids["users.1"]}",)'
+    assert line_of(second, "requires") == f'("books:{ids["books.1"]}",)'
+    assert "requires" not in first.read_text()
+    return project, ids
+
+
+def test_apps_that_need_each_other(
+    apps_that_need_each_other: tuple[Project, dict[str, str]], database: Database, tmp_path: Path
+) -> None:
+    project, ids = apps_that_need_each_other
+    project.migrate()
+    assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+    schema = database.schema()
+
+    project.migrations("downgrade", "-1")
+    assert database.tables() == {"users", "alembic_version_users", "alembic_version_books"}
+    said = project.migrate()
+    assert [line.split()[0] for line in said.splitlines()] == ["books", "users"]
+    assert database.schema() == schema
+    project.migrations("downgrade", "base")
+    assert database.tables() == {"alembic_version_users", "alembic_version_books"}
+    project.migrations("upgrade", "head")
+    assert database.schema() == schema
+
+    kind = database.url.get_backend_name()
+    with new_database(kind, tmp_path) as new:
+        project.environment["DATABASE_URL"] = new.text
+        runs = [line.split()[:3] for line in project.migrate().splitlines()]
+        assert runs == [
+            ["users", "applied", ids["users.1"]],
+            ["books", "applied", ids["books.1"]],
+            ["users", "applied", ids["users.2"]],
+        ]
+        assert new.schema() == schema
+        assert "8 passed" in project.run("make", "test").stdout
+        assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+    if kind != "sqlite":  # it copies tables, for which there must be a connection
+        with new_database(kind, tmp_path) as new:
+            project.environment["DATABASE_URL"] = new.text
+            apply(new, project.run("./migrate.sh", "--sql").stdout)
+            assert new.schema() == schema
+            assert project.migrate() == "users  up to date\nbooks  up to date\n"
+
+
+def test_what_is_refused(
+    apps_that_need_each_other: tuple[Project, dict[str, str]], database: Database
+) -> None:
+    project, ids = apps_that_need_each_other
+    migrations, alembic = ("python", "-m", "migrations"), ("alembic", "--name")
+    books_1, users_1, users_2 = ids["books.1"], ids["users.1"], ids["users.2"]
+    kind = database.url.get_backend_name()
+    required = (
+        f"users: revision {books_1} of books is applied, and requires {users_1};"
+        " first run: python -m migrations -n books downgrade base"
+    )
+
+    # The database has users.1 and books.1; users.2 is pending.
+    before = database.schema(), database.rows()
+    assert project.refused(*migrations, "-qn", "users", "downgrade", "base") == required
+    assert project.refused(*alembic, "users", "downgrade", "base") == required
+    assert (database.schema(), database.rows()) == before
+    project.migrate()
+    before = database.schema(), database.rows()
+    line = (
+        f"books: revision {users_2} of users is applied, and requires {books_1};"
+        f" first run: python -m migrations -n users downgrade {users_1}"
+    )
+    assert project.refused(*migrations, "-qn", "books", "downgrade", "-1") == line
+    assert project.refused(*alembic, "books", "downgrade", "base") == line
+    assert (database.schema(), database.rows()) == before
+
+    project.migrations("downgrade", "base")
+    before = database.schema(), database.rows()
+    run = "which is not applied; run ./migrate.sh"
+    line = f"books: revision {books_1} requires users:{users_1}, {run}"
+    assert project.refused("./migrate.sh", "books") == line
+    assert project.refused(*alembic, "books", "upgrade", "head") == line
+    assert project.refused(*migrations, "-qn", "books", "upgrade", "head") == line
+    assert project.refused("./migrate.sh", "users").startswith(
+        f"users: revision {users_2} requires"
+    )
+    assert (database.schema(), database.rows()) == before
+
+    [books] = project.revisions("books")
+    text = books.read_text()
+    where = books.relative_to(project.path)
+    for wrong, what in {
+        "users:123456": "revision 123456 in users",
+        "users:head": "revision head in users",
+        "gone:123456": "app gone",
+        users_1: f"app {users_1}",
+    }.items():
+        books.write_text(text.replace(f"users:{users_1}", wrong))
+        line = (
+            f"books: revision {books_1} requires {wrong}, and there is no {what};"
+            f" correct `requires` in {where}"
+        )
+        assert project.refused("./migrate.sh") == line
+        assert project.refused(*alembic, "books", "upgrade", "head") == line
+    books.write_text(text.replace(f"users:{users_1}", f"users:{users_2}"))
+    circle = [f"users:{users_2}", f"books:{books_1}"]
+    lines = {
+        f"{one}, which needs {other}, which needs {one}: take one out of `requires` in its revision"
+        for one, other in (circle, circle[::-1])
+    }
+    assert project.refused("./migrate.sh") in lines
+    assert (database.schema(), database.rows()) == before, kind
+    books.write_text(text)
+    project.migrate()
+    books.write_text(text.replace(f"users:{users_1}", f"users:{users_2}"))
+    assert project.run(*migrations, "check", status=1).stderr.strip() in lines
+    books.write_text(text.replace(f"users:{users_1}", "users:123456"))
+    assert (
+        "there is no revision 123456 in users" in project.run(*migrations, "check", status=1).stderr
+    )
