@@ -51,7 +51,9 @@ class Ownership(Sequence[MetaData]):
         self, item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
     ) -> bool:
         """Return True if something should be compared: apps may share a MetaData."""
-        return kind != "table" or self.owns(item.schema, str(name))
+        table = item if kind == "table" else item.table
+        app = self.owner(table.schema, table.name)
+        return bool(app and app.include_object(item, name, kind, reflected, compare_to))
 
     def owns(self, schema: str | None, name: str) -> bool:
         """Return True if a table is one of these apps' own."""

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,7 +16,10 @@ from uuid import uuid4
 import pytest
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
+from alembic.util import to_tuple
+from pytest_alembic import Config as PytestAlembicConfig
+from pytest_alembic import MigrationContext, runner
 from pytest_alembic.tests import (  # noqa: F401
     test_model_definitions_match_ddl,
     test_single_head_revision,
@@ -28,6 +32,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from migrations.apps import App, read_apps
 from migrations.databases import Databases
+from migrations.order import Order
+from migrations.revision_files import files_of, oldest_first, tables_created
 
 INI = Path(__file__).parents[1] / "alembic.ini"
 APPS = list(read_apps(Config(INI)).values())
@@ -56,22 +62,74 @@ def app(request: pytest.FixtureRequest) -> App:
 @pytest.fixture
 def alembic_config(app: App) -> Config:
     """What pytest-alembic needs to know of the app."""
-    config = Config(INI, ini_section=app.name)
-    if not ScriptDirectory.from_config(config).get_heads():
+    if not script(app).get_heads():
         pytest.skip(f"{app.name} has no revisions yet: ./generate.sh makes the first")
-    return config
+    return Config(INI, ini_section=app.name)
 
 
 @pytest.fixture
-def alembic_engine(app: App, tmp_path: Path) -> Iterator[Engine | AsyncEngine]:
-    """A new database that has only the apps before this one: its tables may refer to theirs."""
+def alembic_engine(tmp_path: Path) -> Iterator[Engine | AsyncEngine]:
+    """A new database, and an engine for it."""
     with new_database(tmp_path) as url:
         create = create_async_engine if url.get_dialect().is_async else create_engine
-        engine = create(url, poolclass=NullPool)
-        shared = [other for other in APPS if other.database == app.database]
-        for other in shared[: shared.index(app)]:
-            command.upgrade(on(engine, other), "head")
-        yield engine
+        yield create(url, poolclass=NullPool)
+
+
+@pytest.fixture
+def alembic_runner(
+    app: App,
+    alembic_config: Config,
+    alembic_engine: Engine | AsyncEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[MigrationContext]:
+    """pytest-alembic's runner; it takes the other apps with it as far as is needed."""
+    steps = steps_with_others(app)
+    own = [place for place, (other, _) in enumerate(steps) if other is app]
+    end_of = {steps[place][1].revision: place + 1 for place in own}
+    done = 0
+
+    def go_to(revision: str) -> None:
+        nonlocal done
+        end = end_of.get(revision, own[0] if revision == "base" else len(steps))
+        for other, step in steps[done:end]:
+            command.upgrade(on(alembic_engine, other), step.revision)
+        for other, step in reversed(steps[end:done]):
+            down = to_tuple(step.down_revision, default=("base",))[0]
+            command.downgrade(on(alembic_engine, other), down)
+        done = end
+
+    with runner(PytestAlembicConfig.from_raw_config(alembic_config), alembic_engine) as context:
+        for direction in ("upgrade", "downgrade"):
+            monkeypatch.setattr(context.command_executor, direction, go_to)
+        yield context
+
+
+def steps_with_others(app: App) -> list[tuple[App, Script]]:
+    """Return all revisions of an app with those of other apps that it needs, in their order.
+
+    These are all of the earlier apps of its database, all of apps that created a table of its
+    models, and what any of them require.
+    """
+    order = Order({it.name: it for it in APPS}, script)
+    revisions = {it: oldest_first(script(it)) for it in APPS}
+    near = [it for it in APPS if it.database == app.database]
+    whole = near[: near.index(app) + 1]
+    whole += [it for it in near if tables_created(files_of(script(it))) & app.model_tables.keys()]
+    wanted = {f"{it.name}:{step.revision}" for it in whole for step in revisions[it]}
+    plan = order.plan(revisions, lambda _: set(), up=True)
+    found = []
+    for other, step in reversed([(other, step) for other, run in plan for step in run]):
+        if f"{other.name}:{step.revision}" in wanted:
+            found.append((other, step))
+            wanted.update(order.required(other, step))
+            wanted.update(f"{other.name}:{id}" for id in to_tuple(step.down_revision, default=()))
+    return found[::-1]
+
+
+@cache
+def script(app: App) -> ScriptDirectory:
+    """Return the revisions of an app."""
+    return ScriptDirectory.from_config(Config(INI, ini_section=app.name))
 
 
 @contextmanager

@@ -36,6 +36,8 @@ def compare_server_default(
     """
     reflected, model = names_and_columns[-2:]
     before, after = reflected.server_default, model.server_default
+    if not context.opts["compare_server_default"]:
+        return PriorityDispatchResult.STOP
     if isinstance(after, sa.Identity) and not context.dialect.supports_identity_columns:
         return PriorityDispatchResult.STOP
     if not isinstance(after, sa.DefaultClause) or not isinstance(before, sa.DefaultClause | None):
