@@ -38,6 +38,8 @@ def setup(plugin: Plugin) -> None:
     add(constraints.create_constraints_of_new_table, "table", "new table")
     add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
     add(sqlite.compare_expression_indexes, "schema", qualifier="sqlite", priority=last)
+    for dialect in ("postgresql", "mysql", "mariadb"):
+        add(server_defaults.check_autoincrement, "column", qualifier=dialect)
     for dialect in ("mysql", "mariadb"):
         add(constraints.compare_indexes_of_foreign_keys, "table", qualifier=dialect, priority=last)
 

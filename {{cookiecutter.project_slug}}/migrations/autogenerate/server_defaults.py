@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from alembic.util import PriorityDispatchResult
+from alembic.util import CommandError, PriorityDispatchResult
 from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import CompileError, DBAPIError
@@ -46,6 +46,29 @@ def compare_server_default(
     if changed:
         change.modify_server_default = after
     return PriorityDispatchResult.CONTINUE if changed is None else PriorityDispatchResult.STOP
+
+
+def check_autoincrement(
+    context: AutogenContext, change: ops.AlterColumnOp, *names_and_columns: Any
+) -> PriorityDispatchResult:
+    """Refuse a primary key that the database does not number, although its model counts on it."""
+    reflected, model = names_and_columns[-2:]
+    numbered = model is model.table.autoincrement_column and model.default is None
+    if numbered and model.server_default is None and not reflected.autoincrement:
+        table, name = change.table_name, change.column_name
+        sql = f"ALTER TABLE {table} MODIFY {name} INTEGER AUTO_INCREMENT"
+        if context.dialect.name == "postgresql":
+            sql = (
+                f"CREATE SEQUENCE {table}_{name}_seq OWNED BY {table}.{name}; ALTER TABLE {table}"
+                f" ALTER {name} SET DEFAULT nextval('{table}_{name}_seq');"
+                f" SELECT setval('{table}_{name}_seq', max({name})) FROM {table}"
+            )
+        app = context.opts["target_metadata"].owner(change.schema, table)
+        raise CommandError(
+            f"{app.name}: the database does not number {table}.{name}, as its model has it:"
+            f" set autoincrement=False in the model, or execute by hand: {sql}"
+        )
+    return PriorityDispatchResult.CONTINUE
 
 
 def is_changed(
