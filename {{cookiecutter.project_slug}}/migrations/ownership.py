@@ -51,7 +51,8 @@ class Ownership(Sequence[MetaData]):
         self, item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
     ) -> bool:
         """Return True if something should be compared: apps may share a MetaData."""
-        table = item if kind == "table" else item.table
+        parent = getattr(item, "parent", item)  # of a constraint: its table, or its column
+        table = getattr(parent, "table", parent)
         app = self.owner(table.schema, table.name)
         return bool(app and app.include_object(item, name, kind, reflected, compare_to))
 

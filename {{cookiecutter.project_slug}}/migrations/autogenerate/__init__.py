@@ -37,6 +37,7 @@ def setup(plugin: Plugin) -> None:
     add(server_defaults.compare_server_default, "column", "server_default", priority=first)
     add(constraints.create_constraints_of_new_table, "table", "new table")
     add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
+    add(constraints.compare_checks_of_types, "table", priority=last)  # after the one above
     add(sqlite.compare_expression_indexes, "schema", qualifier="sqlite", priority=last)
     for dialect in ("postgresql", "mysql", "mariadb"):
         add(server_defaults.check_autoincrement, "column", qualifier=dialect)

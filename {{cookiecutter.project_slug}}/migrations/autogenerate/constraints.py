@@ -1,6 +1,8 @@
 """Check constraints and foreign keys: what Alembic's own comparators leave to do."""
 
+import re
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +12,10 @@ from alembic.util import PriorityDispatchResult
 from sqlalchemy.schema import conv
 
 from .operation_order import RECREATED, drops_foreign_key
+from .sql import escape_colons, without_doubled_percents
+
+STRING = re.compile("'(?:[^']|'')*'")
+"""A string in SQL; the check of an Enum has one for each of its values."""
 
 
 def leave_out_checks_of_types(
@@ -39,6 +45,44 @@ def leave_out_checks_of_types(
         return True
 
     changes.ops = list(filter(stays, changes.ops))
+    return PriorityDispatchResult.CONTINUE
+
+
+def compare_checks_of_types(
+    context: AutogenContext, changes: ops.ModifyTableOps, *tables: Any
+) -> PriorityDispatchResult:
+    """Create the checks that the types of existing columns get, and replace those of an Enum.
+
+    Alembic creates one with a new type, but cannot drop that of the type before.
+    """
+    reflected, model = tables[-2:]
+    if reflected is None or model is None:
+        return PriorityDispatchResult.CONTINUE
+    for change in changes.ops:
+        kind = change.modify_type if isinstance(change, ops.AlterColumnOp) else None
+        if isinstance(change, ops.AlterColumnOp) and isinstance(kind, sa.Boolean | sa.Enum):
+            change.modify_type = copy(kind)
+            change.modify_type.create_constraint = False
+    in_database = {str(constraint.name): constraint for constraint in reflected.constraints}
+    dialect = without_doubled_percents(context.dialect)
+    compiler: Any = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
+    for check in sorted(model.constraints, key=lambda constraint: str(constraint.name)):
+        if not (check._type_bound and isinstance(check.name, str) and check._create_rule(compiler)):
+            continue
+        if any(column.name not in reflected.columns for column in check.columns):
+            continue  # it comes with its column
+        names = [str(dialect.identifier_preparer.format_constraint(check)).strip('"`')]
+        names += [str(check.name), *(str(column.type.name) for column in check.columns)]
+        name = next((name for name in names if name in in_database), names[0])
+        how = {"literal_binds": True, "include_table": False}
+        condition = str(check.sqltext.compile(dialect=dialect, compile_kwargs=how))
+        if name in in_database:
+            before: Any = in_database[name]
+            if STRING.findall(str(before.sqltext)) == STRING.findall(condition):
+                continue
+            changes.ops.insert(0, ops.DropConstraintOp.from_constraint(before))
+        table, schema, text = changes.table_name, changes.schema, escape_colons(condition)
+        changes.ops.append(ops.CreateCheckConstraintOp(conv(name), table, text, schema=schema))
     return PriorityDispatchResult.CONTINUE
 
 

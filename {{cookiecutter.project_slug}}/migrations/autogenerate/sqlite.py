@@ -79,8 +79,8 @@ class SQLiteImpl(sqlite.SQLiteImpl):
                 # This gives the column its new name in indexes, triggers and views as well.
                 self.execute(base.ColumnName(table.name, key, column.name, schema=table.schema))
                 table.columns[key].name = column.name
-        if not any(isinstance(it, sa.CheckConstraint) for it in batch_impl.table_args):
-            keep_checks(self.connection, table, new)
+        stated = any(isinstance(it, sa.CheckConstraint) for it in batch_impl.table_args)
+        keep_checks(self.connection, table, new, unnamed=not stated)
         schema = self.dialect.identifier_preparer.quote(table.schema or "main")
         rows = self.connection.exec_driver_sql(
             f"SELECT type, name, sql FROM {schema}.sqlite_master"
@@ -163,16 +163,20 @@ def keep_clauses(new: sa.Table, sql: str) -> None:
                         setattr(key.constraint, f"on{event.lower()}", found[1])
 
 
-def keep_checks(connection: sa.Connection, table: sa.Table, new: sa.Table) -> None:
-    """Give a copy the checks without a name, but for those of a column that goes or of a type."""
+def keep_checks(connection: sa.Connection, table: sa.Table, new: sa.Table, unnamed: bool) -> None:
+    """Give a copy the checks without a name; leave out those of columns and types that go."""
     names = {column.name for column in new.columns}
     gone = [rf"\b{re.escape(it.name)}\b" for it in table.columns if it.name not in names]
+    of_columns = re.compile("|".join(gone) or "$^", re.IGNORECASE)
     for key, column in new.columns.items():
         if key in table.columns and repr(column.type) != repr(table.columns[key].type):
             gone.append(rf"^\W*{re.escape(column.name)}\W* IN \(")
+    of_types = re.compile("|".join(gone) or "$^", re.IGNORECASE)
     for check in sa.inspect(connection).get_check_constraints(table.name, table.schema):
         condition = str(check["sqltext"])
-        if not check["name"] and not re.search("|".join(gone) or "$^", condition, re.I):
+        if check["name"] and of_columns.search(condition):
+            new.constraints -= {it for it in new.constraints if it.name == check["name"]}
+        elif not check["name"] and unnamed and not of_types.search(condition):
             new.append_constraint(sa.CheckConstraint(escape_colons(condition)))
 
 
