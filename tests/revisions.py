@@ -12,10 +12,12 @@ from project import Project, wait_for
 REACH = Path(__file__).with_name("reach.py")
 
 
-def add_revision(project: Project, app: str, upgrade: str, downgrade: str = "pass") -> str:
+def add_revision(
+    project: Project, app: str, upgrade: str, downgrade: str = "pass", requires: str = ""
+) -> str:
     """Write a revision of an app that has no others than such; return its id, such as `users_1`.
 
-    Its code may say how far it has come: `reach("here")`.
+    Its code may say how far it has come: `reach("here")`. It may require another app's.
     """
     folder = project.package / app / "migrations"
     number = len(project.revisions(app)) + 1
@@ -25,6 +27,7 @@ def add_revision(project: Project, app: str, upgrade: str, downgrade: str = "pas
         "from reach import reach",
         f"revision = '{app}_{number}'",
         f"down_revision = {f'{app}_{number - 1}' if number > 1 else None!r}",
+        *([f"requires = [{requires!r}]"] if requires else []),
         f"def upgrade():\n{indent(dedent(upgrade), '    ')}",
         f"def downgrade():\n{indent(dedent(downgrade), '    ')}",
     ]

@@ -69,6 +69,24 @@ REVISIONS = (
     """,
 )
 
+REQUIRES = {
+    "books_1": "users:users_1",
+    "users_2": "orders:orders_1",
+    "orders_2": "books:books_3",
+}
+PLAN = [
+    "users_1",
+    "books_1",
+    "books_2",
+    "books_3",
+    "orders_1",
+    "orders_2",
+    "orders_3",
+    "users_2",
+    "users_3",
+]
+"""What requires what, and the order that follows from it."""
+
 CHECKPOINTS = len(APPS) * "".join(REVISIONS).count("reach(")
 """How many a run reaches."""
 
@@ -141,7 +159,8 @@ class Soak:
                     upgrade = LOG + upgrade
                 if self.case.concurrently and number > 1:
                     upgrade += CONCURRENTLY.replace("NUMBER", str(number))
-                add_revision(self.project, app, upgrade.replace("APP", app))
+                requires = REQUIRES.get(f"{app}_{number}", "")
+                add_revision(self.project, app, upgrade.replace("APP", app), requires=requires)
 
     @cached_property
     def clean(self) -> Contents:
@@ -214,10 +233,15 @@ def finish_by_hand(project: Project, database: Database, line: str) -> None:
     statements = [part for part in statements if "alembic_version" not in part]
     here = without_versions(database)
     with new_database("mysql") as other:
+        rows, versions = database.rows(), {}
         for app in re.findall(r"(?m)^\[(\w+)\]", (project.path / "alembic.ini").read_text()):
-            for version in database.rows().get(f"alembic_version_{app}", ()):
-                upgrade = ("alembic", "--name", app, "upgrade", str(version[0]))
-                project.run(*upgrade, env={"DATABASE_URL": other.text})
+            for version in rows.get(f"alembic_version_{app}", ()):
+                versions[app] = str(version[0])
+        plan = [(revision.partition("_")[0], revision) for revision in PLAN]
+        steps = [(app, revision) for app, revision in plan if revision <= versions.get(app, "")]
+        for app, revision in [*steps, *versions.items()]:
+            upgrade = ("alembic", "--name", app, "upgrade", revision)
+            project.run(*upgrade, env={"DATABASE_URL": other.text})
         while without_versions(other) != here:
             assert statements, line
             other.query(statements.pop(0))

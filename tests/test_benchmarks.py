@@ -36,3 +36,8 @@ def test_a_short_run_has_all_numbers(tmp_path: Path) -> None:
     }
     assert "| fresh migrate | 10 | 4 |" in (tmp_path / "results.md").read_text()
     assert "<svg" in (tmp_path / "results.svg").read_text()
+
+    python, script = TEMPLATE / ".venv-bench/bin/python", TEMPLATE / "benchmarks/order.py"
+    said = subprocess.check_output([python, script, "--rounds", "1"], text=True)
+    assert said.startswith("200 apps, 1200 revisions, 1000 requirements\nthis project: ")
+    assert re.search(r"(?m)^Django: [\d.]+ ms$", said)

@@ -312,6 +312,33 @@ class Document(TypeDecorator):
 
     def load_dialect_impl(self, dialect):
         return JSONB() if dialect.name == "postgresql" else JSON()
+
+
+class Encrypted(TypeDecorator):
+    impl = String(99)
+    cache_ok = True
+
+    def __init__(self, key):
+        super().__init__()
+        self.key = key
+
+
+class Odd(TypeDecorator):
+    impl = Document
+    cache_ok = True
+
+    def __repr__(self):
+        return "<Odd>"
+
+
+class Point(UserDefined):
+    cache_ok = True
+
+    def __repr__(self):
+        return "<Point>"
+
+    def get_col_spec(self, **_):
+        return "INTEGER"
 """
 
 
@@ -320,11 +347,21 @@ def test_types_within_types(tmp_path: Path, database: Database) -> None:
     project.environment["DATABASE_URL"] = database.text
     columns = """document = Column(Document)
     either = Column(JSON().with_variant(JSONB, "postgresql"))
-    tags = Column(JSON().with_variant(ARRAY(String(9)), "postgresql"))"""
+    tags = Column(JSON().with_variant(ARRAY(String(9)), "postgresql"))
+    secret = Column(Encrypted("key"))
+    odd = Column(Odd)"""
     models = project.models("shop")
     models.write_text(MODELS.format(TYPES, "", columns))
-    imports = "from sqlalchemy import *\nfrom sqlalchemy.dialects.postgresql import ARRAY, JSONB"
+    imports = """from sqlalchemy import *
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import UserDefinedType as UserDefined"""
     models.write_text(models.read_text().replace("from sqlalchemy import *", imports))
     project.generate()
     project.migrate()
     assert project.migrations("check") == "shop  no changes\n"
+    with models.open("a") as file:
+        file.write("    place = Column(Point)\n")
+    assert project.refused("./generate.sh") == (
+        "shop: the type Point needs a __repr__ that is code: <Point> is none"
+    )
+    assert len(project.revisions("shop")) == 1

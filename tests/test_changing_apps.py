@@ -33,13 +33,6 @@ def with_review(project: Project, database: Database) -> None:
     database.query("INSERT INTO reviews (id, user_id) VALUES (3, 1)")
 
 
-def with_card(project: Project, database: Database) -> None:
-    """A second model of books."""
-    add(project, "books", "Card", "number: orm.Mapped[str]", "sa.String(20), unique=True")
-    as_baked(project, database)
-    database.query("INSERT INTO cards (id, number) VALUES (4, 'A 17')")
-
-
 def add(project: Project, app: str, model: str, column: str, kind: str) -> None:
     """Add a model with a column to an app."""
     table = f"{model.lower()}s"
@@ -88,8 +81,8 @@ def git(project: Project, arguments: str) -> None:
 
 STARTS: dict[str, Start] = {
     "Rename an app": as_baked,
-    "Move a model to a later app": with_review,
-    "Move a model to an earlier app": with_card,
+    "Move a model to another app": with_review,
+    "Two apps that need each other": as_baked,
     "Remove an app": with_another,
     "Two people add a revision to one app": two_branches,
 }
@@ -111,13 +104,14 @@ def test_rows_stay_and_new_databases_become_the_same(title: str, kind: str, tmp_
         if title == "Remove an app":
             del before["books"]
         assert after.keys() == before.keys()
-        for table, old in before.items():
-            assert [row[: len(old[0])] for row in after[table]] == old
+        if title != "Two apps that need each other":  # which takes all back
+            for table, old in before.items():
+                assert [row[: len(old[0])] for row in after[table]] == old
         project.migrations("check")
         project.run("./migrate.sh", env={"DATABASE_URL": fresh.text})
         assert fresh.schema() == live.schema()
 
-        if title == "Move a model to a later app":
+        if title == "Move a model to another app":
             for app in ("users", "books"):
                 remove = ("python", "-m", "migrations", "remove", app, "--yes")
                 assert project.refused(*remove) == (

@@ -568,7 +568,7 @@ REVISIONS = {
     "depends_on in another app": Case(
         depends_on_users,
         "books: a revision has depends_on = '…', which is no revision of books;"
-        " take that out: the order of the sections does the same",
+        " for one of another app, write requires = ('APP:ID',) instead",
         (*READ, "check", "upgrade", "alembic"),
     ),
     "KeyError of a revision file": Case(
@@ -901,8 +901,10 @@ def test_raiseerr_shows_where(pending: Project) -> None:
         assert SECRET not in done.stderr
         return done.stderr
 
+    sound = pending.models("books").read_text()
     models("raise RuntimeError('broken models')")(pending)
     assert "\nRuntimeError: broken models\n" in shown("-n", "books", "check")
+    models(sound)(pending)
     upgrade_with("raise RuntimeError('broken revision')")(pending)
     for command in ("migrate", "upgrade head"):
         assert "\nRuntimeError: broken revision\n" in shown(*command.split())

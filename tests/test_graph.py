@@ -44,6 +44,7 @@ def test_graph_is_what_mermaid_understands(bake: Callable[..., Project]) -> None
     assert found["arrows"] == [
         ["app1_1", "", "app1_2"],
         ["app2", "loans.user_id", "app1"],
+        ["app1_1", "", "app2_1"],
     ]
     assert "users" not in project.migrations("graph", "books")
 

@@ -1,11 +1,12 @@
 """Revisions that require revisions of other apps: written, obeyed, and guarded."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from project import Project, bake
+from project import Project, bake, tree
 from servers import Database, new_database
 from test_sql import apply
 
@@ -186,3 +187,165 @@ def test_what_is_refused(
     assert (
         "there is no revision 123456 in users" in project.run(*migrations, "check", status=1).stderr
     )
+
+
+TEAM = """
+
+class Team(Base):
+    __tablename__ = "users_teams"
+    id = sa.Column(sa.Integer, primary_key=True)
+"""
+GROUP = """
+
+class Group(Base):
+    __tablename__ = "users_groups"
+    id = sa.Column(sa.Integer, primary_key=True)
+    code = sa.Column(sa.String(9), unique=True)
+    other = sa.Column(sa.Integer)
+"""
+TO_TEAM = '    team_id = sa.Column(sa.ForeignKey("users_teams.id"))\n'
+TO_GROUP = '    group_{0} = sa.Column(sa.ForeignKey("users_groups.{0}"))\n'
+
+
+def test_drop_and_rename_what_old_revisions_refer_to(tmp_path: Path, database: Database) -> None:
+    project = bake(tmp_path, database=database.url.get_backend_name())
+    project.environment["DATABASE_URL"] = database.text
+    write_models(
+        project, {"users": USER + TEAM + GROUP, "books": BOOK + TO_TEAM + TO_GROUP.format("code")}
+    )
+    project.generate()
+    project.migrate()
+
+    write_models(project, {"users": USER + TEAM + GROUP + "    name = sa.Column(sa.Integer)\n"})
+    assert "requires" not in project.revise("users").read_text()  # it adds something
+    project.migrate()
+
+    group = GROUP.replace("    other = sa.Column(sa.Integer)\n", "")
+    write_models(project, {"users": USER + TEAM + group})
+    assert "requires" not in project.revise("users").read_text()  # nobody refers to that
+    project.migrate()
+    write_models(project, {"books": BOOK + TO_TEAM + TO_GROUP.format("id")})
+    changed = project.revise("books")
+    project.migrate()
+    group = group.replace("    code = sa.Column(sa.String(9), unique=True)\n", "")
+    write_models(project, {"users": USER + TEAM + group})
+    assert line_of(project.revise("users"), "requires") == f'("books:{id_of(changed)}",)'
+    project.migrate()
+
+    renamed = group.replace("users_groups", "users_bands")
+    to_renamed = TO_GROUP.format("id").replace("users_groups", "users_bands")
+    write_models(project, {"users": USER + TEAM + renamed, "books": BOOK + TO_TEAM + to_renamed})
+    circle = (
+        r"(users|books), which needs (users|books), which needs \1: generate one of them first, .*"
+    )
+    assert re.match(circle, project.refused("./generate.sh"))
+    revision = project.revise("users")
+    assert line_of(revision, "requires") == f'("books:{id_of(changed)}",)'
+    text = re.sub(r"(?s)def upgrade.*", "", revision.read_text())
+    text += "def upgrade() -> None:\n    op.rename_table('users_groups', 'users_bands')\n"
+    text += "def downgrade() -> None:\n    op.rename_table('users_bands', 'users_groups')\n"
+    revision.write_text(text)
+    project.migrate()
+    assert project.generate() == "users  no changes\nbooks  no changes\n"
+
+    write_models(project, {"users": USER + renamed, "books": BOOK + to_renamed})
+    before = project.revisions("books")
+    said = project.generate()
+    assert [line.split()[0] for line in said.splitlines() if " wrote " in line] == [
+        "books",
+        "users",
+    ]
+    [second] = set(project.revisions("books")) - set(before)
+    [dropping] = project.package.glob("users/migrations/*drop_users_teams.py")
+    assert line_of(dropping, "requires") == f'("books:{id_of(second)}",)'
+    project.migrate()
+    assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+
+    with new_database(database.url.get_backend_name(), tmp_path) as new:
+        project.environment["DATABASE_URL"] = new.text
+        project.migrate()
+        assert new.schema() == database.schema()
+        project.migrations("downgrade", "base")
+        assert new.tables() == {"alembic_version_users", "alembic_version_books"}
+
+
+CARD = """
+
+class Card(Base):
+    __tablename__ = "cards"
+    id = sa.Column(sa.Integer, primary_key=True)
+"""
+
+
+def test_a_model_moves_to_an_earlier_app_and_back(tmp_path: Path, database: Database) -> None:
+    project = bake(tmp_path, database=database.url.get_backend_name())
+    project.environment["DATABASE_URL"] = database.text
+    write_models(project, {"users": USER, "books": BOOK + CARD})
+    project.set_ini("books", "tables", "books, cards")
+    project.generate()
+    project.migrate()
+    [books] = project.revisions("books")
+
+    def move(to: str, columns: str) -> Path:
+        models = {"users": USER, "books": BOOK}
+        models[to] += CARD + columns
+        write_models(project, models)
+        project.set_ini("users", "tables", "users, cards" if to == "users" else "users")
+        project.set_ini("books", "tables", "books, cards" if to == "books" else "books")
+        revision = project.revise(to)
+        project.migrate()
+        assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+        if database.url.get_backend_name() == "sqlite":
+            assert "8 passed" in project.run("make", "test").stdout
+        return revision
+
+    first = move("users", "    one = sa.Column(sa.Integer)\n")
+    assert line_of(first, "requires") == f'("books:{id_of(books)}",)'
+    second = move("books", "    one = sa.Column(sa.Integer)\n    two = sa.Column(sa.Integer)\n")
+    assert line_of(second, "requires") == f'("users:{id_of(first)}",)'
+    assert new_schema(project, database, tmp_path) == database.schema()
+
+
+def test_squash_and_remove_heed_requirements(tmp_path: Path, database: Database) -> None:
+    project = bake(tmp_path, database=database.url.get_backend_name())
+    project.environment["DATABASE_URL"] = database.text
+    migrations = ("python", "-m", "migrations")
+    name = "    name = sa.Column(sa.String(9))\n"
+    write_models(project, {"users": USER, "books": BOOK + AUTHOR})
+    project.generate()
+    project.migrate()
+    write_models(project, {"users": USER + name, "books": BOOK + AUTHOR + name})
+    project.generate()
+    project.migrate()
+
+    project.migrations("squash", "users", "--yes")
+    assert new_schema(project, database, tmp_path) == database.schema()
+    project.migrations("squash", "books", "--yes")
+    [users], [books] = project.revisions("users"), project.revisions("books")
+    assert line_of(books, "requires") == f'("users:{id_of(users)}",)'
+    assert new_schema(project, database, tmp_path) == database.schema()
+
+    write_models(project, {"users": USER + name + FAVOURITE})
+    assert line_of(project.revise("users"), "requires") == f'("books:{id_of(books)}",)'
+    project.migrate()
+    before = database.schema(), database.rows(), tree(project.package)
+    for apps in ["users"], ["users", "books"]:
+        line = project.run(*migrations, "squash", "--yes", *apps, status=1).stderr
+        assert re.match(r"\S+, which needs \S+, which needs \S+: so none of them can become", line)
+        assert line.count("\n") == 1
+    assert (database.schema(), database.rows(), tree(project.package)) == before
+
+    write_models(project, {"users": USER + name, "books": BOOK + name})
+    project.generate()
+    project.migrate()
+    assert project.refused(*migrations, "remove", "users", "--yes").startswith(
+        f"users: revision {id_of(books)} of books requires users:{id_of(users)};"
+        " first take that out of `requires` in src/my_project/books/"
+    )
+
+
+def new_schema(project: Project, database: Database, folder: Path) -> dict[str, list[str]]:
+    """What a new database consists of."""
+    with new_database(database.url.get_backend_name(), folder) as new:
+        project.run("./migrate.sh", env={"DATABASE_URL": new.text})
+        return new.schema()

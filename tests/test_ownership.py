@@ -321,3 +321,35 @@ def test_copies_of_tables_and_the_rows_that_refer_to_them(project: Project) -> N
     project.run("alembic", "--name", "users", "downgrade", "-1")
     project.run("alembic", "--name", "users", "upgrade", "head")
     assert project.sqlite("SELECT user_id FROM books") == [(1,)]
+
+
+VIEW = '''
+
+class Named(Base):
+    """A row of the view named_users."""
+
+    __tablename__ = "named_users"
+
+    id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey("users.id"), primary_key=True)
+'''
+
+
+def test_a_model_on_a_view(tmp_path: Path, database: Database) -> None:
+    project = bake(tmp_path, apps="users")
+    project.environment["DATABASE_URL"] = database.text
+    project.set_ini("users", "tables", "*")
+    project.generate()
+    project.migrate()
+    database.query("CREATE VIEW named_users AS SELECT id FROM users WHERE name <> ''")
+    models = project.models("users")
+    with models.open("a") as file:
+        file.write(VIEW)
+    assert project.refused("./generate.sh") == (
+        "users: named_users is a view in its database, not a table; say so in the model,"
+        " with the table argument info={'is_view': True}"
+    )
+    assert len(project.revisions("users")) == 1
+    with models.open("a") as file:
+        file.write('    __table_args__ = {"info": {"is_view": True}}\n')
+    assert project.generate() == "users  no changes\n"
+    assert project.migrations("check") == "users  no changes\n"

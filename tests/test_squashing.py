@@ -356,6 +356,50 @@ def test_the_name_of_the_database_in_the_options_of_its_url(
     assert "create_table" in revision.read_text()
 
 
+CODE = """
+def upgrade():
+    op.execute(sa.text("CREATE DOMAIN short AS text CHECK (length(VALUE) < 9)"))
+    op.execute(CODE)
+    op.execute("UPDATE users SET name = ''")
+
+
+def downgrade():
+    op.execute("DROP FUNCTION code")
+    op.execute("DROP DOMAIN short")
+
+
+CODE = '''
+create or replace function code() returns short language sql as $$ SELECT 'a' || '1'::short $$
+'''
+"""
+
+
+def test_functions_and_domains_that_tables_need(
+    grown: Project, postgresql: Database, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(grown.path, tmp_path / "my_project"))
+    project.environment["DATABASE_URL"] = postgresql.text
+    project.migrate()
+    project.migrations("-n", "users", "revision", "-m", "code")
+    [file] = project.package.glob("users/migrations/*_code.py")
+    file.write_text(file.read_text().partition("def upgrade")[0] + CODE)
+    project.migrate()
+    project.add_column("users", "code", "sa.String(9), server_default=sa.text('code()')")
+    project.generate()
+    project.migrate()
+    before = postgresql.schema()
+    said = project.run(*SQUASH, "users", "--yes").stdout
+    assert said.count("lost: ") == 3
+    assert "users  not lost, because its tables need them: 2 statements\n" in said
+    [only] = project.revisions("users")
+    assert "UPDATE" not in only.read_text()
+    project.migrations("-n", "users", "downgrade", "base")
+    assert postgresql.query("SELECT 1 FROM pg_type WHERE typname = 'short'") == []
+    project.migrate()
+    assert postgresql.schema() == before
+    project.migrations("check")
+
+
 def of_models(project: Project, schema: str) -> None:
     """Let the models of books name a schema."""
     models = project.models("books")

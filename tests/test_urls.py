@@ -97,6 +97,25 @@ with create_engine("sqlite:///my_project.db").connect() as connection:
 """
 
 
+FINDS_ITS_URL = """
+config = op.get_context().config
+found = sa.engine_from_config(config.get_section(config.config_ini_section)).url
+assert found == op.get_bind().engine.url == sa.make_url(config.get_main_option("sqlalchemy.url"))
+op.execute("CREATE TABLE found (id INTEGER)")
+"""
+
+WITH_ONE_CONFIG = """
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+
+config = Config("alembic.ini", ini_section="users")
+for given in (create_engine("sqlite:///given%.db"), create_engine("sqlite://").connect(), None):
+    config.attributes["connection"] = given
+    command.upgrade(config, "head")
+"""
+
+
 def users_database(project: Project, **env: str) -> str:
     """The database that `status` shows for users."""
     done = project.run("python", "-m", "migrations", "-n", "users", "status", env=env)
@@ -111,6 +130,28 @@ def test_the_nearest_url_wins(project: Project) -> None:
     assert users_database(project, **general) == "sqlite:///own.db"
     env = {**general, "USERS_DATABASE_URL": "sqlite:///users.db"}
     assert users_database(project, **env) == "sqlite:///users.db"
+
+
+def test_a_revision_finds_the_url_in_use(project: Project) -> None:
+    for app in ("users", "books"):
+        add_revision(project, app, FINDS_ITS_URL)
+
+    def migrated(pattern: str) -> set[str]:
+        [file] = project.path.glob(pattern)  # SQLAlchemy 2.1 decodes %41, 2.0 does not
+        return project.tables(file.name)
+
+    own = {f"{app}_DATABASE_URL": f"sqlite:///{app}%41.db" for app in ("USERS", "BOOKS")}
+    project.run("./migrate.sh", env=own)
+    assert migrated("BOOKS*.db") == {"found", "alembic_version_books"}
+    (project.path / "script.py").write_text(WITH_ONE_CONFIG)
+    project.run("python", "script.py")
+    for pattern in ("given*.db", "my_project.db"):
+        assert migrated(pattern) == {"found", "alembic_version_users"}
+    # A section's own URL, which the environment overrides, with a percent sign that is no good.
+    project.set_ini("books", "sqlalchemy.url", "sqlite:///of_the_ini%.db")
+    plain = {"BOOKS_DATABASE_URL": "sqlite:///plain%41.db"}
+    project.run("alembic", "--name", "books", "upgrade", "head", env=plain)
+    assert migrated("plain*.db") == {"found", "alembic_version_books"}
 
 
 @pytest.fixture

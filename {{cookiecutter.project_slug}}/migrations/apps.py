@@ -7,7 +7,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import combinations
@@ -63,6 +63,8 @@ class App:
     url_text: str
     url_source: str
     """Where the URL was found, for messages: an environment variable or a section."""
+    apps: "dict[str, App]" = field(repr=False)
+    """All apps of the file, by name."""
 
     @cached_property
     def url(self) -> URL:
@@ -155,24 +157,38 @@ class App:
     def model_tables(self) -> dict[TableKey, Table]:
         """The tables of the app's models; `tables` selects them in a MetaData that apps share.
 
-        For models, a pattern without a schema matches in every schema.
+        Modules of other apps may define some of them. Where patterns of several apps match, the one
+        that says most wins; for models, one without a schema matches in every schema.
         """
+        metadata, sharing = self.metadata, [self]
+        for app in self.apps.values():
+            with suppress(CommandError):  # of another app, which raises it where it is needed
+                if app.database == self.database and app.metadata is metadata:
+                    sharing.append(app)
+
+        def claim(app: App, table: Table) -> tuple[int, ...]:
+            return max(app.claim(schema, table.name) for schema in (table.schema, None))
+
         return {
             (table.schema, table.name): table
-            for table in self.metadata.tables.values()
-            if not self.tables
-            or self.claims(table.schema, table.name)
-            or self.claims(None, table.name)
+            for table in metadata.tables.values()
+            if not table.info.get("is_view")
+            and (
+                not self.tables
+                or ((own := claim(self, table)) and own >= max(claim(it, table) for it in sharing))
+            )
         }
 
-    def claims(self, schema: str | None, name: str) -> bool:
-        """Return True if a pattern of the section's `tables` matches.
+    def claim(self, schema: str | None, name: str) -> tuple[int, ...]:
+        """Return how much the best matching pattern of the section's `tables` says, or () for none.
 
-        A pattern with a dot is matched with `schema.name`, any other with names that have none.
+        A pattern with a dot is matched with `schema.name`, any other with names that have none. It
+        says more the more characters it has besides `*` and `?`, and always more with a dot.
         """
         full_name = f"{schema}.{name}" if schema else name
         patterns = [pattern for pattern in self.tables if ("." in pattern) == bool(schema)]
-        return any(fnmatchcase(full_name, pattern) for pattern in patterns)
+        matching = [pattern for pattern in patterns if fnmatchcase(full_name, pattern)]
+        return max(((bool(schema), len(re.sub(r"[*?]", "", it))) for it in matching), default=())
 
     def naming(self) -> AbstractContextManager[None]:
         """Let every error of a block begin with the app: see `errors.naming`."""
@@ -227,11 +243,10 @@ def read_apps(config: Config) -> dict[str, App]:
     except (configparser.Error, UnicodeError) as error:
         raise CommandError(explain_ini(error, ini)) from None
     called_for = config.config_ini_section  # Alembic reads version_locations from that section
-    apps = {
-        name: _read_app(config, as_written, name, keys)
-        for name, keys in sections.items()
-        if _is_app(name, keys)
-    }
+    apps: dict[str, App] = {}
+    for name, keys in sections.items():
+        if _is_app(name, keys):
+            apps[name] = _read_app(config, as_written, name, keys, apps)
     config.config_ini_section = called_for
     if not apps:
         with ini.open("rb"):  # ConfigParser ignores a file that it cannot open; open() raises
@@ -287,7 +302,11 @@ def _own_keys(parser: configparser.ConfigParser) -> dict[str, set[str]]:
 
 
 def _read_app(
-    config: Config, as_written: configparser.ConfigParser | None, name: str, own: set[str]
+    config: Config,
+    as_written: configparser.ConfigParser | None,
+    name: str,
+    own: set[str],
+    apps: dict[str, App],
 ) -> App:
     def get(key: str, default: str = "") -> str:
         return config.file_config.get(name, key, fallback=default).strip() or default
@@ -331,6 +350,7 @@ def _read_app(
             exclude_modules=words("exclude_modules"),
             url_text=url_text,
             url_source=url_source,
+            apps=apps,
         )
     except configparser.Error as error:
         raise CommandError(f"{name}: {explain_ini(error, ini)}") from None

@@ -6,8 +6,8 @@ models come from there.
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack, closing, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from functools import cache, partial
 from logging.config import fileConfig
 from typing import Any
@@ -17,7 +17,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Dialect, Engine
+from sqlalchemy import URL, Connection, Dialect, Engine
 from sqlalchemy.schema import CreateSchema
 
 try:
@@ -123,6 +123,22 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
         context.run_migrations()
 
 
+@contextmanager
+def url_for_revisions(url: URL) -> Iterator[None]:
+    """Let `op.get_context().config` have the URL in use, wherever it came from."""
+    parser, section, key = config.file_config, config.config_ini_section, "sqlalchemy.url"
+    before = parser.get(section, key, raw=True, fallback="")
+    own = parser.remove_option(section, key)  # False if only [DEFAULT] has it
+    config.set_main_option(key, url.render_as_string(hide_password=False).replace("%", "%%"))
+    try:
+        yield
+    finally:
+        parser.remove_option(section, key)
+        if own:
+            with suppress(ValueError):  # a lone percent sign, which nothing had to read
+                config.set_section_option(section, key, before)
+
+
 def in_order(steps: Steps, app: App, apps: dict[str, App], connection: Connection) -> Steps:
     """Return `steps`, which now refuse what other apps require otherwise: see order.py."""
 
@@ -157,18 +173,19 @@ def run(app: App, apps: dict[str, App]) -> None:
         if changes_database():
             end_session(connection)
 
-    given = config.attributes.get("connection")
-    if context.is_offline_mode():
-        run_offline(app, apps)
-    elif isinstance(given, Connection):
-        run_online(app, apps, given)
-    elif isinstance(given, Engine):
-        with given.connect() as connection:
-            run_online(app, apps, connection)
-    else:
-        url = given.url if given else app.url  # what is given here is an AsyncEngine
-        with closing(Databases()) as own:
-            config.attributes.get("databases", own).run(url, work)
+    given = None if context.is_offline_mode() else config.attributes.get("connection")
+    url = getattr(given, "engine", given).url if given else app.url
+    with url_for_revisions(url):
+        if context.is_offline_mode():
+            run_offline(app, apps)
+        elif isinstance(given, Connection):
+            run_online(app, apps, given)
+        elif isinstance(given, Engine):
+            with given.connect() as connection:
+                run_online(app, apps, connection)
+        else:  # what may be given here is an AsyncEngine
+            with closing(Databases()) as own:
+                config.attributes.get("databases", own).run(url, work)
 
 
 def main() -> None:

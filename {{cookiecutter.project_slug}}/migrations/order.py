@@ -112,9 +112,11 @@ def in_order(needs: Mapping[str, Iterable[str]], advice: str) -> list[str]:
     """Return the names `APP` or `APP:ID` in `needs`, each after those that it needs.
 
     What belongs to one app stays together as far as it can; otherwise the given order counts.
-    Raises CommandError, with the advice, for names that need each other.
+    The names of one app have to need each other in turn. Raises CommandError, with the advice,
+    for a circle.
     """
-    places = {name: place for place, name in enumerate(needs)}
+    names = list(needs)
+    places = {name: place for place, name in enumerate(names)}
     sorter = TopologicalSorter(needs)
     try:
         sorter.prepare()
@@ -122,13 +124,13 @@ def in_order(needs: Mapping[str, Iterable[str]], advice: str) -> list[str]:
         circle = ", which needs ".join(error.args[1][::-1])
         raise CommandError(f"{circle}: {advice}") from None
     found: list[str] = []
-    ready: dict[str, str] = {}
+    ready: dict[str, int] = {}  # the place of what could be next, by app
     app = ""
     while sorter.is_active():
-        ready |= {name.partition(":")[0]: name for name in sorter.get_ready()}
+        ready |= {name.partition(":")[0]: places[name] for name in sorter.get_ready()}
         if app not in ready:
-            app = min(ready, key=lambda it: places[ready[it]])
-        found.append(ready.pop(app))
+            app = names[min(ready.values())].partition(":")[0]
+        found.append(names[ready.pop(app)])
         sorter.done(found[-1])
     return found
 
@@ -138,7 +140,8 @@ def check_models(app: App, apps: tuple[App, ...]) -> None:
     """Refuse tables that no section has, and foreign keys to tables in another database."""
     owners = apps_by_table(apps_of_database(app.database, apps))
     for table in app.metadata.tables.values():
-        if (table.schema, table.name) not in owners and app_of_table(table, apps) is None:
+        owned = (table.schema, table.name) in owners or app_of_table(table, apps) is not None
+        if not owned and not table.info.get("is_view"):
             raise CommandError(
                 f"{app.name}: no section of {app.ini} has the table {table.name} of {app.models};"
                 " add its name to the `tables` of one of them"

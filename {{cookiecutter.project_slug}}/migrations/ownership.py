@@ -35,6 +35,11 @@ class Ownership(Sequence[MetaData]):
         self._all_apps = apps
         self._default_schema = default_schema
 
+    @property
+    def naming_convention(self) -> Mapping[Any, Any]:
+        """The naming convention of the models: Alembic asks for it when it runs operations."""
+        return next(iter(self.compared)).metadata.naming_convention
+
     def __getitem__(self, index: Any) -> Any:
         return self._metadata[index]
 
@@ -51,6 +56,8 @@ class Ownership(Sequence[MetaData]):
         self, item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
     ) -> bool:
         """Return True if something should be compared: apps may share a MetaData."""
+        if kind == "table" and item.info.get("is_view"):
+            return False
         parent = getattr(item, "parent", item)  # of a constraint: its table, or its column
         table = getattr(parent, "table", parent)
         app = self.owner(table.schema, table.name)
@@ -70,10 +77,9 @@ class Ownership(Sequence[MetaData]):
         for app, created in self.created_by_revisions.items():
             if key in created:
                 return app
-        for app in self.compared:
-            if app.claims(*key) and key not in self._created_elsewhere:
-                return app
-        return None
+        app = max(self.apps, key=lambda app: app.claim(*key))
+        claimed = app in self.compared and app.claim(*key) and key not in self._created_elsewhere
+        return app if claimed else None
 
     def key(self, schema: str | None, name: str) -> TableKey:
         """Return the key of a table or a type in the database."""

@@ -1,6 +1,7 @@
 """Revision files: what they create, read without running them, and how new ones are written."""
 
 import ast
+import re
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ def check_revisions(app: App, script: ScriptDirectory) -> None:
                 raise
             raise CommandError(
                 f"{app.name}: a revision has depends_on = {error}, which is no revision of"
-                f" {app.name}; take that out: the order of the sections does the same"
+                f" {app.name}; for one of another app, write requires = ('APP:ID',) instead"
             ) from None
     for revision in script.walk_revisions():
         if len(revision.revision) > 32:  # the length of Alembic's column version_num
@@ -88,13 +89,11 @@ def tables_altered(files: Iterable[Path]) -> set[TableKey]:
     return {(schema, name) for _, names, schema in calls for name in names}
 
 
-def refers_to(file: Path, schema: str | None, name: str) -> bool:
-    """Return True if a revision file creates a foreign key to a table or to a column of it."""
-    table = f"{schema}.{name}" if schema else name
-    makers = ("ForeignKey", "ForeignKeyConstraint", "create_foreign_key")
-    calls = [call for call in upgrade_calls(file) if getattr(call.func, "attr", "") in makers]
-    nodes = [node for call in calls for node in ast.walk(call) if isinstance(node, ast.expr)]
-    return any(f"{literal(node)}.".startswith(f"{table}.") for node in nodes)
+def mentions(file: Path, names: Iterable[str]) -> bool:
+    """Return True if all of the names stand in the string literals of a revision's upgrade."""
+    nodes = [node for call in upgrade_calls(file) for node in ast.walk(call)]
+    text = " ".join(literal(node) or "" for node in nodes if isinstance(node, ast.expr))
+    return all(re.search(rf"\b{re.escape(name)}\b", text) for name in names)
 
 
 @cache

@@ -98,7 +98,9 @@ def alembic_runner(
             command.downgrade(on(alembic_engine, other), down)
         done = end
 
-    with runner(PytestAlembicConfig.from_raw_config(alembic_config), alembic_engine) as context:
+    config = PytestAlembicConfig.from_raw_config(alembic_config)
+    engine: Any = alembic_engine  # an AsyncEngine works as well
+    with runner(config, engine) as context:
         for direction in ("upgrade", "downgrade"):
             monkeypatch.setattr(context.command_executor, direction, go_to)
         yield context

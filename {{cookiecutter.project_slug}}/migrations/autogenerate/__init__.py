@@ -41,6 +41,8 @@ def setup(plugin: Plugin) -> None:
     add(sqlite.compare_expression_indexes, "schema", qualifier="sqlite", priority=last)
     for dialect in ("postgresql", "mysql", "mariadb"):
         add(server_defaults.check_autoincrement, "column", qualifier=dialect)
+    for dialect in ("mysql", "mariadb", "default"):  # that of MySQL runs before the next
+        add(constraints.leave_out_same_foreign_keys, "table", qualifier=dialect, priority=last)
     for dialect in ("mysql", "mariadb"):
         add(constraints.compare_indexes_of_foreign_keys, "table", qualifier=dialect, priority=last)
 

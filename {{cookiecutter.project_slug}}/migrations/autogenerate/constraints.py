@@ -17,6 +17,9 @@ from .sql import escape_colons, without_doubled_percents
 STRING = re.compile("'(?:[^']|'')*'")
 """A string in SQL; the check of an Enum has one for each of its values."""
 
+OPTIONS = ("onupdate", "ondelete", "deferrable", "initially")
+"""What Alembic compares of a foreign key besides tables and columns."""
+
 
 def leave_out_checks_of_types(
     context: AutogenContext, changes: ops.ModifyTableOps, *tables: Any
@@ -100,6 +103,30 @@ def create_constraints_of_new_table(
             changes.ops.extend(map(ops.AddConstraintOp.from_constraint, keys))
         checks = [check for column in model.columns for check in column.constraints if check.name]
         changes.ops.extend(map(ops.AddConstraintOp.from_constraint, checks))
+    return PriorityDispatchResult.CONTINUE
+
+
+def leave_out_same_foreign_keys(
+    context: AutogenContext, changes: ops.ModifyTableOps, *_tables: Any
+) -> PriorityDispatchResult:
+    """Take out foreign keys that only name the default schema, where the database does not."""
+    table_key = context.opts["target_metadata"].key
+
+    def meaning(key: ops.CreateForeignKeyOp) -> tuple[Any, ...]:
+        options = {(it, str(value).lower()) for it, value in key.kw.items() if it in OPTIONS}
+        options = {it for it in options if it[1] not in ("no action", "immediate")}
+        table = table_key(key.kw["referent_schema"], key.referent_table)
+        return table, key.local_cols, key.remote_cols, options
+
+    added = [change for change in changes.ops if isinstance(change, ops.CreateForeignKeyOp)]
+    for drop in filter(drops_foreign_key, changes.ops.copy()):
+        before = meaning(ops.CreateForeignKeyOp.from_constraint(drop.to_constraint()))
+        for add in added:
+            if meaning(add) == before:
+                changes.ops = [change for change in changes.ops if change not in (drop, add)]
+    for add in added:  # SQLite would leave out a key to a table in what seems to be another schema
+        add.kw["source_schema"] = changes.schema
+        add.kw["referent_schema"], _ = table_key(add.kw["referent_schema"], add.referent_table)
     return PriorityDispatchResult.CONTINUE
 
 

@@ -52,13 +52,21 @@ def with_schemas(operation: ops.MigrateOperation) -> ops.MigrateOperation:
 
     Where the MetaData has a schema, Alembic writes that schema for all of them.
     """
-    for column in columns_of(operation):
-        if column.table.metadata.schema:
-            table = column.table.to_metadata(
-                sa.MetaData(), referred_schema_fn=lambda _, __, key, ___: key.referred_table.schema
-            )
-            return ops.CreateTableOp.from_table(table)
-    return operation
+    columns = columns_of(operation)
+    if not columns or not columns[0].table.metadata.schema:
+        return operation
+    assert isinstance(operation, ops.CreateTableOp)
+    table, without_schema = columns[0].table, sa.MetaData()
+    for each in {table, *(key.column.table for key in table.foreign_keys)}:
+        each.to_metadata(
+            without_schema, referred_schema_fn=lambda _, __, key, ___: key.referred_table.schema
+        )
+    copied = without_schema.tables[table.key]
+    created = ops.CreateTableOp.from_table(copied)
+    # Only the foreign keys: in a copy, types get another schema, and constraints another name.
+    kept = [item for item in operation.columns if not isinstance(item, sa.ForeignKeyConstraint)]
+    created.columns = [*kept, *copied.foreign_key_constraints]
+    return created
 
 
 def columns_of(operation: ops.MigrateOperation) -> list[sa.Column[Any]]:

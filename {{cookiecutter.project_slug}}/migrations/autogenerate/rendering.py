@@ -1,10 +1,13 @@
 """The code of a revision, where Alembic writes what does not run or has lost something."""
 
 import re
+import sys
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import _repr_type  # no public function renders a type
+from alembic.util import CommandError
 
 from .enum_types import enum_reference
 from .sql import escape_colons
@@ -22,8 +25,24 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     if kind == "type":
         if context.dialect.name == "postgresql" and (code := enum_reference(item, context)):
             return code
+        if not is_made_by_its_repr(item):
+            if isinstance(item, sa.TypeDecorator):
+                return str(_repr_type(item.load_dialect_impl(context.dialect), context))
+            name = type(item).__name__
+            raise CommandError(f"the type {name} needs a __repr__ that is code: {item!r} is none")
         import_type(item, context)
     return False
+
+
+def is_made_by_its_repr(item: sa.types.TypeEngine[Any]) -> bool:
+    """Return True if the code that Alembic writes for a custom type makes the type."""
+    if type(item).__module__.startswith("sqlalchemy."):
+        return True
+    names = {**vars(sa), "module": sys.modules[type(item).__module__]}
+    try:
+        return type(eval(f"module.{item!r}", names)) is type(item)
+    except Exception:  # whatever its code raises
+        return False
 
 
 def import_type(item: sa.types.TypeEngine[Any], context: AutogenContext) -> None:

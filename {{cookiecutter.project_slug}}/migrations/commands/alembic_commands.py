@@ -41,10 +41,10 @@ def run_alembic_command(run: Run) -> None:
 
 def run_in_order(run: Run, up: bool) -> None:
     """Upgrade or downgrade several apps, each revision after what it requires."""
-    steps = {
-        app: run.steps(app, run.options.revision, up)
-        for app in (run.selected if up else run.selected[::-1])
-    }
+    steps: dict[App, list[Script]] = {}
+    for app in run.selected if up else run.selected[::-1]:
+        with app.naming():
+            steps[app] = run.steps(app, run.options.revision, up)
 
     def call(app: App, revisions: Sequence[Script]) -> str:
         if revisions:

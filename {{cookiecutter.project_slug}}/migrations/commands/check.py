@@ -156,9 +156,11 @@ def in_words(operations: ops.UpgradeOps) -> list[str]:
                 what = f"{table} index {index.name}"
             case [Constraint() as constraint]:
                 table = constraint.table.name
-                if verb == "add" and table in told:
+                columns = [column.name for column in getattr(constraint, "columns", ())]
+                covered = {f"{table} {column}" for column in columns}
+                if verb == "add" and (table in told or (covered and covered <= told)):
                     continue
-                on = ", ".join(column.name for column in getattr(constraint, "columns", ()))
+                on = ", ".join(columns)
                 what = f"{table} constraint {constraint.name or f'on {on}'}"
             case _:  # a comment, or a plug-in's
                 names = [getattr(part, "name", part) for part in parts]

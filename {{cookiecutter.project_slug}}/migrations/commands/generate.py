@@ -1,6 +1,7 @@
 """New revisions for the apps whose models changed."""
 
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..apps import App, TableKey
 from ..errors import program, relative
 from ..order import in_order
 from ..ownership import Ownership
-from ..revision_files import files_by_name, refers_to, removed_after_error, tables_altered
+from ..revision_files import files_by_name, mentions, removed_after_error, tables_altered
 from ..run import Run
 from . import hooks
 from .check import Difference, compare, in_words
@@ -38,6 +39,9 @@ def generate(run: Run) -> None:
     for app in run.selected:
         for check in hooks("before_writing") if found[app].upgrade.ops else ():
             check(run, app, found[app].upgrade)
+    needs = {app.name: [other.name for other in needed(app, found[app])] for app in run.selected}
+    advice = "generate one of them first, without what needs the others"
+    todo = in_order({name: [it for it in needs[name] if it in needs] for name in needs}, advice)
     written: list[str] = []
 
     def write(app: App) -> str:
@@ -46,7 +50,12 @@ def generate(run: Run) -> None:
             return "no changes"
         first = not run.current[app.name]
         message = run.options.message or ("initial" if first else summarise(changes))
-        path = write_revision(run, app, message, found[app])
+        requires = [
+            f"{name}:{head}"
+            for name in needs[app.name]
+            for head in run.script(run.apps[name]).get_heads()
+        ]
+        path = write_revision(run, app, message, found[app], requires)
         written.append(path)
         lines = [f"wrote {relative(path)}"]
         if message != ", ".join(changes):  # else its name tells
@@ -55,9 +64,6 @@ def generate(run: Run) -> None:
             lines += [f"warning: {text}" for text in warnings(run, app, found[app].upgrade)]
         return "\n".join(lines)
 
-    needs = {app.name: [other.name for other in needed(app, found[app])] for app in run.selected}
-    advice = "take the foreign key of one out of the models, and generate the others first"
-    todo = in_order({name: [it for it in needs[name] if it in needs] for name in needs}, advice)
     try:
         run.each_until_error(write, [run.apps[name] for name in todo])
     finally:
@@ -69,20 +75,23 @@ def needed(app: App, found: Difference) -> list[App]:
     """Return the apps whose newest revisions have to run before a new one of this app.
 
     Its foreign keys refer to their tables, it changes a table that their revisions changed, or
-    it drops what their revisions refer to.
+    it drops what their revisions mention.
     """
     ownership: Ownership = found.context.opts["target_metadata"]
-    changed, dropped, referred = set(), set(), set()
+    changed, referred = set(), set()
+    dropped: list[tuple[str, ...]] = []  # a table, or a table and a column
     for operation in found.upgrade.ops:
         if not isinstance(operation, ops.CreateTableOp | ops.DropTableOp | ops.ModifyTableOps):
             continue
         table = ownership.key(operation.schema, operation.table_name)
         changed.add(table)
+        if isinstance(operation, ops.DropTableOp):
+            dropped.append((operation.table_name,))
         parts = [*getattr(operation, "ops", ()), *getattr(operation, "columns", ())]
-        if any(isinstance(it, ops.DropTableOp | ops.DropColumnOp) for it in (operation, *parts)):
-            dropped.add(table)
         for part in parts:
-            if isinstance(part, ops.CreateForeignKeyOp):
+            if isinstance(part, ops.DropColumnOp):
+                dropped.append((operation.table_name, part.column_name))
+            elif isinstance(part, ops.CreateForeignKeyOp):
                 referred.add(ownership.key(part.kw.get("referent_schema"), part.referent_table))
             elif isinstance(part, ForeignKeyConstraint):
                 referred.add(ownership.key(part.referred_table.schema, part.referred_table.name))
@@ -94,7 +103,7 @@ def needed(app: App, found: Difference) -> list[App]:
         and (
             other in owners
             or altered & (changed | referred)
-            or any(refers_to(file, *table) for table in dropped for file in files_by_name(other))
+            or any(mentions(file, names) for names in dropped for file in files_by_name(other))
         )
     ]
 
@@ -119,7 +128,12 @@ def summarise(changes: list[str], width: int = 72) -> str:
 
 
 def write_revision(
-    run: Run, app: App, message: str, found: Difference, id: str | None = None
+    run: Run,
+    app: App,
+    message: str,
+    found: Difference,
+    requires: Sequence[str],
+    id: str | None = None,
 ) -> str:
     """Write what was found to a new revision, as `alembic revision` does, and return its path.
 
@@ -129,9 +143,8 @@ def write_revision(
     options = dict.fromkeys(("splice", "branch_label", "version_path", "depends_on"))
     arguments = {**options, "message": message, "head": "head", "rev_id": id or rev_id()}
     revision = RevisionContext(run.config_for(app), run.script(app), arguments)
-    heads = {other.name: run.script(other).get_heads() for other in needed(app, found)}
-    requires: Any = [f"{name}:{head}" for name in heads for head in heads[name]]
-    revision.template_args["requires"] = requires  # for script.py.mako
+    template_args: dict[str, Any] = revision.template_args  # for script.py.mako
+    template_args["requires"] = requires
     [new] = revision.generated_revisions
     new.upgrade_ops, new.downgrade_ops = found.upgrade, found.downgrade
     revision.run_no_autogenerate(run.current[app.name], found.context)

@@ -9,10 +9,11 @@ from alembic.util import CommandError
 
 from ..apps import App
 from ..errors import relative
+from ..order import in_order, references
 from ..run import Run, read_versions
 from . import packaged_revisions, ruff_format
 from .empty_databases import check_schemas, in_empty_database, write_initial
-from .precautions import changes_of, check_moves, own_tables
+from .precautions import changes_of, check_moves, neighbours, own_tables
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -58,14 +59,21 @@ def adopt(run: Run) -> None:
         if revisions := stamps[app]:
             command.stamp(run.config_for(app), list(revisions))
             return f"stamped {', '.join(revisions)}"
+        heads = {it.name: "".join(run.script(it).get_heads()[:1]) for it in neighbours(run, app)}
         with in_empty_database(run, app, {}) as empty:
-            path = str(write_initial(empty, app.name))
+            at = {name: head for name, head in heads.items() if head}
+            path = str(write_initial(empty, app.name, at))
         ruff_format.written([path])
         command.stamp(run.config_for(app), "head")
+        del run.scripts[app.name]  # it has a revision now
         return f"wrote {relative(path)} and stamped it"
 
     if run.options.yes:
-        run.each_until_error(stamp, stamps)
+        apps = tuple(run.apps.values())
+        needs = {app.name: {it.name for _, _, it in references(app, apps)} for app in stamps}
+        advice = "write their first revisions by hand"
+        order = in_order({name: needs[name] & needs.keys() for name in needs}, advice)
+        run.each_until_error(stamp, [run.apps[name] for name in order])
     elif stamps:
         print("nothing is changed yet: --yes does it")
 

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..apps import App
 from ..commands.check import compare
-from ..commands.generate import write_revision
+from ..commands.generate import needed, write_revision
 from ..databases import Databases
 from ..errors import relative
 from ..revision_files import files_of, upgrade_calls
@@ -68,20 +68,28 @@ def in_empty_database(run: Run, app: App, folders: Mapping[str, Path]) -> Iterat
     with empty_database(run.databases, app.url) as url:
         url_text = url.render_as_string(hide_password=False)
         config = Config(run.config.config_file_name, cmd_opts=run.options)
-        there = {it.name: replace(it, url_text=url_text) for it in neighbours(run, app)}
+        apps = dict(run.apps)
+        there = {it.name: replace(it, url_text=url_text, apps=apps) for it in neighbours(run, app)}
         for name in there.keys() & folders.keys():
             folder = str(folders[name])
             there[name] = replace(there[name], version_locations=(folder,))
             config.set_section_option(name, "version_locations", folder.replace("%", "%%"))
-        apps = run.apps | there
+        apps.update(there)
         yield replace(run, config=config, apps=apps, selected=[*there.values()], scripts={})
 
 
-def write_initial(empty: Run, name: str, id: str | None = None) -> Path:
-    """Write a revision that creates all that an app's models have; `empty` is such a run."""
+def write_initial(
+    empty: Run, name: str, at: Mapping[str, str], also: Iterable[str] = (), id: str | None = None
+) -> Path:
+    """Write a revision that creates all that an app's models have; `empty` is such a run.
+
+    It requires the apps that the models need, and those in `also`, at the revisions in `at`.
+    """
     app = empty.apps[name]
     found = compare(empty, [app])[app]
-    return Path(write_revision(empty, app, "initial", found, id))
+    needs = {*(other.name for other in needed(app, found)), *also}
+    requires = [f"{other}:{revision}" for other, revision in at.items() if other in needs]
+    return Path(write_revision(empty, app, "initial", found, requires, id))
 
 
 @contextmanager

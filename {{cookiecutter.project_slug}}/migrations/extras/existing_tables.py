@@ -1,29 +1,43 @@
-"""Tables that a database has before the first revision of their app."""
+"""Tables and views that a database has already."""
+
+from collections.abc import Iterable
+from functools import partial
 
 from alembic.operations import ops
 from alembic.util import CommandError
 
-from ..apps import App
+from ..apps import App, TableKey
 from ..errors import program
 from ..revision_files import files_of, tables_created
 from ..run import Run
-from .precautions import neighbours
+from .precautions import existing, neighbours, ownership_of
 
 
 def before_writing(run: Run, app: App, operations: ops.UpgradeOps) -> None:
-    """Refuse a first revision that does not create a table which the database has already.
+    """Refuse a revision that creates a view, and a first one without a table that is there.
 
     Tables of models that moved are left out: revisions of another app create them.
     """
+    new = [operation for operation in operations.ops if isinstance(operation, ops.CreateTableOp)]
+    ownership = run.databases.run(app.url, partial(ownership_of, run=run, apps=[app]))
+    created = {ownership.key(operation.schema, operation.table_name) for operation in new}
+    if new and (views := run.databases.run(app.url, partial(existing, tables=created))):
+        raise CommandError(
+            f"{app.name}: {names(views)} is a view in its database, not a table; say so in the"
+            " model, with the table argument info={'is_view': True}"
+        )
     if run.current[app.name]:
         return
-    created = {(o.schema, o.table_name) for o in operations.ops if isinstance(o, ops.CreateTableOp)}
-    there = app.model_tables.keys() - created
+    there = {ownership.key(*key) for key in app.model_tables} - created
     for other in neighbours(run, app) if there else ():
-        there -= tables_created(files_of(run.script(other)))
+        there -= {ownership.key(*key) for key in tables_created(files_of(run.script(other)))}
     if there:
-        names = ", ".join(sorted(name for _, name in there))
         raise CommandError(
-            f"{app.name}: no revision creates {names}, which its database has already;"
+            f"{app.name}: no revision creates {names(there)}, which its database has already;"
             f" first run: {program('adopt', app.name)}"
         )
+
+
+def names(tables: Iterable[TableKey]) -> str:
+    """Return the names of tables, for a message."""
+    return ", ".join(sorted(name for _, name in tables))

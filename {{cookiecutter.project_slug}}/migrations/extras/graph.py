@@ -2,7 +2,7 @@
 
 import re
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from alembic.util import to_tuple
 
@@ -20,12 +20,21 @@ def arguments(parser: ArgumentParser) -> None:
 def graph(run: Run) -> None:
     """Print a picture of every app's revisions and references, as text for Mermaid."""
     boxes = {app.name: f"app{number}" for number, app in enumerate(run.selected, start=1)}
+    nodes = {
+        f"{app.name}:{revision.revision}": f"{boxes[app.name]}_{number}"
+        for app in run.selected
+        for number, revision in enumerate(oldest_first(run.script(app)), start=1)
+    }
     lines = ["flowchart LR"]
+    required: list[str] = []
     for app in run.selected:
-        run.check_current(app)
+        lines.append(f'  subgraph {boxes[app.name]}["{escape(app.name)}"]')
         with app.naming():
-            lines += [f'  subgraph {boxes[app.name]}["{escape(app.name)}"]']
-            lines += [*revisions(run, app, boxes[app.name]), "  end"]
+            lines += [*revisions(run, app, boxes[app.name], nodes), "  end"]
+            for revision in oldest_first(run.script(app)):
+                node = nodes[f"{app.name}:{revision.revision}"]
+                names = [name for name in run.order.required(app, revision) if name in nodes]
+                required += [f"  {nodes[name]} -.-> {node}" for name in names]
     for app in run.selected:
         columns: dict[str, list[str]] = {}
         for key, _, other in references(app, tuple(run.selected)):
@@ -33,23 +42,23 @@ def graph(run: Run) -> None:
         for name, referring in columns.items():
             arrow = "<br>".join(dict.fromkeys(referring))
             lines.append(f'  {boxes[app.name]} -. "{arrow}" .-> {boxes[name]}')
+    lines += required
     print("\n".join([*lines, "  classDef applied fill:#d3f9d8,stroke:#2b8a3e,color:#000"]))
 
 
-def revisions(run: Run, app: App, box: str) -> Iterator[str]:
+def revisions(run: Run, app: App, box: str, nodes: Mapping[str, str]) -> Iterator[str]:
     """Yield a node for each revision of an app, oldest first, and the arrows between them."""
-    script = run.script(app)
-    applied = {it.revision for it in script.iterate_revisions(run.current[app.name], "base")}
-    nodes = {it: f"{box}_{number}" for number, it in enumerate(oldest_first(script), start=1)}
-    if not nodes:
+    applied = run.applied(app)
+    found = oldest_first(run.script(app))
+    if not found:
         yield f'    {box}_0["no revisions yet"]'
-    for it, node in nodes.items():
+    for it in found:
         mark = ":::applied" if it.revision in applied else ""
-        yield f'    {node}["{escape(it.revision)}<br>{escape(it.doc)}"]{mark}'
-    by_id = {it.revision: node for it, node in nodes.items()}
-    for it, node in nodes.items():
+        label = f"{escape(it.revision)}<br>{escape(it.doc)}"
+        yield f'    {nodes[f"{app.name}:{it.revision}"]}["{label}"]{mark}'
+    for it in found:
         for before in to_tuple(it.down_revision, default=()):
-            yield f"    {by_id[before]} --> {node}"
+            yield f"    {nodes[f'{app.name}:{before}']} --> {nodes[f'{app.name}:{it.revision}']}"
 
 
 def escape(text: str) -> str:

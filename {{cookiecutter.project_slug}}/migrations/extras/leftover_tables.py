@@ -59,12 +59,13 @@ def check_nothing_left(connection: Connection, run: Run, app: App, problem: str)
     if current := run.current[app.name]:
         left.append(f"{app.version_table} at {', '.join(current)}")
     others: set[str] = set()
+    default = (None, connection.dialect.default_schema_name)
     for other in neighbours(run, app):
         if other != app:
             with suppress(CommandError):  # its code may be gone as well
-                others |= {name for schema, name in other.model_tables if schema is None}
+                others |= {name for schema, name in other.model_tables if schema in default}
     for name in sorted({*inspect(connection).get_table_names()} - others):
-        like = app.claims(None, name) or name == app.name or name.startswith(f"{app.name}_")
+        like = app.claim(None, name) or name == app.name or name.startswith(f"{app.name}_")
         if like and not name.startswith("alembic_version"):
             left.append(f"{name}, by its name")
     if left:

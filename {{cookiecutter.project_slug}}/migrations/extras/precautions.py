@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, inspect
@@ -24,7 +25,7 @@ def neighbours(run: Run, app: App) -> tuple[App, ...]:
     return apps_of_database(app.database, tuple(run.apps.values()))
 
 
-def ownership_of(run: Run, apps: Iterable[App], connection: Connection) -> Ownership:
+def ownership_of(connection: Connection, run: Run, apps: Iterable[App]) -> Ownership:
     """Return which tables belong to these apps of the database that is connected."""
     scripts = {app: run.script(app) for app in apps}
     return Ownership(scripts, tuple(run.apps.values()), connection.dialect.default_schema_name)
@@ -42,9 +43,14 @@ def ask(run: Run) -> None:
         raise CommandError("nothing is changed")
 
 
+def existing(connection: Connection, tables: Iterable[TableKey]) -> list[TableKey]:
+    """Return those of the tables that a database has; a view counts."""
+    return [key for key in tables if inspect(connection).has_table(key[1], key[0])]
+
+
 def own_tables(connection: Connection, run: Run, app: App) -> list[TableKey]:
     """Return the app's own tables that its database has."""
-    ownership, inspector = ownership_of(run, [app], connection), inspect(connection)
+    ownership, inspector = ownership_of(connection, run, [app]), inspect(connection)
     found = {
         ownership.key(schema, name)
         for schema in {schema or None for schema in ownership.schemas}
@@ -70,7 +76,7 @@ def changes_of(run: Run, app: App) -> list[str]:
 def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
     """Refuse an app whose model moved to another app, or came from one, unless both are given."""
     near = neighbours(run, app)
-    ownership = run.databases.run(app.url, lambda connection: ownership_of(run, near, connection))
+    ownership = run.databases.run(app.url, partial(ownership_of, run=run, apps=near))
     for old, created in ownership.created_by_revisions.items():
         for key in sorted(created & ownership.apps_by_model.keys(), key=str):
             new = ownership.apps_by_model[key]

@@ -1,7 +1,6 @@
 """Unplug an app: its tables go by its own downgrades, its section of alembic.ini goes with them."""
 
 from argparse import ArgumentParser
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -11,14 +10,14 @@ from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, selec
 
 from ..apps import App, TableKey
 from ..databases import version_schema
-from ..errors import program
+from ..errors import program, relative
 from ..locks import one_migrator
 from ..order import references
 from ..revision_files import files_of, tables_created
 from ..run import Run, read_versions
 from .ini_file import ini_of, read, replace
 from .leftover_tables import check_nothing_left
-from .precautions import ask, check_moves, neighbours, own_tables, ownership_of
+from .precautions import ask, check_moves, existing, neighbours, own_tables, ownership_of
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -46,6 +45,8 @@ def remove(run: Run) -> None:
                 rows = run.databases.run(app.url, partial(count_rows, tables=tables[app]))
             drops = f"drops {', '.join(rows) or 'no table'}"
         run.say(app, f"{drops}; {section}")
+    if not keep_section:
+        check_requirements(run)
     ask(run)
     if not keep_section:
         replace(ini, read(ini))  # may this user write there? If not, fail first
@@ -59,6 +60,19 @@ def remove(run: Run) -> None:
         return f"removed, {told}; code left as it is: {app.models.partition(':')[0]}"
 
     run.each_until_error(unplug, last_first)
+
+
+def check_requirements(run: Run) -> None:
+    """Refuse while a revision of an app that stays requires one of an app that goes."""
+    going = {app.name for app in run.selected}
+    for app in [app for app in run.apps.values() if app not in run.selected]:
+        for revision in run.script(app).walk_revisions():
+            for required in run.order.required(app, revision):
+                if (name := required.partition(":")[0]) in going:
+                    raise CommandError(
+                        f"{name}: revision {revision.revision} of {app.name} requires {required};"
+                        f" first take that out of `requires` in {relative(revision.path)}"
+                    )
 
 
 def tables_to_drop(run: Run, app: App) -> list[TableKey]:
@@ -90,7 +104,7 @@ def applied_tables(connection: Connection, run: Run, app: App) -> list[TableKey]
 
     One that a pending revision would create, and which is there already, is somebody else's.
     """
-    ownership, script = ownership_of(run, [app], connection), run.script(app)
+    ownership, script = ownership_of(connection, run, [app]), run.script(app)
     own, current = own_tables(connection, run, app), run.current[app.name]
     if not current:
         return own
@@ -98,11 +112,6 @@ def applied_tables(connection: Connection, run: Run, app: App) -> list[TableKey]
     created = {ownership.key(*it) for it in tables_created(Path(step.path) for step in steps)}
     pending = {ownership.key(*it) for it in tables_created(files_of(script))} - created
     return sorted({*existing(connection, created), *own} - pending, key=str)
-
-
-def existing(connection: Connection, tables: Iterable[TableKey]) -> list[TableKey]:
-    """Return those of the tables that a database has."""
-    return [key for key in tables if inspect(connection).has_table(key[1], key[0])]
 
 
 def drop(run: Run, app: App, tables: list[TableKey]) -> list[str]:
@@ -147,7 +156,7 @@ def check_references(run: Run, app: App) -> None:
 
 def check_foreign_keys(connection: Connection, run: Run, app: App, tables: list[TableKey]) -> None:
     """Refuse while a table that stays has a foreign key to one of these, whatever models say."""
-    ownership = ownership_of(run, neighbours(run, app), connection)
+    ownership = ownership_of(connection, run, neighbours(run, app))
     schemas = {None, *(schema for other in ownership.apps for schema, _ in other.model_tables)}
     for schema in schemas - {connection.dialect.default_schema_name} if tables else ():
         for (_, name), keys in inspect(connection).get_multi_foreign_keys(schema=schema).items():

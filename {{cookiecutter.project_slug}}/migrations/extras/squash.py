@@ -12,12 +12,14 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.operations import BatchOperations, Operations
 from alembic.runtime.migration import MigrationContext
-from alembic.script import Script
+from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
 
 from ..apps import App
 from ..errors import program, relative
-from ..revision_files import files_of, literal, oldest_first, upgrade_calls
+from ..order import in_order
+from ..revision_files import files_of, literal, oldest_first, parsed, upgrade_calls
 from ..run import Run
 from . import packaged_revisions, ruff_format
 from .empty_databases import check_schemas, in_empty_database, write_initial
@@ -31,6 +33,11 @@ SCHEMA_ONLY -= {"bulk_insert", "delete", "exec", "execute", "insert", "invoke", 
 SCHEMA_ONLY -= {"create_exclude_constraint", "update"}
 
 ENUM_TYPE = re.compile(r"\s*(CREATE|ALTER|DROP) TYPE ")
+
+NEEDED = re.compile(
+    r"\s*(CREATE|ALTER|DROP)\s+(OR\s+REPLACE\s+)?(DOMAIN|EXTENSION|FUNCTION|SCHEMA|SEQUENCE)\b"
+)
+"""The statements about what tables may need and autogenerate does not see."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -129,19 +136,79 @@ def write_revisions(run: Run, temporary: Path) -> dict[App, Path]:
     for first in run.selected:
         if first in new:  # with the others of its database
             continue
+        needs = needs_after(run, first)
+        at: dict[str, str] = {}
         with in_empty_database(run, first, folders) as empty:
-            for app in neighbours(run, first):
+            for name in in_order(needs, "so none of them can become one revision"):
+                app = run.apps[name.partition(":")[0]]
                 with app.naming():
+                    revision = name.partition(":")[2] or "head"
                     if app in run.selected:
-                        new[app] = write_initial(empty, app.name, run.head(app))
+                        also = [need.partition(":")[0] for need in needs[name]]
+                        new[app] = write_initial(empty, app.name, at, also, run.head(app))
                         note_replaced(new[app], oldest_first(run.script(app)))
-                    command.upgrade(empty.config_for(app), "head")
+                        del empty.scripts[app.name]  # it has been written since
+                        revision = empty.script(empty.apps[app.name]).get_heads()[0]
+                    try:
+                        command.upgrade(empty.config_for(app), revision)
+                    except DBAPIError:
+                        if app not in new or not (count := copy_needed(new[app], run.script(app))):
+                            raise
+                        run.say(app, f"not lost, because its tables need them: {count} statements")
+                        command.upgrade(empty.config_for(app), revision)
+                    at[app.name] = revision
                     if app in new and (found := changes_of(empty, empty.apps[app.name])):
                         raise CommandError(
                             f"{app.name}: not squashed: in a new database the tables would still"
                             f" have to: {', '.join(found)}"
                         )
     return new
+
+
+def copy_needed(file: Path, old: ScriptDirectory) -> int:
+    """Copy what old revisions execute that tables may need; return the number of statements."""
+    text, scripts = file.read_text(encoding="utf-8"), oldest_first(old)
+    first = [line for script in scripts for line in lines_needed(script, "upgrade")]
+    last = [line for script in scripts[::-1] for line in lines_needed(script, "downgrade")]
+    text = re.sub(r"(?m)^def upgrade\(.*\n", lambda found: found[0] + "".join(first), text, count=1)
+    file.write_text(text + "".join(last), encoding="utf-8", newline="\n")
+    return len(first)
+
+
+def lines_needed(script: Script, function: str) -> list[str]:
+    """Return the lines that execute what tables may need, in a function of a revision."""
+    nodes = (it for it in parsed(Path(script.path)).body if getattr(it, "name", "") == function)
+    calls = [call for it in nodes for call in ast.walk(it) if isinstance(call, ast.Call)]
+    lines = []
+    for call in sorted(calls, key=lambda call: call.lineno):
+        if getattr(call.func, "attr", "") == "execute" and call.args:
+            [text, *_] = getattr(call.args[0], "args", None) or call.args  # it may be in sa.text()
+            sql = literal(text) or str(getattr(script.module, getattr(text, "id", ""), ""))
+            if NEEDED.match(sql.upper()):
+                lines.append(f"    op.execute({sql!r})\n")
+    return lines
+
+
+def needs_after(run: Run, first: App) -> dict[str, list[str]]:
+    """Return what the apps of a database will need, if those selected have one revision each.
+
+    Those are there by their names, and the revisions of the others as `APP:ID`.
+    """
+    selected = {app.name for app in run.selected}
+    needs: dict[str, list[str]] = {}
+    for app in neighbours(run, first):
+        if app.name in selected:
+            needs[app.name] = []
+        earlier: list[str] = []
+        for revision in oldest_first(run.script(app)):
+            name = app.name if app.name in selected else f"{app.name}:{revision.revision}"
+            required = [
+                other if (other := it.partition(":")[0]) in selected else it
+                for it in run.order.required(app, revision)
+            ]
+            needs.setdefault(name, []).extend(it for it in [*earlier, *required] if it != name)
+            earlier = [name]
+    return needs
 
 
 def note_replaced(file: Path, scripts: Sequence[Script]) -> None:
