@@ -92,17 +92,12 @@ def compare_checks_of_types(
 def create_constraints_of_new_table(
     context: AutogenContext, changes: ops.ModifyTableOps, *tables: Any
 ) -> PriorityDispatchResult:
-    """Create what Alembic leaves out of a new table, and would only find the next time.
-
-    These are foreign keys with `use_alter`, and checks within `Column()` if they have a name.
-    """
+    """Create foreign keys with `use_alter`: Alembic leaves them out of a new table."""
     reflected, model = tables[-2:]
     if reflected is None:
         keys = [key for key in model.foreign_key_constraints if key.use_alter]
         if context.dialect.supports_alter:
             changes.ops.extend(map(ops.AddConstraintOp.from_constraint, keys))
-        checks = [check for column in model.columns for check in column.constraints if check.name]
-        changes.ops.extend(map(ops.AddConstraintOp.from_constraint, checks))
     return PriorityDispatchResult.CONTINUE
 
 

@@ -28,12 +28,23 @@ def sort_operations(
             script.upgrade_ops_list, script.downgrade_ops_list, strict=True
         ):
             recreate_foreign_keys(upgrade, downgrade)
+            for operation in upgrade.ops:
+                if isinstance(operation, ops.CreateTableOp):
+                    operation.columns = [*operation.columns, *checks_in_columns(operation)]
             upgrade.ops = [with_schemas(operation) for operation in upgrade.ops]
             downgrade.ops = [with_schemas(operation) for operation in downgrade.ops]
             # One of them drops the tables that the other creates.
             names = referred_first([*upgrade.ops, *downgrade.ops])
             upgrade.ops = in_order(upgrade.ops, names)
             downgrade.ops = in_order(downgrade.ops, names)
+
+
+def checks_in_columns(operation: ops.CreateTableOp) -> list[sa.CheckConstraint]:
+    """Return the checks that the columns of a new table have; Alembic leaves them out."""
+    found: list[Any] = [check for it in columns_of(operation) for check in it.constraints]
+    checks = [sa.CheckConstraint(check.sqltext, name=check.name) for check in found]
+    sa.Table(operation.table_name, sa.MetaData(), *checks)  # to be written, they need a table
+    return checks
 
 
 def recreate_foreign_keys(upgrade: ops.OpContainer, downgrade: ops.OpContainer) -> None:
