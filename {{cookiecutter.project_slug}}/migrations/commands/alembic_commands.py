@@ -43,6 +43,7 @@ def run_in_order(run: Run, up: bool) -> None:
     """Upgrade or downgrade several apps, each revision after what it requires."""
     steps: dict[App, list[Script]] = {}
     for app in run.selected if up else run.selected[::-1]:
+        run.check_current(app)
         with app.naming():
             steps[app] = run.steps(app, run.options.revision, up)
 
