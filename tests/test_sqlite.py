@@ -1,5 +1,6 @@
 """What SQLite cannot alter: a table is copied, and the copy has to have all that the table had."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,11 @@ def test_a_copy_keeps_what_the_table_had(tmp_path: Path, venv: Path) -> None:
     project.migrate()
     assert project.migrations("check") == "shop  no changes\n"
 
+    without = [line for line in models.splitlines() if "nick" not in line]
+    project.models("shop").write_text("\n".join(without))
+    warning = 'the view ages reads member.nick: drop it first, with op.execute("DROP VIEW ages")'
+    assert f"warning: {warning}\n" in project.generate()
+
 
 def test_a_copy_with_another_name_for_a_column(project: Project) -> None:
     add_revision(
@@ -191,3 +197,42 @@ def test_a_copy_loses_no_rows(project: Project) -> None:
     line = project.refused("./migrate.sh", "users")
     assert "users: a copy of users would lose rows, because of ON CONFLICT" in line
     assert len(project.sqlite("SELECT * FROM users")) == 2
+
+
+LIMITED = """
+class Limited(Base):
+    __tablename__ = "limited"
+    id = Column(Integer, primary_key=True)
+    age = Column(Integer, {check}{default})
+
+Index("ix", {index})
+"""
+
+
+def test_limits(project: Project) -> None:
+    """What docs/limits.md says of SQLite, and of checks without a name."""
+    values = {"check": 'CheckConstraint("age > 0")', "default": "", "index": "Limited.age.desc()"}
+    project.models("users").write_text(HEADER + LIMITED.format(**values))
+    project.revise("users")
+    project.migrate("users")
+    changed = {**values, "check": 'CheckConstraint("age > 1")', "index": "Limited.age"}
+    project.models("users").write_text(HEADER + LIMITED.format(**changed))
+    assert project.migrations("-n", "users", "check") == "users  no changes\n"
+
+    execute(
+        project,
+        """
+        DROP TABLE limited;
+        CREATE TABLE limited (id INTEGER PRIMARY KEY DESC NOT NULL, -- a comment
+            age INTEGER REFERENCES team DEFERRABLE INITIALLY DEFERRED);
+    """,
+    )
+    models = LIMITED.format(
+        **{**values, "check": 'ForeignKey("team.id")', "default": ", server_default='1'"}
+    )
+    project.models("users").write_text(HEADER + models)
+    project.generate("users")
+    project.migrate("users")
+    copied = " ".join(schema(project)["limited"])
+    assert "DEFAULT '1'" in copied
+    assert not re.search("DEFERRABLE|DESC|comment", copied)
