@@ -3,11 +3,10 @@
 set -eu
 
 cd -- "$(dirname -- "$0")"
-bash venv.sh .venv-newest --group newest &
-newest=$!
-bash venv.sh .venv-oldest --group oldest &
-oldest=$!
+bash venv.sh .venv 'uv>=0.7'
+export UV_COMPILE_BYTECODE=1
 bash venv.sh .venv --group dev
-wait "$newest"
-wait "$oldest"
+bash venv.sh .venv-newest --group newest
+bash venv.sh .venv-oldest --group oldest
+unset UV_COMPILE_BYTECODE
 exec .venv/bin/python -m pytest "$@"

@@ -3,6 +3,6 @@
 set -eu
 
 cd -- "$(dirname -- "$0")/.."
-./venv.sh .venv-bench --group bench
+UV_COMPILE_BYTECODE=1 ./venv.sh .venv-bench --group bench
 ./venv.sh .venv-plot --group plot
 exec .venv-plot/bin/python benchmarks/run.py "$@"

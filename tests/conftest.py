@@ -1,5 +1,6 @@
 """Fixtures: projects to run, and databases for them."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,28 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 # Importing from the template would leave bytecode in it, and in every bake.
 sys.dont_write_bytecode = True
+
+# Files with tests that take long. They come first, so that no worker has one left in the end.
+LONG = (
+    "test_benchmarks.py",
+    "test_readme.py",
+    "test_update.py",
+    "test_plug_ins.py",
+    "test_interruption.py",
+    "test_concurrency.py",
+)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: most tests wait now and then, for a disk or a lock."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) + 1
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the long tests come first."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 @pytest.fixture(name="bake")

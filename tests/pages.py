@@ -57,7 +57,7 @@ def edits(kind: str, path: str, text: str) -> list[str]:
     lines = text.splitlines(keepends=True)
     old = "".join(line[1:] for line in lines if line[0] in "- ")
     new = "".join(line[1:] for line in lines if line[0] in "+ ")
-    return [shlex.join(["python3", "-c", CHANGE, path, old, new])]
+    return [shlex.join(["python3", "-IS", "-c", CHANGE, path, old, new])]
 
 
 def masked(text: str) -> list[str]:

@@ -90,11 +90,12 @@ class Project:
 
         A status of None accepts any, for callers that look themselves.
         """
-        python = None if cwd else self._as_python(command, {**self.environment, **(env or {})})
+        python = None if cwd or not self._may_be_warm(env) else as_python(command)
         if python:
             done = warm_python(self.venv).run(python, self.path, self.env(env))
         else:
-            with self.start(*command, cwd=cwd, env=env) as process:
+            own = command[0].endswith(".sh") or command[0] in ("python", "alembic")
+            with self.start(*command, cwd=cwd, env=self.shell(env) if own else env) as process:
                 out, err = process.communicate()
             done = subprocess.CompletedProcess(command, process.returncode, out, err)
         if status is not None and done.returncode != status:
@@ -104,19 +105,11 @@ class Project:
             )
         return done
 
-    def _as_python(
-        self, command: Sequence[str], environment: Mapping[str, str]
-    ) -> Sequence[str] | None:
-        """What a warm Python is to run for a command; None for a command that must be started."""
+    def _may_be_warm(self, more: Mapping[str, str] | None) -> bool:
+        """Whether commands in an environment may fork the warm Python."""
         starts = ("LANG", "LC_", "PATH", "PYTHON", "VIRTUAL_ENV")  # what counts at the start
-        if not self.warm or any(key.startswith(starts) for key in environment):
-            return None
-        match command:
-            case ["./migrate.sh" | "./generate.sh" as script, *arguments]:
-                return ["python", "-m", "migrations", Path(script).stem, *arguments]
-            case ["python", "-m", "migrations", *_] | ["alembic", *_]:
-                return command
-        return None
+        keys = {*self.environment, *(more or {})} - {"PYTHONPATH"}
+        return self.warm and not any(key.startswith(starts) for key in keys)
 
     def generate(self, *arguments: str) -> str:
         """Run ./generate.sh, which must have nothing to warn of, and return what it printed."""
@@ -216,6 +209,21 @@ class Project:
         path = os.pathsep.join([f"{self.venv / 'bin'}", f"{DEV / 'bin'}", outer["PATH"]])
         inner = {"VIRTUAL_ENV": str(self.venv), "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
         return {**outer, **inner, **self.environment, **(more or {})}
+
+    def shell(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment for a shell, in which commands fork the warm Python if they may."""
+        env = self.env(more)
+        return warm_python(self.venv).active(env) if self._may_be_warm(more) else env
+
+
+def as_python(command: Sequence[str]) -> Sequence[str] | None:
+    """What a warm Python is to run for a command; None for one that a shell has to start."""
+    match command:
+        case ["./migrate.sh" | "./generate.sh" as script, *arguments]:
+            return ["python", "-m", "migrations", Path(script).stem, *arguments]
+        case ["python", "-m", "migrations", *_] | ["alembic", *_]:
+            return command
+    return None
 
 
 def wait_for(fact: Callable[[], object], seconds: float = 120) -> None:

@@ -17,6 +17,8 @@ from sqlalchemy import URL, Engine, create_engine, inspect, make_url, pool, text
 from sqlalchemy.dialects.postgresql.base import PGInspector
 from sqlalchemy.exc import DBAPIError
 
+from reused import reused_database
+
 SERVERS = {
     "postgresql": os.environ.get(
         "TEST_POSTGRESQL_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
@@ -43,7 +45,7 @@ class Database:
     @contextmanager
     def engine(self) -> Iterator[Engine]:
         """An engine without a pool."""
-        engine = create_engine(self.url, poolclass=pool.NullPool)
+        engine = engine_for(self.url)
         yield engine
         engine.dispose()
 
@@ -70,14 +72,14 @@ class Database:
 
     def tables(self, schema: str | None = None) -> set[str]:
         """The names of the tables."""
-        with self.engine() as engine:
-            return set(inspect(engine).get_table_names(schema))
+        with self.engine() as engine, engine.connect() as connection:
+            return set(inspect(connection).get_table_names(schema))
 
     def schema(self, schema: str | None = None) -> dict[str, list[str]]:
         """What its tables consist of, to be compared; the order of columns does not count."""
         found: dict[str, list[str]] = {}
-        with self.engine() as engine:
-            inspector = inspect(engine)
+        with self.engine() as engine, engine.connect() as connection:
+            inspector = inspect(connection)
             parts = ["columns", "pk_constraint", "foreign_keys", "indexes"]
             parts += ["unique_constraints", "check_constraints"]
             if engine.dialect.supports_comments:
@@ -93,16 +95,29 @@ class Database:
 
     def rows(self) -> dict[str, list[tuple[object, ...]]]:
         """The rows of every table, sorted."""
-        names = self.tables()
-        return {name: sorted(self.query(f"SELECT * FROM {name}"), key=str) for name in names}
+        with self.engine() as engine, engine.connect() as connection:
+            return {
+                name: sorted(map(tuple, connection.execute(text(f"SELECT * FROM {name}"))), key=str)
+                for name in inspect(connection).get_table_names()
+            }
+
+
+def engine_for(url: URL) -> Engine:
+    """An engine without a pool.
+
+    PyMySQL reads all certificates of this machine for each connection, which takes ten times as
+    long as all else; unless it is to have none. A URL with options says itself what it needs.
+    """
+    plain = url.drivername == "mysql+pymysql" and not url.query
+    arguments = {"ssl_disabled": True} if plain else {}
+    return create_engine(url, poolclass=pool.NullPool, connect_args=arguments)
 
 
 @cache
 def why_not(kind: str) -> str | None:
     """Why no server of a kind can be used, or None if one answers."""
-    engine = create_engine(SERVERS[kind], poolclass=pool.NullPool)
     try:
-        with engine.connect():
+        with engine_for(make_url(SERVERS[kind])).connect():
             return None
     except DBAPIError as error:
         return f"no {kind} server answers: {' '.join(str(error.orig).split())}"
@@ -110,7 +125,7 @@ def why_not(kind: str) -> str | None:
 
 @contextmanager
 def new_database(kind: str, folder: Path | None = None) -> Iterator[Database]:
-    """Create an empty database on the server of a kind, and drop it afterwards.
+    """An empty database on the server of a kind, which is gone or empty afterwards.
 
     One of SQLite is a file in the folder, and is left there.
     """
@@ -121,13 +136,13 @@ def new_database(kind: str, folder: Path | None = None) -> Iterator[Database]:
         if os.environ.get("REQUIRE_DATABASES"):
             pytest.fail(problem)
         pytest.skip(problem)
-    name = f"test_{uuid.uuid4().hex[:16]}"
-    server = create_engine(SERVERS[kind], poolclass=pool.NullPool, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+    name, server = f"test_{uuid.uuid4().hex[:16]}", Database(make_url(SERVERS[kind]))
+    if kind == "postgresql":
+        with reused_database(server.url, name) as url:
+            yield Database(url)
+        return
+    server.query(f"CREATE DATABASE {name}")
     try:
-        yield Database(make_url(SERVERS[kind]).set(database=name))
+        yield Database(server.url.set(database=name))
     finally:
-        force = " WITH (FORCE)" if kind == "postgresql" else ""
-        with server.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name}{force}"))
+        server.query(f"DROP DATABASE {name}")

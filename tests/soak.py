@@ -186,7 +186,8 @@ class Soak:
     def _start_at_once(self, processes: int) -> None:
         with ExitStack() as stack:
             for run in [
-                stack.enter_context(self.project.started("./migrate.sh")) for _ in range(processes)
+                stack.enter_context(self.project.started("./migrate.sh", env=self.project.shell()))
+                for _ in range(processes)
             ]:
                 out, err = run.communicate(timeout=600)
                 assert run.returncode == 0, out + err

@@ -181,11 +181,10 @@ def init(repo: Project, folder: str, urls: Sequence[str], *options: str) -> None
 
 
 def autogenerate(repo: Project, options: str = "", names: Sequence[str] = ("alembic",)) -> None:
-    """Write a revision with plain Alembic, and run it; for several sections in one process."""
-    code = "import sys; from alembic.config import main; [main(a.split()) for a in sys.argv[1:]]"
-    commands = [f"revision --autogenerate -m old {options}", "upgrade heads"]
-    calls = [f"--name {name} {command}" for name in names for command in commands]
-    repo.run("python", "-c", code, *calls)
+    """Write a revision with plain Alembic, and run it; for several sections if need be."""
+    for name in names:
+        for command in (f"revision --autogenerate -m old {options}", "upgrade heads"):
+            repo.run("alembic", "--name", name, *command.split())
 
 
 def write(repo: Project, path: str, text: str) -> None:

@@ -162,6 +162,7 @@ sys.addaudithook(step)
 def test_interrupted_anywhere_all_is_made_or_nothing(
     number: signal.Signals, project: Project, tmp_path: Path
 ) -> None:
+    project.warm = False
     append("../hook/sitecustomize.py", SIGNALS.encode())(project)
     (project.package / "naming.py").unlink()
     before = tree(project.path)
@@ -177,6 +178,7 @@ def test_interrupted_anywhere_all_is_made_or_nothing(
 
 
 def test_interrupted_while_starting(project: Project) -> None:
+    project.warm = False
     append("new_app/argparse.py", b"import os\nos.kill(os.getpid(), 2)")(project)
     done = project.run("./add_app.sh", "shop", status=-2)
     assert done.stdout + done.stderr == ""

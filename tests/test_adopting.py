@@ -31,7 +31,7 @@ def test_a_repository_is_moved_and_keeps_every_row(start: Start, kind: str, tmp_
 
         if kind != "sqlite":  # there, the ini of the page names the right files
             repo.environment = variables(start, live)
-        assert_runs_as_shown(FIRST_STEPS + section(PAGE, start.title), repo.path, repo.env())
+        assert_runs_as_shown(FIRST_STEPS + section(PAGE, start.title), repo.path, repo.shell())
         after = rows(live)
         assert {table: after[table] for table in before} == before
         assert all(name.startswith("alembic_version_") for _, name in after.keys() - before.keys())
@@ -97,7 +97,7 @@ def test_what_env_py_did_besides(tmp_path: Path) -> None:
     start = next(start for start in STARTS if "several apps" in start.title)
     with databases(start, "sqlite", repo.path) as [live]:
         start.make(repo, [live.text])
-        assert_runs_as_shown(FIRST_STEPS + section(PAGE, start.title), repo.path, repo.env())
+        assert_runs_as_shown(FIRST_STEPS + section(PAGE, start.title), repo.path, repo.shell())
         text = section(PAGE, "What your env.py did besides")
         [view] = re.findall(r"(?ms)^```python\n(.*?)^```", text)
         model = "class Name(View):\n    __tablename__ = 'names'\n"
@@ -175,6 +175,40 @@ def test_generate_leaves_no_table_out(project: Project) -> None:
         " alter users name (type VARCHAR(length=9) to String(length=200), nullable True to False)"
     )
     assert project.revisions("users") == project.revisions("books") == []
+
+
+def test_adopt_tries_first_revisions_in_an_empty_database(
+    tmp_path: Path, postgresql: Database
+) -> None:
+    project = bake(tmp_path, apps="books, users", database="postgresql")
+    project.environment["DATABASE_URL"] = postgresql.text
+    project.add_column("users", "code", 'sa.Integer, server_default=sa.text("next_code()")')
+    project.add_column("books", "user_id", "sa.ForeignKey(User.id)")
+    books = project.models("books")
+    books.write_text("from my_project.users.models import User\n" + books.read_text())
+    function = "CREATE FUNCTION next_code() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+    postgresql.query(function)
+    project.generate()
+    project.migrate()
+    postgresql.query("DROP TABLE alembic_version_users, alembic_version_books")
+    for revision in project.revisions("users") + project.revisions("books"):
+        revision.unlink()
+
+    # The first revision of users comes first, as books refers to it.
+    line = project.refused(*ADOPT, "--yes")
+    [revision] = project.revisions("users")
+    assert line.startswith(
+        f"users: wrote {revision.relative_to(project.path)} and did not stamp it, because it fails"
+        " in an empty database: function next_code() does not exist, at src/my_project/users/"
+    )
+    assert line.endswith("; correct it, then run: python -m migrations adopt users --yes")
+    text = revision.read_text()
+    begin = "def upgrade() -> None:\n"
+    revision.write_text(text.replace(begin, f'{begin}    op.execute("{function}")\n'))
+    project.run(*ADOPT, "--yes")
+    assert project.migrations("check") == "books  no changes\nusers  no changes\n"
+    with new_database("postgresql") as another:
+        project.run("./migrate.sh", env={"DATABASE_URL": another.text})
 
 
 def test_adopt_may_not_create_a_database(project: Project, postgresql: Database) -> None:

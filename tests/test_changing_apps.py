@@ -97,7 +97,7 @@ def test_rows_stay_and_new_databases_become_the_same(title: str, kind: str, tmp_
         STARTS[title](project, live)
         before = rows(live)
 
-        assert_runs_as_shown(section(PAGE, title), project.path, project.env())
+        assert_runs_as_shown(section(PAGE, title), project.path, project.shell())
         after = rows(live)
         if title == "Rename an app":
             before["works"] = before.pop("books")

@@ -34,10 +34,10 @@ def test_lock_times_out_and_dies_with_its_holder(case: str, tmp_path: Path) -> N
         alembic = ("alembic", "--name", "users", "upgrade", "head")
         with project.started(*alembic, env=checkpoints.env) as holder:
             checkpoints.wait_for("start", holder)
-            project.set_ini("users", "lock_timeout", "3")
+            project.set_ini("users", "lock_timeout", "1")
             [first, second] = project.run("./migrate.sh", status=1).stderr.splitlines()
-            assert first == f"{waiting}, 3 s at most"
-            assert second.startswith(f"{held} the lock for 3 s; ")
+            assert first == f"{waiting}, 1 s at most"
+            assert second.startswith(f"{held} the lock for 1 s; ")
             project.set_ini("users", "lock_timeout", "300")
             with project.started("./migrate.sh") as waiter:
                 assert waiter.stderr is not None

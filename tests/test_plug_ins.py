@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pages import assert_runs_as_shown, section
-from project import TEMPLATE, Project, tree
+from project import NEWEST, TEMPLATE, Project, tree
 from servers import Database, new_database
 
 PAGE = (TEMPLATE / "docs" / "plug-ins.md").read_text()
@@ -27,20 +27,20 @@ def plug_in(project: Project) -> Project:
     """The repository of acme-notes, made as the page says, with version 1.0 built."""
     repo = Project(project.path.parent / "acme-notes")
     repo.path.mkdir()
-    assert_runs_as_shown(section(PAGE, "Offer an app in a package"), repo.path, repo.env())
+    assert_runs_as_shown(section(PAGE, "Offer an app in a package"), repo.path, repo.shell())
     return repo
 
 
 @pytest.fixture
 def venv(tmp_path: Path, plug_in: Project) -> Path:
-    """A virtual environment with all that the tests' own has, and wheels to install there.
+    """A virtual environment with all that the projects' own has, and wheels to install there.
 
     One of them is installed: it has an app and sets off an alarm when it is imported.
     """
     venv = tmp_path / "venv"
     uv = [sys.executable, "-m", "uv"]
-    plug_in.run(*uv, "venv", "--quiet", "--python", sys.executable, str(venv))
-    venv_file(venv, "tests.pth").write_text(sysconfig.get_path("purelib"))
+    plug_in.run(*uv, "venv", "--quiet", "--python", str(NEWEST / "bin" / "python"), str(venv))
+    venv_file(venv, "newest.pth").write_text(str(venv_file(NEWEST, "")))
     pip = venv / "bin" / "pip"
     pip.write_text('#!/bin/sh\nexec "$VIRTUAL_ENV/bin/python" -m pip "$@"\n')
     pip.chmod(0o755)
@@ -74,11 +74,11 @@ def test_an_app_of_a_package(
     kind: str, project: Project, plug_in: Project, venv: Path, tmp_path: Path
 ) -> None:
     with new_database(kind, tmp_path) as live, new_database(kind, tmp_path) as fresh:
-        project.environment = active(venv, plug_in)
         project.environment["DATABASE_URL"] = live.text
         with_url = PAGE.replace("sqlite:///my_project.db", shown(live))
         project.generate()
         project.migrate()
+        project.environment |= active(venv, plug_in)
         project.run("pip", "uninstall", "--quiet", "--yes", "acme-notes")
 
         def follow(title: str) -> None:

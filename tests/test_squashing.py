@@ -47,7 +47,7 @@ def test_databases_stay_as_they_are_and_new_ones_become_the_same(kind: str, tmp_
         old = shutil.copytree(project.path, tmp_path / "old")
         history = project.migrations("-n", "users", "history")
 
-        assert_runs_as_shown(section(PAGE, "Squash a history"), project.path, project.env())
+        assert_runs_as_shown(section(PAGE, "Squash a history"), project.path, project.shell())
         assert [len(project.revisions(app)) for app in ("users", "books")] == [1, 2]
         assert live.rows() == before
         project.migrations("check")

@@ -58,11 +58,14 @@ def changes_database() -> bool:
     return True
 
 
-def settings(app: App, apps: dict[str, App], dialect: Dialect) -> dict[str, Any]:
+def settings(
+    app: App, apps: dict[str, App], dialect: Dialect, connection: Connection | None = None
+) -> dict[str, Any]:
     """Return the arguments of `context.configure` that are the same online and offline."""
     # commands/check.py compares all apps of a database at once; else it is this one.
     compared = config.attributes.get("compared", {app: context.script})
-    ownership = Ownership(compared, tuple(apps.values()), dialect.default_schema_name)
+    default = dialect.default_schema_name
+    ownership = Ownership(compared, tuple(apps.values()), default, connection)
     return {
         "version_table": app.version_table,
         "version_table_schema": version_schema(app, dialect),
@@ -102,7 +105,7 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
         connection=connection,
         # Alembic would create the version table even for a command that only compares.
         dont_mutate=not writes,
-        **settings(app, apps, connection.dialect),
+        **settings(app, apps, connection.dialect, connection),
     )
     if writes:
         # Alembic has no hook between finding a command's steps and taking the first of them.

@@ -1,6 +1,6 @@
 """What the apps need of each other: foreign keys between models, and the order of revisions.
 
-A revision that needs one of another app says so: `requires = ("users:8ff088cfe4ca",)`. Where no
+A revision that needs one of another app says so: `requires = ("APP:8ff088cfe4ca",)`. Where no
 requirement says otherwise, upgrades go in the order of the sections of alembic.ini, and downgrades
 the other way.
 """

@@ -6,11 +6,16 @@ from functools import cached_property
 from typing import Any
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData
+from sqlalchemy import Connection, MetaData, text
 
 from .apps import App, TableKey, table_key
 from .order import apps_by_table, apps_of_database, check_models
 from .revision_files import files_by_name, files_of, tables_created
+
+PARTITIONS = text("""
+    SELECT nspname, relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE relispartition
+""")
 
 
 class Ownership(Sequence[MetaData]):
@@ -30,10 +35,12 @@ class Ownership(Sequence[MetaData]):
         compared: Mapping[App, ScriptDirectory],
         apps: tuple[App, ...],
         default_schema: str | None,
+        connection: Connection | None = None,
     ) -> None:
         self.compared = compared
         self._all_apps = apps
         self._default_schema = default_schema
+        self._connection = connection
 
     @property
     def naming_convention(self) -> Mapping[Any, Any]:
@@ -74,6 +81,8 @@ class Ownership(Sequence[MetaData]):
             return app if app in self.compared else None
         if key in self._version_tables or name.startswith("alembic_version"):
             return None
+        if key in self._partitions:
+            return None
         for app, created in self.created_by_revisions.items():
             if key in created:
                 return app
@@ -104,6 +113,13 @@ class Ownership(Sequence[MetaData]):
     @cached_property
     def _version_tables(self) -> set[TableKey]:
         return {self.key(app.version_table_schema, app.version_table) for app in self.apps}
+
+    @cached_property
+    def _partitions(self) -> set[TableKey]:
+        """The partitions of PostgreSQL's tables: no app drops them, as no model has them."""
+        if self._connection is None or self._connection.dialect.name != "postgresql":
+            return set()
+        return {self.key(*row) for row in self._connection.execute(PARTITIONS)}
 
     @cached_property
     def created_by_revisions(self) -> dict[App, set[TableKey]]:

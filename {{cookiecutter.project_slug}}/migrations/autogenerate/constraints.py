@@ -1,4 +1,4 @@
-"""Check constraints and foreign keys: what Alembic's own comparators leave to do."""
+"""Constraints, NOT NULL among them: what Alembic's own comparators leave to do."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from alembic.operations import ops
 from alembic.util import PriorityDispatchResult
 from sqlalchemy.schema import conv
 
-from .operation_order import RECREATED, drops_foreign_key
+from .operation_order import RECREATED
+from .separate_keys import drops_foreign_key
 from .sql import escape_colons, without_doubled_percents
 
 STRING = re.compile("'(?:[^']|'')*'")
@@ -19,6 +20,21 @@ STRING = re.compile("'(?:[^']|'')*'")
 
 OPTIONS = ("onupdate", "ondelete", "deferrable", "initially")
 """What Alembic compares of a foreign key besides tables and columns."""
+
+
+def compare_nullable(
+    context: AutogenContext, change: ops.AlterColumnOp, *names_and_columns: Any
+) -> PriorityDispatchResult:
+    """Compare nullability: that of a key is no difference, that of a new identity is one."""
+    reflected, model = names_and_columns[-2:]
+    change.existing_nullable = reflected.nullable
+    if reflected.primary_key and model.primary_key:
+        return PriorityDispatchResult.STOP
+    before, after = (isinstance(it.server_default, sa.Identity) for it in (reflected, model))
+    if before == after or not context.dialect.supports_identity_columns:
+        return PriorityDispatchResult.CONTINUE
+    change.modify_nullable = None if reflected.nullable == model.nullable else model.nullable
+    return PriorityDispatchResult.STOP
 
 
 def leave_out_checks_of_types(
@@ -86,18 +102,6 @@ def compare_checks_of_types(
             changes.ops.insert(0, ops.DropConstraintOp.from_constraint(before))
         table, schema, text = changes.table_name, changes.schema, escape_colons(condition)
         changes.ops.append(ops.CreateCheckConstraintOp(conv(name), table, text, schema=schema))
-    return PriorityDispatchResult.CONTINUE
-
-
-def create_constraints_of_new_table(
-    context: AutogenContext, changes: ops.ModifyTableOps, *tables: Any
-) -> PriorityDispatchResult:
-    """Create foreign keys with `use_alter`: Alembic leaves them out of a new table."""
-    reflected, model = tables[-2:]
-    if reflected is None:
-        keys = [key for key in model.foreign_key_constraints if key.use_alter]
-        if context.dialect.supports_alter:
-            changes.ops.extend(map(ops.AddConstraintOp.from_constraint, keys))
     return PriorityDispatchResult.CONTINUE
 
 

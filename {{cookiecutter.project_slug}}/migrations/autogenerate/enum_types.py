@@ -15,14 +15,13 @@ import sqlalchemy as sa
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, PriorityDispatchResult
 from sqlalchemy.dialects.postgresql import ENUM
 
 from .. import revision_files
-from ..apps import App, TableKey, table_key
+from ..apps import App, TableKey
 from ..ownership import Ownership
-from .sql import default_of, escape_colons, quoted_name, quoted_string
+from .sql import cut, default_of, escape_colons, quoted_name, quoted_string
 
 Labels = tuple[str, ...]
 
@@ -86,21 +85,6 @@ class EnumTypeOp(ops.MigrateOperation):
         return (f"{verb} type", self.name)
 
 
-def compare_type(
-    context: MigrationContext,
-    _reflected: sa.Column[Any],
-    _model: sa.Column[Any],
-    *types: sa.types.TypeEngine[Any],
-) -> bool | None:
-    """Return True if a column has another enum type; None leaves the decision to Alembic.
-
-    Alembic finds a change where the models name the default schema.
-    """
-    default = context.dialect.default_schema_name
-    keys = {table_key(t.schema, str(t.name), default) for t in types if isinstance(t, sa.Enum)}
-    return len(keys) > 1 if isinstance(types[0], ENUM) and isinstance(types[1], sa.Enum) else None
-
-
 def compare_enum_types(
     context: AutogenContext, upgrade: ops.UpgradeOps, _schemas: Iterable[str | None]
 ) -> PriorityDispatchResult:
@@ -152,7 +136,7 @@ class EnumTypes:
         if unused:
             # In a new database the revisions of other apps run later, and need the type.
             for file in self.files_of_others(app):
-                unused -= {self.ownership.key(*key) for key, _ in types_in(file)}
+                unused -= {self.key(*key) for key, _ in types_in(file)}
         for key in sorted(unused, key=str):
             yield EnumTypeOp(app, *key, before=self.existing[key], after=None)
 
@@ -201,10 +185,13 @@ class EnumTypes:
         for table in app.model_tables.values():
             for column in table.columns:
                 kind = column.type.dialect_impl(self.dialect)
-                item = kind.item_type if isinstance(kind, sa.ARRAY) else kind
-                if enum := as_enum(item, self.dialect):
-                    key = self.ownership.key(enum.schema, str(enum.name))
-                    yield key, enum, column, "" if item is kind else "[]"
+                if enum := as_enum(item_of(kind), self.dialect):
+                    key = self.key(enum.schema, str(enum.name))
+                    yield key, enum, column, "" if item_of(kind) is kind else "[]"
+
+    def key(self, schema: str | None, name: str) -> TableKey:
+        """Return the key of a type in the database, which cuts long names."""
+        return self.ownership.key(schema, cut(name))
 
     def files_of_others(self, app: App) -> list[Path]:
         """Return the revision files of the other apps of the database."""
@@ -219,17 +206,26 @@ class EnumTypes:
             dropped = [f.value for f in called if isinstance(f, ast.Attribute) and f.attr == "drop"]
             for key, call in types_in(file):
                 if call in dropped:
-                    types.discard(self.ownership.key(*key))
+                    types.discard(self.key(*key))
                 elif not any(word.arg == "create_type" for word in call.keywords):
-                    types.add(self.ownership.key(*key))
+                    types.add(self.key(*key))
         return types
+
+
+def item_of(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+    """Return what a type is an array of, or the type itself."""
+    return kind.item_type if isinstance(kind, sa.ARRAY) else kind
+
+
+def plain_type(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+    """Return what a type is on this database, or what it decorates."""
+    kind = kind.dialect_impl(dialect)
+    return kind.impl_instance if isinstance(kind, sa.TypeDecorator) else kind
 
 
 def as_enum(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> ENUM | None:
     """Return the enum type that a type is on this database, or that it decorates."""
-    kind = kind.dialect_impl(dialect)
-    if isinstance(kind, sa.TypeDecorator):
-        kind = kind.impl_instance
+    kind = plain_type(kind, dialect)
     return kind if isinstance(kind, ENUM) and kind.name else None
 
 
@@ -299,7 +295,7 @@ def statements_to_add(
 def statements_to_replace(operation: EnumTypeOp, after: Labels, dialect: sa.Dialect) -> list[str]:
     """Return the SQL that puts another type in the place of one, in the app's own tables."""
     name = quoted_name(dialect, operation.schema, operation.name)
-    old_name = f"{operation.name[:59]}_old"
+    old_name = f"{cut(operation.name, 59)}_old"
     statements = [
         f"ALTER TYPE {name} RENAME TO {quoted_name(dialect, None, old_name)}",
         f"CREATE TYPE {name} AS ENUM ({', '.join(map(quoted_string, after))})",

@@ -1,13 +1,15 @@
 """The order of the operations in a new revision: one that every database accepts."""
 
-from graphlib import CycleError, TopologicalSorter
-from typing import Any, TypeGuard
+from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
+from .column_changes import in_steps
+from .domains_and_sequences import StatementOp
 from .enum_types import EnumTypeOp
+from .separate_keys import drops_foreign_key, full_name, separate_keys
 from .sql import without_doubled_percents
 
 RECREATED = "foreign keys that a downgrade has to create again"
@@ -31,10 +33,15 @@ def sort_operations(
             for operation in upgrade.ops:
                 if isinstance(operation, ops.CreateTableOp):
                     operation.columns = [*operation.columns, *checks_in_columns(operation)]
+            for change in [*upgrade.ops, *downgrade.ops]:
+                if context.dialect.name == "postgresql" and isinstance(change, ops.ModifyTableOps):
+                    change.ops = [step for it in change.ops for step in in_steps(it)]
             upgrade.ops = [with_schemas(operation) for operation in upgrade.ops]
             downgrade.ops = [with_schemas(operation) for operation in downgrade.ops]
             # One of them drops the tables that the other creates.
-            names = referred_first([*upgrade.ops, *downgrade.ops])
+            alter = context.dialect.supports_alter
+            names = separate_keys(upgrade, downgrade, alter)
+            names += separate_keys(downgrade, upgrade, alter)
             upgrade.ops = in_order(upgrade.ops, names)
             downgrade.ops = in_order(downgrade.ops, names)
 
@@ -86,29 +93,12 @@ def columns_of(operation: ops.MigrateOperation) -> list[sa.Column[Any]]:
     return [item for item in items if isinstance(item, sa.Column)]
 
 
-def referred_first(operations: list[ops.MigrateOperation]) -> list[str]:
-    """Return the names of new tables, each after those that it refers to."""
-    graph = {}
-    for operation in operations:
-        if isinstance(operation, ops.CreateTableOp):
-            keys = [key for column in columns_of(operation) for key in column.foreign_keys]
-            referred = {key.target_fullname.rpartition(".")[0] for key in keys if not key.use_alter}
-            graph[full_name(operation)] = sorted(referred - {full_name(operation)})
-    try:
-        return list(TopologicalSorter(dict(sorted(graph.items()))).static_order())
-    except CycleError:  # these need an order made by hand
-        return list(graph)
-
-
-def full_name(operation: ops.CreateTableOp | ops.DropTableOp | ops.ModifyTableOps) -> str:
-    """Return the name of a table as foreign keys have it."""
-    return ".".join(filter(None, (operation.schema, operation.table_name)))
-
-
 def in_order(
     operations: list[ops.MigrateOperation], names: list[str]
 ) -> list[ops.MigrateOperation]:
     """Return operations in order: types, new tables, changes, and last what is dropped.
+
+    What only drops foreign keys comes before new tables, what only creates some after the changes.
 
     `names` is the order in which tables are created; they are dropped the other way round.
     """
@@ -120,13 +110,17 @@ def in_order(
             case EnumTypeOp(only_adds=True):  # this commits what came before it
                 return 0, 0
             case EnumTypeOp(after=None):
-                return 5, 0
+                return 7, 0
+            case StatementOp(do=statement) if statement.startswith("DROP"):
+                return 7, 0
             case ops.CreateTableOp():
-                return 2, positions.get(full_name(operation), 0)
+                return 3, positions.get(full_name(operation), 0)
             case ops.DropTableOp():
-                return 4, -positions.get(full_name(operation), 0)
-            case ops.ModifyTableOps():
-                return 3, 0
+                return 6, -positions.get(full_name(operation), 0)
+            case ops.ModifyTableOps(ops=changes):
+                if all(map(drops_foreign_key, changes)):
+                    return 2, 0
+                return 5 if all(isinstance(op, ops.CreateForeignKeyOp) for op in changes) else 4, 0
         return 1, 0
 
     for change in operations:
@@ -139,8 +133,3 @@ def in_order(
             )
     empty = [op for op in operations if isinstance(op, ops.ModifyTableOps) and op.is_empty()]
     return sorted((op for op in operations if op not in empty), key=place)
-
-
-def drops_foreign_key(operation: ops.MigrateOperation) -> TypeGuard[ops.DropConstraintOp]:
-    """Return True if an operation drops a foreign key."""
-    return isinstance(operation, ops.DropConstraintOp) and operation.constraint_type == "foreignkey"

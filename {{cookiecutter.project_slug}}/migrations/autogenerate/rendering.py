@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _repr_type  # no public function renders a type
 from alembic.util import CommandError
+from sqlalchemy.dialects.postgresql import DOMAIN
 
 from .enum_types import enum_reference
 from .sql import escape_colons
@@ -25,6 +26,9 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     if kind == "type":
         if context.dialect.name == "postgresql" and (code := enum_reference(item, context)):
             return code
+        if isinstance(item, DOMAIN) and item.create_type:  # another statement creates it
+            code = str(context.migration_context.impl.render_type(item, context))
+            return f"{code.removesuffix(')')}, create_type=False)"
         if not is_made_by_its_repr(item):
             if isinstance(item, sa.TypeDecorator):
                 return str(_repr_type(item.load_dialect_impl(context.dialect), context))

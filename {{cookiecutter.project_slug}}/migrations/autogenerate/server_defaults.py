@@ -2,29 +2,21 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.util import CommandError, PriorityDispatchResult
-from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import CompileError, DBAPIError
 from sqlalchemy.schema import CreateTable
 
-from .sql import default_of
+from .sql import default_of, escape_colons, explained, type_name
 
-SERIALS = sa.text("""
-    SELECT t.relname, a.attname,
-           'nextval(' || quote_literal(CAST(CAST(s.oid AS regclass) AS text)) || '::regclass)'
-    FROM pg_class s
-    JOIN pg_depend d ON d.objid = s.oid AND d.classid = CAST('pg_class' AS regclass)
-    JOIN pg_class t ON t.oid = d.refobjid AND d.refclassid = CAST('pg_class' AS regclass)
-    JOIN pg_namespace n ON n.oid = t.relnamespace
-    JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
-    WHERE s.relkind = 'S' AND n.nspname IN :schemas
-""").bindparams(sa.bindparam("schemas", expanding=True))
+SERIAL = "default of a SERIAL column"
+"""The key of `Column.info` with the default that was left out."""
 
 
 def compare_server_default(
@@ -40,9 +32,14 @@ def compare_server_default(
         return PriorityDispatchResult.STOP
     if isinstance(after, sa.Identity) and not context.dialect.supports_identity_columns:
         return PriorityDispatchResult.STOP
+    kinds = {type(default) for default in (before, after)}
+    if kinds == {sa.Identity, sa.DefaultClause}:
+        change.modify_server_default = after
+        return PriorityDispatchResult.STOP
     if not isinstance(after, sa.DefaultClause) or not isinstance(before, sa.DefaultClause | None):
         return PriorityDispatchResult.CONTINUE
-    changed = is_changed(context, reflected, model, None if before is None else str(before.arg))
+    in_database = reflected.info.get(SERIAL) if before is None else str(before.arg)
+    changed = is_changed(context, reflected, model, in_database)
     if changed:
         change.modify_server_default = after
     return PriorityDispatchResult.CONTINUE if changed is None else PriorityDispatchResult.STOP
@@ -80,32 +77,48 @@ def is_changed(
     """Return True if a server default changed; None leaves the decision to Alembic."""
     assert isinstance(model.server_default, sa.DefaultClause)
     mysql = context.dialect.name in ("mysql", "mariadb")
-    if in_database is None and not mysql:
-        return None
     default = model.server_default.arg
     string = default if isinstance(default, str) else None
     wanted = str(default_of(model, context.dialect))
+    if in_database is None and not mysql:
+        return wanted.upper() != "NULL"
     # Alembic stumbles over quotes: here it leaves them out, there it forgets to double them,
     # and on SQLite it puts '' and a text of several lines into parentheses.
     if in_database is not None and (
         in_database in (string, wanted, f"({wanted})") or in_database.startswith(f"{wanted}::")
     ):
         return False
+    if context.dialect.name == "postgresql":
+        return differs(context, reflected.type, str(in_database), wanted)
     if mysql and string is None and mysql_words(in_database or "NULL") == mysql_words(wanted):
         return False
-    if not mysql and string and (isinstance(model.type, sa.String) or "'" in string):
-        return True
-    if not mysql and context.dialect.name != "postgresql":
-        return None
-    # MySQL and MariaDB rewrite defaults by the column's type: they make 1.00 of '1'. Alembic has
-    # PostgreSQL compare the values: those of random() and nextval() are never the same, those of
-    # json cannot be compared, and a new enum value is none yet.
+    if not mysql:
+        return True if string and (isinstance(model.type, sa.String) or "'" in string) else None
+    # MySQL and MariaDB rewrite defaults by the column's type: they make 1.00 of '1'.
     shown = shown_default(context, reflected, default)
-    if shown == (in_database or ""):
-        return False
-    if mysql:
-        return None if shown is None else True
-    return isinstance(reflected.type, sa.ARRAY | ENUM | sa.JSON) or None
+    return None if shown is None else shown != (in_database or "")
+
+
+def differs(context: AutogenContext, kind: sa.types.TypeEngine[Any], *defaults: str) -> bool:
+    """Return True if two defaults of a column of PostgreSQL differ in what it shows, and in value.
+
+    Alembic compares the values: those of random() are never the same, those of json have no
+    equality, and nextval() uses up a number, which a transaction that only reads refuses to do.
+    """
+    before, after = defaults
+    if not isinstance(kind, sa.types.NullType):
+        name = type_name(kind, context.dialect)
+        before, after = (f"CAST({default} AS {name})" for default in defaults)
+    if (shown := explained(context.connection, before)) == explained(context.connection, after):
+        return shown is None
+    assert context.connection is not None
+    compare = sa.text(escape_colons(f"SELECT {before} IS DISTINCT FROM {after}"))
+    with suppress(DBAPIError), context.connection.begin_nested() as savepoint:
+        context.connection.execute(sa.text("SET TRANSACTION READ ONLY"))
+        differ = bool(context.connection.scalar(compare))
+        savepoint.rollback()
+        return differ
+    return True
 
 
 def shown_default(context: AutogenContext, reflected: sa.Column[Any], default: Any) -> str | None:
@@ -127,8 +140,7 @@ def shown_default(context: AutogenContext, reflected: sa.Column[Any], default: A
     except (CompileError, DBAPIError):  # the default is not valid here, or the user may not
         return None
     [shown] = sa.inspect(context.connection).get_columns(scratch.name)
-    kind = "" if context.dialect.name == "postgresql" else "TEMPORARY "  # it commits without that
-    context.connection.exec_driver_sql(f"DROP {kind}TABLE {scratch.name}")
+    context.connection.exec_driver_sql(f"DROP TEMPORARY TABLE {scratch.name}")  # else it commits
     return shown["default"] or ""
 
 
@@ -139,21 +151,24 @@ def mysql_words(default: str) -> str:
 
 
 def find_serials(
-    context: AutogenContext, _upgrade: ops.UpgradeOps, schemas: Iterable[str | None]
+    context: AutogenContext, _upgrade: ops.UpgradeOps, _schemas: Iterable[str | None]
 ) -> PriorityDispatchResult:
-    """Ask PostgreSQL once for every SERIAL column; Alembic would, for each of them."""
-    assert context.connection is not None
-    names = [schema or context.dialect.default_schema_name for schema in schemas]
-    serials = {tuple(row) for row in context.connection.execute(SERIALS, {"schemas": names})}
+    """Take a default by its name for that of a SERIAL column; Alembic would ask for each of them.
+
+    Its sequence has another name only where the table or the column was renamed.
+    """
     impl = context.migration_context.impl
     ask = impl.autogen_column_reflect
 
     def leave_out_default(inspector: Any, table: sa.Table, column: ReflectedColumn) -> None:
-        serial = (table.name, column["name"], column.get("default")) in serials
-        if serial and isinstance(column["type"], sa.INTEGER | sa.BIGINT):
-            column["default"] = None  # models do not have it either
+        default = column.get("default") or ""
+        sequence = re.fullmatch(r"nextval\('(?:.*\.)?(.+)'::regclass\)", default.replace('"', ""))
+        if sequence and sequence[1] == f"{table.name}_{column['name']}_seq":
+            column["default"] = None
         else:
             ask(inspector, table, column)  # type: ignore[no-untyped-call]
+        if default and not column.get("default"):
+            column["info"] = {SERIAL: default}  # type: ignore[typeddict-unknown-key]
 
     # Alembic calls this for each column that it compares, and nobody else does.
     impl.autogen_column_reflect = leave_out_default  # type: ignore[method-assign]

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 
 def quoted_name(dialect: sa.Dialect, schema: str | None, name: str) -> str:
@@ -19,14 +20,44 @@ def quoted_string(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+def cut(name: str, size: int = 63) -> str:
+    """Return a name as PostgreSQL cuts it: to a number of bytes."""
+    return name.encode()[:size].decode(errors="ignore")
+
+
+def type_name(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> str:
+    """Return a type in SQL as a cast names it, which is without a collation."""
+    return re.sub(r' COLLATE ("[^"]+"|\w+)', "", kind.compile(dialect=dialect))
+
+
+def explained(connection: sa.Connection | None, sql: str) -> list[str] | None:
+    """Return how PostgreSQL shows an expression, which it does not run; None if it is not valid.
+
+    Two that it shows in the same words are the same, however they were written.
+    """
+    assert connection is not None
+    explain = sa.text(escape_colons(f"EXPLAIN (VERBOSE, COSTS OFF) SELECT {sql}"))
+    try:
+        with connection.begin_nested():
+            return list(connection.scalars(explain))
+    except DBAPIError:
+        return None
+
+
 def default_of(column: sa.Column[Any], dialect: sa.Dialect) -> str | None:
     """Return the server default of a model's column in SQL, or None if it has none."""
     default = column.server_default
     if not isinstance(default, sa.DefaultClause):
         return None
-    arg = sa.literal(default.arg) if isinstance(default.arg, str) else default.arg
-    plain = without_doubled_percents(dialect)
-    return str(arg.compile(dialect=plain, compile_kwargs={"literal_binds": True}))
+    return sql_of(sa.literal(default.arg) if isinstance(default.arg, str) else default.arg, dialect)
+
+
+def sql_of(item: Any, dialect: sa.Dialect) -> str:
+    """Return an expression in SQL, its columns without their table."""
+    if isinstance(item, str):
+        return item
+    words = {"literal_binds": True, "include_table": False}
+    return str(item.compile(dialect=without_doubled_percents(dialect), compile_kwargs=words))
 
 
 def escape_colons(sql: str) -> str:

@@ -5,10 +5,11 @@ from dataclasses import replace
 from functools import partial
 
 from alembic import command
+from alembic.script import Script
 from alembic.util import CommandError
 
 from ..apps import App
-from ..errors import relative
+from ..errors import explain, program, relative
 from ..order import in_order, references
 from ..run import Run, read_versions
 from . import packaged_revisions, ruff_format
@@ -63,7 +64,16 @@ def adopt(run: Run) -> None:
         with in_empty_database(run, app, {}) as empty:
             at = {name: head for name, head in heads.items() if head}
             path = str(write_initial(empty, app.name, at))
-        ruff_format.written([path])
+            ruff_format.written([path])
+            del empty.scripts[app.name]  # it has been written since
+            try:
+                try_out(empty, empty.apps[app.name])
+            except Exception as error:
+                raise CommandError(
+                    f"{app.name}: wrote {relative(path)} and did not stamp it, because it fails in"
+                    f" an empty database: {explain(error)}; correct it, then run:"
+                    f" {program('adopt', app.name)} --yes"
+                ) from error
         command.stamp(run.config_for(app), "head")
         del run.scripts[app.name]  # it has a revision now
         return f"wrote {relative(path)} and stamped it"
@@ -76,6 +86,20 @@ def adopt(run: Run) -> None:
         run.each_until_error(stamp, [run.apps[name] for name in order])
     elif stamps:
         print("nothing is changed yet: --yes does it")
+
+
+def try_out(empty: Run, app: App) -> None:
+    """Run the revisions of an app, and those that they require, in an empty database."""
+    steps: dict[App, list[Script]] = {}
+    todo = [app]
+    while todo:
+        it = todo.pop()
+        if it in empty.selected and it not in steps:
+            steps[it] = empty.steps(it, "head")
+            needs = [name for revision in steps[it] for name in empty.order.required(it, revision)]
+            todo += [empty.apps[name.partition(":")[0]] for name in needs]
+    for it, revisions in empty.order.plan(steps, empty.applied, up=True):
+        empty.take(it, revisions)
 
 
 def classic_revisions(run: Run, app: App) -> tuple[str, ...]:

@@ -28,7 +28,8 @@ def neighbours(run: Run, app: App) -> tuple[App, ...]:
 def ownership_of(connection: Connection, run: Run, apps: Iterable[App]) -> Ownership:
     """Return which tables belong to these apps of the database that is connected."""
     scripts = {app: run.script(app) for app in apps}
-    return Ownership(scripts, tuple(run.apps.values()), connection.dialect.default_schema_name)
+    default = connection.dialect.default_schema_name
+    return Ownership(scripts, tuple(run.apps.values()), default, connection)
 
 
 def ask(run: Run) -> None:

@@ -64,6 +64,12 @@ def risks_of_table(table: ops.ModifyTableOps, dialect: str) -> Iterator[str]:
                 yield f"drops {table.table_name}.{name} and its data: " + instead_of_drop(
                     added, rename
                 )
+                column = operation.to_column()
+                if not column.nullable and column.server_default is None and dialect != "mysql":
+                    yield (
+                        f"a downgrade fails on rows, as {table.table_name}.{name} is NOT NULL:"
+                        " give it a server_default in downgrade()"
+                    )
             case ops.AddColumnOp(column=column):
                 # A computed column and an identity count as server defaults, too.
                 if not column.nullable and column.server_default is None:

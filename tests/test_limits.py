@@ -1,0 +1,28 @@
+"""docs/limits.md: each of its bullets is shown by a case of the catalogue or by a test."""
+
+import re
+from pathlib import Path
+
+from catalogue import DATABASES, cases
+from project import TEMPLATE
+
+BY_HAND = "test_written_by_hand.py::test_what_has_to_be_written_by_hand"
+
+TESTS = {
+    "A computed column that changes": BY_HAND,
+    "An `EXCLUDE` constraint that comes or goes": BY_HAND,
+    "`Identity` in place of `SERIAL`, or the other way round": BY_HAND,
+}
+"""The test for each bullet that no case shows: `test_file.py::test_name`."""
+
+
+def test_every_limit_is_shown() -> None:
+    page = (TEMPLATE / "docs" / "limits.md").read_text()
+    bullets = re.findall(r"(?m)^- \*\*(.+?)\.\*\*", page)
+    assert len(bullets) == len(re.findall("(?m)^- ", page))
+    wrong = [case.wrong("here", kind) for kind in DATABASES for case in cases(kind)]
+    by_cases = {text.partition(": ")[2] for text in wrong if text}
+    assert sorted(bullets) == sorted(by_cases | TESTS.keys())
+    for test in TESTS.values():
+        file, _, name = test.partition("::")
+        assert f"def {name}(" in Path(__file__).with_name(file).read_text()

@@ -1,0 +1,145 @@
+"""Changes of columns on PostgreSQL: which types are the same, and which steps a change takes."""
+
+from collections.abc import Iterator
+from copy import copy
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from alembic.util import PriorityDispatchResult
+from sqlalchemy.exc import CompileError
+
+from .enum_types import as_enum, item_of
+from .sql import explained, quoted_name, type_name
+
+CAST = sa.text("""
+    SELECT CASE WHEN t.oid = to_regtype(:before) OR t.typcategory = 'S' THEN 'a'
+           ELSE (SELECT castcontext FROM pg_cast
+                 WHERE castsource = to_regtype(:before) AND casttarget = t.oid) END
+    FROM pg_type t WHERE t.oid = to_regtype(:after)
+""")
+"""Which cast there is from a type to another: `a` or `i` needs no USING."""
+
+CASTS = "casts"
+"""The key of `AlterColumnOp.kw` with the USING for each of the two types."""
+
+
+class ColumnName(str):
+    """A column that a unique constraint includes: Alembic knows the others alone by name."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"sa.column({super().__repr__()})"
+
+
+def compare_type(context: MigrationContext, *columns_and_types: Any) -> bool | None:
+    """Return True if a column has another type; None leaves the decision to Alembic.
+
+    PostgreSQL knows some types by several names, such as that of the default schema.
+    """
+    types = columns_and_types[-2:]
+    if context.dialect.name != "postgresql":
+        return None
+    try:
+        names = [type_name(kind, context.dialect) for kind in types]
+    except CompileError:
+        return None
+    if names[0] != names[1]:
+        before, after = (explained(context.connection, f"CAST(NULL AS {name})") for name in names)
+        if after and before == after:
+            return False
+        if any(enum_in(kind, context.dialect) for kind in types):
+            return True
+    return None
+
+
+def in_steps(change: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
+    """Yield a change of a column in the steps that PostgreSQL accepts.
+
+    A default, or an identity, goes before the type changes to one without a cast, and comes after.
+    """
+    if isinstance(change, ops.CreateUniqueConstraintOp) and "postgresql_include" in change.kw:
+        included = [ColumnName(name) for name in change.kw["postgresql_include"] or ()]
+        change.kw["postgresql_include"] = included
+    if not isinstance(change, ops.AlterColumnOp):
+        yield change
+        return
+    before, after = change.existing_server_default or None, change.modify_server_default
+    identities = sum(isinstance(default, sa.Identity) for default in (before, after))
+    casts = change.kw.get(CASTS, {})
+    if not (any(casts.values()) or (identities and after is not False)):
+        yield change
+        return
+
+    def step(kind: Any, before: Any, after: Any) -> ops.AlterColumnOp:
+        return ops.AlterColumnOp(
+            change.table_name,
+            change.column_name,
+            schema=change.schema,
+            existing_type=kind,
+            existing_server_default=before,
+            modify_server_default=after,
+        )
+
+    if before is not None and identities < 2:
+        yield step(change.existing_type, before, None)
+        before = None
+    rest = copy(change)
+    rest.existing_server_default = rest.modify_server_default = False
+    if rest.has_changes():
+        yield rest
+    if after:
+        yield step(change.modify_type or change.existing_type, before, after)
+
+
+def find_casts(
+    context: AutogenContext, change: ops.AlterColumnOp, *names_and_columns: Any
+) -> PriorityDispatchResult:
+    """Find the expressions with which a column takes another type, and takes the old one back."""
+    if change.modify_type is not None and context.dialect.name == "postgresql":
+        types = (change.existing_type, change.modify_type)
+        change.kw[CASTS] = casts = {
+            after: cast_of(context, change.column_name, before, after)
+            for before, after in (types, types[::-1])
+        }
+        defaults = [column.server_default for column in names_and_columns[-2:]]
+        if any(casts.values()) and all(isinstance(it, sa.DefaultClause) for it in defaults):
+            change.modify_server_default = defaults[1]
+    return PriorityDispatchResult.CONTINUE
+
+
+def cast_of(context: AutogenContext, column: str, *types: Any) -> str | None:
+    """Return the USING that a column needs for another type, or None if it needs none."""
+    before, after = names = [type_name(kind, context.dialect) for kind in types]
+    if before.endswith("[]") and after.endswith("[]"):
+        names = [name.removesuffix("[]") for name in names]
+    assert context.connection is not None
+    found = context.connection.scalar(CAST, dict(zip(("before", "after"), names, strict=True)))
+    if found in ("a", "i"):
+        return None
+    through = "" if found else "::text"
+    return f"{quoted_name(context.dialect, None, column)}{through}::{after}"
+
+
+def enum_in(kind: Any, dialect: sa.Dialect) -> bool:
+    """Return True if a type is an enum type or an array of one."""
+    return as_enum(item_of(kind.dialect_impl(dialect)), dialect) is not None
+
+
+alembic_code = renderers.dispatch(ops.AlterColumnOp("", ""))
+
+
+@renderers.dispatch_for(ops.AlterColumnOp, replace=True)
+def render(context: AutogenContext, change: ops.AlterColumnOp) -> str:
+    """Return the code for a change of a column, with two arguments that Alembic leaves out."""
+    code = str(alembic_code(context, change)).removesuffix(")")
+    if using := change.kw.get(CASTS, {}).get(change.modify_type):
+        code += f", postgresql_using={using!r}"
+    identity = change.existing_server_default
+    if isinstance(identity, sa.Identity) and change.modify_server_default is not False:
+        code += f", existing_server_default=sa.{identity!r}"
+    return f"{code})"

@@ -1,0 +1,53 @@
+"""Indexes of PostgreSQL: the expressions and conditions that it writes in other words."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from alembic.util import PriorityDispatchResult
+
+from .sql import explained, quoted_name, sql_of
+
+
+def compare_indexes(
+    context: AutogenContext, changes: ops.ModifyTableOps, *names_and_tables: Any
+) -> PriorityDispatchResult:
+    """Leave out what Alembic takes for a change of an expression; compare what it does not."""
+    reflected, model = names_and_tables[-2:]
+    if reflected is None or model is None:
+        return PriorityDispatchResult.CONTINUE
+    source = f"FROM ONLY {quoted_name(context.dialect, model.schema, model.name)}"
+    existing = {index.name: index for index in reflected.indexes}
+    for after in model.indexes:
+        if (before := existing.get(after.name)) is None:
+            continue
+        found = [op for op in changes.ops if getattr(op, "index_name", None) == after.name]
+        pair = [described(context, index, source, bool(found)) for index in (before, after)]
+        if not found and pair[0] != pair[1]:
+            changes.ops.append(ops.DropIndexOp.from_index(before))
+            changes.ops.append(ops.CreateIndexOp.from_index(after))
+        elif pair[0] == pair[1] and pair[0]["expressions"]:
+            changes.ops = [op for op in changes.ops if op not in found]
+    return PriorityDispatchResult.CONTINUE
+
+
+def described(
+    context: AutogenContext, index: sa.Index, source: str, expressions: bool
+) -> dict[str, Any]:
+    """Return what makes an index, its expressions only where these are asked for."""
+
+    def shown(*items: Any) -> list[str] | None:
+        sql = [sql_of(item, context.dialect) for item in items]
+        # In parentheses, `x DESC` is not valid, and no `x` that is called `desc`.
+        return explained(context.connection, f"({'), ('.join(sql)}) {source}")
+
+    options = index.dialect_options["postgresql"]
+    return {
+        "unique": bool(index.unique),
+        "include": [getattr(column, "name", column) for column in options["include"] or ()],
+        "using": options["using"] or "btree",
+        "where": options["where"] is not None and shown(options["where"]),
+        "nulls": bool(options["nulls_not_distinct"]),
+        "expressions": expressions and shown(*index.expressions),
+    }

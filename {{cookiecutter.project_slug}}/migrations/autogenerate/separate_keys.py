@@ -1,0 +1,87 @@
+"""Foreign keys that are created after all tables and changes, and dropped before them.
+
+Their tables refer to each other, or they need a column that only the same revision makes unique.
+"""
+
+from collections.abc import Iterator
+from typing import TypeGuard
+
+import sqlalchemy as sa
+from alembic.operations import ops
+from alembic.util import CommandError
+
+
+def separate_keys(creating: ops.OpContainer, dropping: ops.OpContainer, alter: bool) -> list[str]:
+    """Return the names of new tables, each after those that it refers to.
+
+    Give keys that have to wait an operation of their own. A key of a new table has to be dropped
+    as well, by the operations that take the others back. A database without `alter` lets it wait.
+    """
+    tables = {full_name(op): op for op in creating.ops if isinstance(op, ops.CreateTableOp)}
+    changes = [op for op in creating.ops if isinstance(op, ops.ModifyTableOps)]
+    changed = {column for change in changes for column in changed_columns(change)}
+    begun: list[str] = []
+    done: list[str] = []
+
+    def visit(table: ops.CreateTableOp) -> None:
+        name = full_name(table)
+        begun.append(name)
+        keys = [item for item in table.columns if isinstance(item, sa.ForeignKeyConstraint)]
+        for key in sorted(keys, key=lambda key: tuple(key.column_keys)):
+            waits = bool(key.use_alter or changed & targets(key))
+            other = key.elements[0].target_fullname.rpartition(".")[0]
+            if other in tables and other not in begun and not waits:
+                visit(tables[other])
+            if alter and (waits or other in set(begun) - {*done, name}):
+                if not isinstance(key.name, str):
+                    raise CommandError(
+                        f"the foreign key of {name} to {other} has to be added later, and so it"
+                        " needs a name: ForeignKey(..., name=...)"
+                    )
+                table.columns = [item for item in table.columns if item is not key]
+                creating.ops.append(alone(table, ops.CreateForeignKeyOp.from_constraint(key)))
+                dropping.ops.append(alone(table, ops.DropConstraintOp.from_constraint(key)))
+        done.append(name)
+
+    for change in changes:
+        keys = (ops.CreateForeignKeyOp, ops.DropConstraintOp)
+        for op in [op for op in change.ops if isinstance(op, keys)]:
+            if changed & targets(op.to_constraint()):
+                change.ops.remove(op)
+                creating.ops.append(alone(change, op))
+    for name in tables:  # in the order of Alembic, which looks at `add_is_dependent_on`
+        if name not in begun:
+            visit(tables[name])
+    return done
+
+
+def alone(
+    table: ops.CreateTableOp | ops.ModifyTableOps, operation: ops.MigrateOperation
+) -> ops.ModifyTableOps:
+    """Return a change to a table that consists of one operation."""
+    return ops.ModifyTableOps(table.table_name, [operation], schema=table.schema)
+
+
+def changed_columns(change: ops.ModifyTableOps) -> Iterator[str]:
+    """Yield the columns that come, go, or get or lose an index or a key, as `table.column`."""
+    for diff in change.as_diffs():
+        match diff:
+            case (_, _, _, sa.Column(name=name)):
+                yield f"{full_name(change)}.{name}"
+            case (_, sa.Index() | sa.UniqueConstraint() | sa.PrimaryKeyConstraint() as item):
+                yield from (f"{full_name(change)}.{column.name}" for column in item.columns)
+
+
+def targets(key: sa.Constraint) -> set[str]:
+    """Return the columns that a foreign key refers to, as `table.column`; none for other kinds."""
+    return {element.target_fullname for element in getattr(key, "elements", ())}
+
+
+def drops_foreign_key(operation: ops.MigrateOperation) -> TypeGuard[ops.DropConstraintOp]:
+    """Return True if an operation drops a foreign key."""
+    return isinstance(operation, ops.DropConstraintOp) and operation.constraint_type == "foreignkey"
+
+
+def full_name(operation: ops.CreateTableOp | ops.DropTableOp | ops.ModifyTableOps) -> str:
+    """Return the name of a table as foreign keys have it."""
+    return ".".join(filter(None, (operation.schema, operation.table_name)))
