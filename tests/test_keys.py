@@ -10,6 +10,7 @@ class Shelf(Base):
     __tablename__ = "{app}_shelf"
     id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
     kind: orm.Mapped[str | None] = orm.mapped_column(sa.String(9), server_default="a")
+    size: orm.Mapped[str | None] = orm.mapped_column(sa.String(9))
     number: orm.Mapped[int | None]
     team: orm.Mapped[int | None]
 """
@@ -29,7 +30,8 @@ class Shelf(Base):
         sa.UniqueConstraint("number", name="hidden_unique"),
     )
     id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
-    kind: orm.Mapped[int | None] = orm.mapped_column(sa.Integer, server_default="2")
+    kind: orm.Mapped[str | None] = orm.mapped_column(sa.String(9), server_default="b")
+    size: orm.Mapped[str | None] = orm.mapped_column(sa.String(99))
     number: orm.Mapped[int | None]
     team: orm.Mapped[int | None] = orm.mapped_column(
         sa.ForeignKey("{app}_team.id", name="hidden_key")

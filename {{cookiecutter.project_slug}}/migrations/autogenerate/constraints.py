@@ -78,10 +78,10 @@ def compare_checks_of_types(
     if reflected is None or model is None:
         return PriorityDispatchResult.CONTINUE
     for change in changes.ops:
-        kind = change.modify_type if isinstance(change, ops.AlterColumnOp) else None
-        if isinstance(change, ops.AlterColumnOp) and isinstance(kind, sa.Boolean | sa.Enum):
-            change.modify_type = copy(kind)
-            change.modify_type.create_constraint = False
+        kind: Any = getattr(change, "modify_type", None)
+        if isinstance(change, ops.AlterColumnOp) and getattr(kind, "create_constraint", False):
+            change.modify_type = kind = copy(kind)
+            kind.create_constraint = False
     in_database = {str(constraint.name): constraint for constraint in reflected.constraints}
     dialect = without_doubled_percents(context.dialect)
     compiler: Any = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
