@@ -323,6 +323,53 @@ def test_copies_of_tables_and_the_rows_that_refer_to_them(project: Project) -> N
     assert project.sqlite("SELECT user_id FROM books") == [(1,)]
 
 
+COPY = """    book_id: orm.Mapped[int | None] = orm.mapped_column(sa.ForeignKey("{0}.books.id"))
+
+
+class Copy(Base):
+    __tablename__ = "books"
+    __table_args__ = {{"schema": "{0}"}}
+
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+"""
+
+
+def test_schema_of_mysql_that_is_the_database_of_another_app(
+    project: Project, mysql: Database
+) -> None:
+    with new_database("mysql") as other:
+        here, there = mysql.url.database, str(other.url.database)
+        project.environment.update(
+            USERS_DATABASE_URL=mysql.text, BOOKS_DATABASE_URL=other.text, DATABASE_URL=""
+        )
+        with project.models("books").open("a") as file:
+            file.write("    title: orm.Mapped[str | None] = orm.mapped_column(sa.String(9))\n")
+        project.generate("books")
+        project.migrate("books")
+        before = other.schema()
+
+        with project.models("users").open("a") as file:
+            file.write(COPY.format(there))
+        for app in ("users", "books"):
+            line = project.refused("./generate.sh", app)
+            assert line.startswith(f"{app}: both users and books have the table books; set `tables")
+        project.set_ini("users", "tables", "users")
+        assert "add" not in project.generate("users")
+        project.migrate()
+        assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+        assert other.schema() == before
+
+        # Nor does a pattern claim what the other app's revisions created.
+        models = project.models("users")
+        models.write_text(models.read_text().partition("    book_id")[0])
+        project.set_ini("users", "tables", f"users {there}.*")
+        project.set_ini("books", "tables", f"books {here}.*")
+        assert "drop" in project.generate("users")
+        project.migrate()
+        assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+        assert other.schema() == before
+
+
 VIEW = '''
 
 class Named(Base):

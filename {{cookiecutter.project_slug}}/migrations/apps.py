@@ -107,6 +107,11 @@ class App:
         where = "localhost" if local else host
         return (backend, where, str(port), str(found.get("service", "")), str(name))
 
+    @property
+    def schema(self) -> str | None:
+        """The schema of tables that name none, where the URL tells: on MySQL, the database."""
+        return self.database[-1] if self.database[0] == "mysql" else None
+
     @cached_property
     def folders(self) -> tuple[Path, ...]:
         """The folders of the app's revisions; Alembic itself would ignore a missing one."""

@@ -4,6 +4,7 @@ The section that Alembic was called for is the app. Its database, its version ta
 models come from there.
 """
 
+import io
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -85,17 +86,22 @@ def settings(
 
 
 def run_offline(app: App, apps: dict[str, App]) -> None:
-    """Print the SQL instead of running it (`--sql`)."""
+    """Print the SQL instead of running it (`--sql`): all of it, or none if it has an error."""
+    # mysql:// may name a MariaDB server. Who has asked it says so.
+    server = {"is_mariadb": True} if config.attributes.get("is_mariadb") else {}
+    script = io.StringIO()
     context.configure(
         url=app.url,
         literal_binds=True,
-        dialect_opts={"paramstyle": "named"},
+        output_buffer=script,
+        dialect_opts={"paramstyle": "named", **server},
         **settings(app, apps, app.url.get_dialect()()),
     )
     with context.begin_transaction():
         if app.version_table_schema and not context.get_starting_revision_argument():
             context.execute(CreateSchema(app.version_table_schema, if_not_exists=True))
         context.run_migrations()
+    (config.output_buffer or sys.stdout).write(script.getvalue())
 
 
 def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
@@ -111,7 +117,7 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
         # Alembic has no hook between finding a command's steps and taking the first of them.
         migration = context.get_context()
         assert migration._migrations_fn is not None
-        migration._migrations_fn = in_order(migration._migrations_fn, app, apps, connection)
+        migration._migrations_fn = checked(migration._migrations_fn, app, apps, connection)
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         # The models of two apps may refer to each other: order.py cares for that.
@@ -142,8 +148,8 @@ def url_for_revisions(url: URL) -> Iterator[None]:
                 config.set_section_option(section, key, before)
 
 
-def in_order(steps: Steps, app: App, apps: dict[str, App], connection: Connection) -> Steps:
-    """Return `steps`, which now refuse what other apps require otherwise: see order.py."""
+def checked(steps: Steps, app: App, apps: dict[str, App], connection: Connection) -> Steps:
+    """Return `steps`, which now also check what other apps require: see order.py."""
 
     @cache
     def script(other: App) -> ScriptDirectory:
@@ -159,13 +165,13 @@ def in_order(steps: Steps, app: App, apps: dict[str, App], connection: Connectio
             found = read(connection) if near else databases.run(other.url, read)
         return ancestors(order.script(other), found[other.name])
 
-    def steps_in_order(now: Any, migration: MigrationContext) -> Iterable[Any]:
+    def checked_steps(now: Any, migration: MigrationContext) -> Iterable[Any]:
         found = list(steps(now, migration))
         revisions = [it.revision for it in found if isinstance(it, RevisionStep)]
         order.plan({app: revisions}, applied, up=any(it.is_upgrade for it in found))
         return found
 
-    return steps_in_order
+    return checked_steps
 
 
 def run(app: App, apps: dict[str, App]) -> None:

@@ -45,36 +45,44 @@ class Order:
         for app, revisions in steps.items():
             names = [f"{app.name}:{revision.revision}" for revision in revisions] or [app.name]
             needs |= zip(names, [[], *([earlier] for earlier in names)], strict=False)
-        for app, revision in found.values() if up else self.all_revisions() if found else ():
-            name = f"{app.name}:{revision.revision}"
-            for required in self.required(app, revision):
-                if name in found and required in found:
-                    needs[name if up else required].append(required if up else name)
-                    continue
-                other, _, id = required.partition(":")
-                if up and id not in applied(self.apps[other]):
+        if up:
+            for app, revision, required in self._requirements(found.values()):
+                name, _, id = required.partition(":")
+                if required in found:
+                    needs[f"{app.name}:{revision.revision}"].append(required)
+                elif id not in applied(self.apps[name]):
                     raise CommandError(
                         f"{app.name}: revision {revision.revision} requires {required}, which is"
                         f" not applied; run {program('migrate')}"
                     )
-                if not up and required in found and revision.revision in applied(app):
+        elif found:
+            for app, revision, required in self._requirements(self._all_revisions()):
+                name, _, id = required.partition(":")
+                if required in found and f"{app.name}:{revision.revision}" in found:
+                    needs[required].append(f"{app.name}:{revision.revision}")
+                elif required in found and revision.revision in applied(app):
                     down = to_tuple(revision.down_revision, default=("base",))[0]
                     raise CommandError(
-                        f"{other}: revision {revision.revision} of {app.name} is applied, and"
+                        f"{name}: revision {revision.revision} of {app.name} is applied, and"
                         f" requires {id}; first run: {program()} -n {app.name} downgrade {down}"
                     )
         runs: list[tuple[App, list[Script]]] = []
-        for name in in_order(needs, "take one out of `requires` in its revision"):
+        for name in sorted_by_needs(needs, "take one out of `requires` in its revision"):
             app = self.apps[name.partition(":")[0]]
             if not runs or runs[-1][0] is not app:
                 runs.append((app, []))
             runs[-1][1].extend([found[name][1]] if name in found else [])
         return runs
 
-    def all_revisions(self) -> Iterator[tuple[App, Script]]:
-        """Yield the revisions of all apps."""
+    def _all_revisions(self) -> Iterator[tuple[App, Script]]:
         for app in self.apps.values():
             yield from ((app, revision) for revision in self.script(app).walk_revisions())
+
+    def _requirements(
+        self, revisions: Iterable[tuple[App, Script]]
+    ) -> Iterator[tuple[App, Script, str]]:
+        for app, revision in revisions:
+            yield from ((app, revision, name) for name in self.required(app, revision))
 
     def required(self, app: App, revision: Script) -> list[str]:
         """Return what a revision requires; raise CommandError for what does not exist."""
@@ -83,7 +91,7 @@ class Order:
             name, _, id = text.partition(":")
             ids = self._ids_of(self.apps[name]) if name in self.apps else {}
             if id not in ids:
-                what = f"revision {id} in {name}" if ids else f"app {name}"
+                what = f"revision {id} in {name}" if name in self.apps else f"app {name}"
                 raise CommandError(
                     f"{app.name}: revision {revision.revision} requires {text}, and there is no"
                     f" {what}; correct `requires` in {relative(revision.path)}"
@@ -108,7 +116,7 @@ def ancestors(script: ScriptDirectory, heads: Sequence[str]) -> set[str]:
     return {revision.revision for revision in found}
 
 
-def in_order(needs: Mapping[str, Iterable[str]], advice: str) -> list[str]:
+def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str]:
     """Return the names `APP` or `APP:ID` in `needs`, each after those that it needs.
 
     What belongs to one app stays together as far as it can; otherwise the given order counts.
@@ -138,7 +146,7 @@ def in_order(needs: Mapping[str, Iterable[str]], advice: str) -> list[str]:
 @cache
 def check_models(app: App, apps: tuple[App, ...]) -> None:
     """Refuse tables that no section has, and foreign keys to tables in another database."""
-    owners = apps_by_table(apps_of_database(app.database, apps))
+    owners = apps_by_table(apps_of_server(app.database, apps), app.schema)
     for table in app.metadata.tables.values():
         owned = (table.schema, table.name) in owners or app_of_table(table, apps) is not None
         if not owned and not table.info.get("is_view"):
@@ -161,14 +169,22 @@ def apps_of_database(database: tuple[str, ...], apps: tuple[App, ...]) -> tuple[
 
 
 @cache
+def apps_of_server(database: tuple[str, ...], apps: tuple[App, ...]) -> tuple[App, ...]:
+    """Return the apps of a database, and on MySQL those of its server: a schema is a database."""
+    if database[0] != "mysql":
+        return apps_of_database(database, apps)
+    return tuple(app for app in apps if app.database[:-1] == database[:-1])
+
+
+@cache
 def apps_by_table(apps: tuple[App, ...], default_schema: str | None = None) -> dict[TableKey, App]:
-    """Return the tables that the models of the apps of a database have, each with its app."""
+    """Return the tables that the models of apps have, each with its app."""
     for app in apps:
         _ = app.metadata  # all imports first: model_tables is cached, and apps may share a MetaData
     found: dict[TableKey, App] = {}
     for app in apps:
         for schema, name in app.model_tables:
-            key = table_key(schema, name, default_schema)
+            key = table_key(schema or app.schema, name, default_schema)
             if key in found:
                 raise CommandError(
                     f"both {found[key].name} and {app.name} have the table {name}; set `tables`"

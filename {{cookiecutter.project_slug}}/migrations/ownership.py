@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 
 from .apps import App, TableKey, table_key
-from .order import apps_by_table, apps_of_database, check_models
+from .order import apps_by_table, apps_of_database, apps_of_server, check_models
 from .revision_files import files_by_name, files_of, tables_created
 
 PARTITIONS = text("""
@@ -106,13 +106,20 @@ class Ownership(Sequence[MetaData]):
         return list(dict.fromkeys(app.metadata for app in self.compared))
 
     @cached_property
+    def _neighbours(self) -> tuple[App, ...]:
+        return apps_of_server(next(iter(self.compared)).database, self._all_apps)
+
+    @cached_property
     def apps_by_model(self) -> dict[TableKey, App]:
-        """The tables of the models of all apps of the database, each with its app."""
-        return apps_by_table(self.apps, self._default_schema)
+        """The tables of the models of all apps that this database may hold, each with its app."""
+        return apps_by_table(self._neighbours, self._default_schema)
 
     @cached_property
     def _version_tables(self) -> set[TableKey]:
-        return {self.key(app.version_table_schema, app.version_table) for app in self.apps}
+        return {
+            self.key(app.version_table_schema or app.schema, app.version_table)
+            for app in self._neighbours
+        }
 
     @cached_property
     def _partitions(self) -> set[TableKey]:
@@ -131,9 +138,12 @@ class Ownership(Sequence[MetaData]):
 
     @cached_property
     def _created_elsewhere(self) -> set[TableKey]:
-        others = [app for app in self.apps if app not in self.compared]
-        created = (tables_created(files_by_name(app)) for app in others)
-        return {self.key(*key) for tables in created for key in tables}
+        return {
+            self.key(schema or app.schema, name)
+            for app in self._neighbours
+            if app not in self.compared
+            for schema, name in tables_created(files_by_name(app))
+        }
 
     @cached_property
     def schemas(self) -> set[str | None]:

@@ -21,6 +21,7 @@ from . import (
     enum_types,
     indexes,
     limits,
+    mysql,
     operation_order,
     rendering,
     server_defaults,
@@ -59,10 +60,11 @@ def setup(plugin: Plugin) -> None:
     for dialect in ("postgresql", "mysql", "mariadb"):
         add(server_defaults.check_autoincrement, "column", qualifier=dialect)
     add(indexes.compare_indexes, "table", "words of indexes", qualifier=pg, priority=last)
-    for dialect in ("mysql", "mariadb", "default"):  # that of MySQL runs before the next
-        add(constraints.leave_out_same_foreign_keys, "table", qualifier=dialect, priority=last)
-    for dialect in ("mysql", "mariadb"):
-        add(constraints.compare_indexes_of_foreign_keys, "table", qualifier=dialect, priority=last)
+    add(constraints.leave_out_same_foreign_keys, "table", "same keys", priority=last)
+    for dialect in mysql.NAMES:
+        add(mysql.remember_tables, "table", qualifier=dialect)
+        add(mysql.compare_type, "column", "types", qualifier=dialect)
+        add(mysql.leave_out_not_null, "schema", "not null", qualifier=dialect, priority=first)
 
 
 Plugin.setup_plugin_from_module(sys.modules[__name__], __name__)

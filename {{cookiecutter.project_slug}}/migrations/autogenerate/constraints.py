@@ -1,7 +1,6 @@
 """Constraints, NOT NULL among them: what Alembic's own comparators leave to do."""
 
 import re
-from collections.abc import Sequence
 from copy import copy
 from typing import Any
 
@@ -11,7 +10,6 @@ from alembic.operations import ops
 from alembic.util import PriorityDispatchResult
 from sqlalchemy.schema import conv
 
-from .operation_order import RECREATED
 from .separate_keys import drops_foreign_key
 from .sql import escape_colons, without_doubled_percents
 
@@ -127,56 +125,3 @@ def leave_out_same_foreign_keys(
         add.kw["source_schema"] = changes.schema
         add.kw["referent_schema"], _ = table_key(add.kw["referent_schema"], add.referent_table)
     return PriorityDispatchResult.CONTINUE
-
-
-def compare_indexes_of_foreign_keys(
-    _context: AutogenContext, changes: ops.ModifyTableOps, *tables: Any
-) -> PriorityDispatchResult:
-    """Create and drop the indexes that MySQL makes for foreign keys, as it needs one for each.
-
-    It refuses to drop the last index of a key, and leaves the one that it made when the key goes.
-    """
-    reflected, model = tables[-2:]
-    if reflected is None or model is None:
-        return PriorityDispatchResult.CONTINUE
-    indexes = {str(index.name): index for index in reflected.indexes}
-    # By name: a table that another one refers to may have been reflected twice.
-    keys = {str(key.name): key for key in reflected.foreign_key_constraints}
-
-    def index_of(name: object, columns: Sequence[str]) -> ops.CreateIndexOp:
-        return ops.CreateIndexOp(
-            conv(str(name)), changes.table_name, columns, schema=changes.schema
-        )
-
-    for change in changes.ops.copy():
-        if drops_foreign_key(change):
-            key = keys.pop(str(change.constraint_name), None)
-            if index := indexes.get(str(change.constraint_name)):
-                columns = [model.columns.get(column.name) for column in index.columns]
-                if not any(column is not None and column.foreign_keys for column in columns):
-                    changes.ops.append(ops.DropIndexOp.from_index(index))
-        elif isinstance(change, ops.CreateForeignKeyOp) and change.constraint_name:
-            columns = change.local_cols
-            if not indexes_on(model, columns):
-                index_op = index_of(change.constraint_name, columns)
-                changes.ops.insert(changes.ops.index(change), index_op)
-    for name, key in keys.items():
-        before = indexes_on(reflected, key.column_keys)
-        after = indexes_on(model, key.column_keys)
-        made = before & {name, key.column_keys[0]}
-        if after - before and before == made:  # the one that it made goes by itself
-            changes.info.setdefault(RECREATED, []).append(key)
-        elif not after and not made:
-            changes.ops.insert(0, index_of(name, key.column_keys))
-    return PriorityDispatchResult.CONTINUE
-
-
-def indexes_on(table: sa.Table, columns: Sequence[str]) -> set[str]:
-    """Return the names of a table's indexes and constraints that begin with these columns."""
-    kinds = sa.UniqueConstraint | sa.PrimaryKeyConstraint
-    keys = [constraint for constraint in table.constraints if isinstance(constraint, kinds)]
-    return {
-        str(index.name)
-        for index in [*table.indexes, *keys]
-        if [column.name for column in index.columns][: len(columns)] == list(columns)
-    }

@@ -6,14 +6,12 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
+from . import mysql
 from .column_changes import in_steps
 from .domains_and_sequences import StatementOp
 from .enum_types import EnumTypeOp
 from .separate_keys import drops_foreign_key, full_name, separate_keys
 from .sql import without_doubled_percents
-
-RECREATED = "foreign keys that a downgrade has to create again"
-"""The key of `ModifyTableOps.info` by which the comparison of indexes says so."""
 
 
 def sort_operations(
@@ -29,10 +27,10 @@ def sort_operations(
         for upgrade, downgrade in zip(
             script.upgrade_ops_list, script.downgrade_ops_list, strict=True
         ):
-            recreate_foreign_keys(upgrade, downgrade)
             for operation in upgrade.ops:
                 if isinstance(operation, ops.CreateTableOp):
                     operation.columns = [*operation.columns, *checks_in_columns(operation)]
+            mysql.make_way_for_indexes(upgrade, downgrade)
             for change in [*upgrade.ops, *downgrade.ops]:
                 if context.dialect.name == "postgresql" and isinstance(change, ops.ModifyTableOps):
                     change.ops = [step for it in change.ops for step in in_steps(it)]
@@ -52,17 +50,6 @@ def checks_in_columns(operation: ops.CreateTableOp) -> list[sa.CheckConstraint]:
     checks = [sa.CheckConstraint(check.sqltext, name=check.name) for check in found]
     sa.Table(operation.table_name, sa.MetaData(), *checks)  # to be written, they need a table
     return checks
-
-
-def recreate_foreign_keys(upgrade: ops.OpContainer, downgrade: ops.OpContainer) -> None:
-    """Let the downgrade create foreign keys again, for which MySQL then makes an index again."""
-    changed = [change for change in downgrade.ops if isinstance(change, ops.ModifyTableOps)]
-    changes = {(change.schema, change.table_name): change for change in changed}
-    for operation in upgrade.ops:
-        for key in operation.info.get(RECREATED, ()):
-            back = changes[key.table.schema, key.table.name]
-            back.ops.append(ops.DropConstraintOp.from_constraint(key))
-            back.ops.append(ops.CreateForeignKeyOp.from_constraint(key))
 
 
 def with_schemas(operation: ops.MigrateOperation) -> ops.MigrateOperation:

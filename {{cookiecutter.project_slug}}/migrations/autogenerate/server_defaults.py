@@ -13,6 +13,7 @@ from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import CompileError, DBAPIError
 from sqlalchemy.schema import CreateTable
 
+from .mysql import is_same_literal
 from .sql import default_of, escape_colons, explained, type_name
 
 SERIAL = "default of a SERIAL column"
@@ -96,7 +97,10 @@ def is_changed(
         return True if string and (isinstance(model.type, sa.String) or "'" in string) else None
     # MySQL and MariaDB rewrite defaults by the column's type: they make 1.00 of '1'.
     shown = shown_default(context, reflected, default)
-    return None if shown is None else shown != (in_database or "")
+    if shown is None:  # the default is not valid, or this user may not do that
+        same = is_same_literal(context, reflected, wanted, in_database or "")
+        return False if same else None
+    return shown != (in_database or "")
 
 
 def differs(context: AutogenContext, kind: sa.types.TypeEngine[Any], *defaults: str) -> bool:

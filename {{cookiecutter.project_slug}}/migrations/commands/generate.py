@@ -12,7 +12,7 @@ from sqlalchemy import ForeignKeyConstraint
 
 from ..apps import App, TableKey
 from ..errors import program, relative
-from ..order import in_order
+from ..order import sorted_by_needs
 from ..ownership import Ownership
 from ..revision_files import files_by_name, mentions, removed_after_error, tables_altered
 from ..run import Run
@@ -41,7 +41,9 @@ def generate(run: Run) -> None:
             check(run, app, found[app].upgrade)
     needs = {app.name: [other.name for other in needed(app, found[app])] for app in run.selected}
     advice = "generate one of them first, without what needs the others"
-    todo = in_order({name: [it for it in needs[name] if it in needs] for name in needs}, advice)
+    todo = sorted_by_needs(
+        {name: [it for it in needs[name] if it in needs] for name in needs}, advice
+    )
     written: list[str] = []
 
     def write(app: App) -> str:

@@ -4,7 +4,7 @@ import io
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +30,11 @@ def migrate(run: Run) -> None:
     pending = {app: [] if run.at_head(app) else run.steps(app, "head") for app in run.selected}
     plan = run.order.plan(pending, run.applied, up=True)
     if run.options.sql:
-        print_sql(run, plan)
+        with redirect_stdout(io.StringIO()) as script:  # an error in the last app comes first
+            print_sql(run, plan)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # it is a file of SQL
+        print(script.getvalue(), end="")
     else:
         run.each_until_error(partial(upgrade, run), *zip(*plan, strict=True))
 
@@ -53,14 +57,14 @@ def migrate_apps(*names: str, ini: str | Path | None = None) -> None:
 
 def print_sql(run: Run, plan: Iterable[tuple[App, Sequence[Script]]]) -> None:
     """Print the SQL of pending revisions in their order, each run under a comment with its app."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")  # it is a file of SQL
     now = {app: run.current[app.name] for app in run.selected}
     for app, revisions in plan:
         print(f"-- {app.name}" if revisions else f"-- {app.name}: up to date", end="\n\n")
         if revisions:
             ids = [revision.revision for revision in revisions]
             steps = [RevisionStep(run.script(app).revision_map, it, True) for it in revisions]
+            is_mariadb = run.databases.run(app.url, lambda it: getattr(it.dialect, "is_mariadb", 0))
+            run.config.attributes["is_mariadb"] = is_mariadb
             # Not `command.upgrade`, which takes one revision to start from: there may be several.
             with app.naming():
                 run.in_environment(

@@ -10,7 +10,7 @@ from alembic.util import CommandError
 
 from ..apps import App
 from ..errors import explain, program, relative
-from ..order import in_order, references
+from ..order import references, sorted_by_needs
 from ..run import Run, read_versions
 from . import packaged_revisions, ruff_format
 from .empty_databases import check_schemas, in_empty_database, write_initial
@@ -82,7 +82,7 @@ def adopt(run: Run) -> None:
         apps = tuple(run.apps.values())
         needs = {app.name: {it.name for _, _, it in references(app, apps)} for app in stamps}
         advice = "write their first revisions by hand"
-        order = in_order({name: needs[name] & needs.keys() for name in needs}, advice)
+        order = sorted_by_needs({name: needs[name] & needs.keys() for name in needs}, advice)
         run.each_until_error(stamp, [run.apps[name] for name in order])
     elif stamps:
         print("nothing is changed yet: --yes does it")

@@ -30,6 +30,7 @@ ADVICE = {
     ),
     r"(table|relation|type) \S+ already exists": ("if it was there before: {program} adopt"),
     r"unable to open database file": "does its folder exist, and may this user write there?",
+    r"cannot proceed in --sql mode": "run it without --sql, as SQLite copies what it alters",
     r"constraint must have a name|it has no name": (
         "name it in the revision, or give the models a naming convention"
     ),

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..apps import App
 from ..errors import program, relative
-from ..order import in_order
+from ..order import sorted_by_needs
 from ..revision_files import files_of, literal, oldest_first, parsed, upgrade_calls
 from ..run import Run
 from . import packaged_revisions, ruff_format
@@ -139,7 +139,7 @@ def write_revisions(run: Run, temporary: Path) -> dict[App, Path]:
         needs = needs_after(run, first)
         at: dict[str, str] = {}
         with in_empty_database(run, first, folders) as empty:
-            for name in in_order(needs, "so none of them can become one revision"):
+            for name in sorted_by_needs(needs, "so none of them can become one revision"):
                 app = run.apps[name.partition(":")[0]]
                 with app.naming():
                     revision = name.partition(":")[2] or "head"
