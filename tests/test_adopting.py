@@ -243,3 +243,30 @@ def test_mysql_has_no_empty_database_for_schemas(project: Project, mysql: Databa
         f"books: my_project.books.models:Base.metadata has the schema {mysql.url.database}, which"
     )
     assert project.revisions("books") == []
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
+def test_a_key_that_the_database_does_not_number(kind: str, tmp_path: Path) -> None:
+    project = bake(tmp_path, apps="users", database=kind)
+    with new_database(kind) as database:
+        project.environment["DATABASE_URL"] = database.text
+        database.query(
+            "CREATE TABLE users (id INT NOT NULL PRIMARY KEY, name VARCHAR(200) NOT NULL)"
+        )
+        database.query("INSERT INTO users VALUES (7, 'Ann')")
+        line = project.refused("python", "-m", "migrations", "adopt")
+        assert line.startswith("users: the database does not number users.id, as its model has it:")
+        for statement in line.partition("by hand: ")[2].split("; "):
+            database.query(statement)
+        assert "stamped it" in project.migrations("adopt", "--yes")
+        database.query("INSERT INTO users (name) VALUES ('Bob')")
+        assert database.query("SELECT id FROM users ORDER BY id") == [(7,), (8,)]
+        assert project.migrations("check") == "users  no changes\n"
+        change = {"postgresql": "ALTER id DROP DEFAULT", "mysql": "MODIFY id INT NOT NULL"}[kind]
+        database.query(f"ALTER TABLE users {change}")
+        line = project.refused("python", "-m", "migrations", "check")
+        assert "users: the database does not number users.id" in line
+        model = project.models("users")
+        key = "mapped_column(primary_key=True"
+        model.write_text(model.read_text().replace(key, f"{key}, autoincrement=False"))
+        assert project.migrations("check") == "users  no changes\n"

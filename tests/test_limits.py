@@ -7,11 +7,18 @@ from catalogue import DATABASES, cases
 from project import TEMPLATE
 
 BY_HAND = "test_written_by_hand.py::test_what_has_to_be_written_by_hand"
+ON_SQLITE = "test_sqlite.py::test_limits"
 
 TESTS = {
     "A computed column that changes": BY_HAND,
     "An `EXCLUDE` constraint that comes or goes": BY_HAND,
     "`Identity` in place of `SERIAL`, or the other way round": BY_HAND,
+    "A check without a name that changes": ON_SQLITE,
+    "A type of your own that is no `TypeDecorator`, with a `repr` that is no code": (
+        "test_changes.py::test_types_within_types"
+    ),
+    "A descending index that becomes ascending under its name": ON_SQLITE,
+    "What SQLAlchemy has no word for, in a table that is copied": ON_SQLITE,
 }
 """The test for each bullet that no case shows: `test_file.py::test_name`."""
 

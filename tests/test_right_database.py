@@ -74,6 +74,51 @@ def test_every_app_starts_on_a_fresh_session(
         assert f"alembic_version_{app}" in database.tables()
 
 
+GIVEN_WITH_A_LISTENER = """
+import os
+from alembic import command
+from alembic.config import Config
+import my_project.users.models
+from sqlalchemy import create_engine
+
+url = os.environ["DATABASE_URL"].replace("asyncpg", "psycopg")
+attributes = {"connection": create_engine(url)}
+config = Config("alembic.ini", ini_section="users", attributes=attributes)
+command.downgrade(config, "base")
+command.upgrade(config, "head")
+"""
+
+LISTENER = """
+
+@sa.event.listens_for(sa.Engine, "connect")
+def connect(connection, _):
+    connection.cursor().execute("SET TIME ZONE 'Asia/Tokyo'")
+"""
+
+
+@pytest.mark.parametrize("driver", ["postgresql+psycopg", "postgresql+asyncpg"])
+def test_what_the_models_set_in_each_session_is_there(
+    bake: Callable[..., Project], postgresql: Database, driver: str
+) -> None:
+    project = bake(apps="users, books, shop", async_driver="asyncpg" in driver)
+    project.environment["DATABASE_URL"] = postgresql.with_driver(driver).text
+    for app in ("books", "shop"):
+        answer = "op.get_bind().exec_driver_sql('SHOW TIME ZONE').scalar()"
+        add_revision(project, app, f"open('{app}', 'w').write({answer})")
+    with project.models("users").open("a") as file:
+        file.write(LISTENER)
+    project.environment["PYTHONPATH"] = "src"
+    imports = "import my_project.users.models; from migrations.commands.migrate import migrate_apps"
+    project.run("python", "-c", f"{imports}; migrate_apps()")
+    for app in ("books", "shop"):
+        assert (project.path / app).read_text() == "Asia/Tokyo"
+    postgresql.query("CREATE TABLE users (id SERIAL PRIMARY KEY, name VARCHAR(200) NOT NULL)")
+    assert "would write" in project.migrations("adopt", "users")
+    assert "stamped" in project.migrations("adopt", "--yes", "users")
+    assert "no changes" in project.migrations("-n", "users", "check")
+    project.run("python", "-c", GIVEN_WITH_A_LISTENER)
+
+
 FROM_PYTHON = """
 from alembic import command
 from alembic.config import Config

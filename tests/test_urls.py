@@ -1,5 +1,6 @@
 """Which database an app has: where its URL comes from, and what may stand in it."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +41,46 @@ from alembic.config import Config
 
 for app in ("users", "books"):
     command.downgrade(Config("alembic.ini", ini_section=app), "base")
+"""
+
+AS_DOCUMENTED = """
+import sys
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, event
+
+kind, enforced = sys.argv[1:]
+arguments = {"autocommit": False} if kind == "autocommit" else {}
+engine = create_engine("sqlite:///given.db", connect_args=arguments)
+
+@event.listens_for(engine, "connect")
+def connect(connection, _):
+    if kind == "begin":
+        connection.isolation_level = None
+    connection.rollback()
+    if kind == "autocommit":
+        connection.autocommit = True
+    connection.execute(f"PRAGMA foreign_keys = {enforced}")
+    if kind == "autocommit":
+        connection.autocommit = False
+
+if kind == "begin":
+    @event.listens_for(engine, "begin")
+    def begin(connection):
+        connection.exec_driver_sql("BEGIN")
+
+connection = engine.connect()
+for given in (engine, connection):
+    for app in ("users", "books"):
+        config = Config("alembic.ini", ini_section=app, attributes={"connection": given})
+        command.upgrade(config, "head")
+        command.downgrade(config, "base")
+        command.upgrade(config, "head")
+        command.check(config)
+for number in range(2):
+    assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == int(enforced)
+    connection.exec_driver_sql(f"INSERT INTO users VALUES ({number}, 'Ann')")
+    connection.commit()
 """
 
 IN_A_TRANSACTION = """
@@ -223,3 +264,15 @@ def test_called_in_a_transaction_of_sqlite(project: Project) -> None:
     assert project.tables() == set()
     project.run("python", "script.py", "OFF")
     assert project.tables() == {"a", "alembic_version_users"}
+
+
+@pytest.mark.parametrize("enforced", ["0", "1"])
+@pytest.mark.parametrize("kind", ["begin", "autocommit"])
+def test_an_engine_set_up_as_sqlalchemy_documents(
+    project: Project, kind: str, enforced: str
+) -> None:
+    if kind == "autocommit" and sys.version_info < (3, 12):
+        pytest.skip("Python's sqlite3 has no autocommit before 3.12")
+    project.generate()
+    project.run("python", "-c", AS_DOCUMENTED, kind, enforced)
+    assert project.sqlite("SELECT id FROM users", "given.db") == [(0,), (1,)]

@@ -5,7 +5,7 @@ import importlib
 import os
 import pkgutil
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -14,7 +14,7 @@ from itertools import combinations
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Any, cast
 
 from alembic.config import Config
 from alembic.util import CommandError, coerce_resource_to_filename
@@ -25,6 +25,9 @@ from .errors import explain, explain_ini, naming, program, relative
 
 TableKey = tuple[str | None, str]
 """A table's schema (None: the database's default) and name."""
+
+NO_MODELS = ("__main__", "conftest", "tests", "test_*")
+"""Name patterns of modules that are not imported to find the models of a package."""
 
 AT_IN_PASSWORD = re.compile(r"[^:]+://[^:/]*:[^@]*@[^?]*@")
 """A URL whose password has an unquoted @: the rest of the password would be read as the host."""
@@ -51,6 +54,12 @@ class App:
     lock_timeout: float
     """Seconds to wait for another migrator."""
     transaction_per_migration: bool
+    compare_type: bool
+    compare_server_default: bool
+    filter: str
+    """`module:function`, the section's `include_object`; empty: all is compared."""
+    exclude_modules: tuple[str, ...]
+    """Name patterns of modules that hold no models."""
     url_text: str
     url_source: str
     """Where the URL was found, for messages: an environment variable or a section."""
@@ -132,22 +141,21 @@ class App:
 
         A model that goes missing would become a DROP TABLE. So an import error is an error here.
         """
-        correct = f"correct metadata in [{self.name}] of {self.ini}"
-        module_name, _, attribute = self.models.partition(":")
-        module = self._import(module_name)
+        module = self._import(self.models.partition(":")[0], "metadata")
         self._import_submodules(module)
-        try:
-            metadata = attrgetter(attribute)(module)
-        except AttributeError:
-            raise CommandError(
-                f"{self.name}: {module_name} has no {attribute!r}; {correct}"
-            ) from None
+        metadata = self._attribute(self.models, "metadata")
         if not isinstance(metadata, MetaData):
             kind = type(metadata).__name__
             raise CommandError(
-                f"{self.name}: {self.models} is of type {kind}, not MetaData; {correct}"
+                f"{self.name}: {self.models} is of type {kind}, not MetaData; correct metadata in"
+                f" [{self.name}] of {self.ini}"
             )
         return metadata
+
+    @cached_property
+    def include_object(self) -> Callable[..., bool]:
+        """The function that says, as Alembic's option does, what of the app's is compared."""
+        return self._attribute(self.filter, "include_object") if self.filter else lambda *_: True
 
     @cached_property
     def model_tables(self) -> dict[TableKey, Table]:
@@ -190,14 +198,25 @@ class App:
         """Let every error of a block begin with the app: see `errors.naming`."""
         return naming(self.name, self.url_text)
 
-    def _import(self, name: str) -> ModuleType:
+    def _attribute(self, place: str, key: str) -> Any:
+        """Return what the `module:attribute` of a key of the section names."""
+        module, _, attribute = place.partition(":")
+        try:
+            return attrgetter(attribute)(self._import(module, key))
+        except AttributeError:
+            raise CommandError(
+                f"{self.name}: {module} has no {attribute!r}; correct {key} in [{self.name}] of"
+                f" {self.ini}"
+            ) from None
+
+    def _import(self, name: str, key: str) -> ModuleType:
         try:
             return importlib.import_module(name)
         except (Exception, SystemExit) as error:
             line = f"{self.name}: cannot import {name}"
             # The module itself or its parent is missing, and not something that it imports.
             if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
-                line += f": there is no module {error.name}; correct metadata in [{self.name}]"
+                line += f": there is no module {error.name}; correct {key} in [{self.name}]"
                 raise CommandError(f"{line} of {self.ini}") from None
             raise CommandError(f"{line}: {explain(error)}") from error
 
@@ -205,9 +224,13 @@ class App:
         for parent in getattr(module, "__path__", ()):
             for found in pkgutil.iter_modules([parent], f"{module.__name__}."):
                 name = found.name.rpartition(".")[2]
-                if name == "__main__" or Path(parent, name).resolve() in self.folders:
+                patterns = (*NO_MODELS, *self.exclude_modules)
+                if any(
+                    fnmatchcase(it, pattern) for it in (name, found.name) for pattern in patterns
+                ):
                     continue
-                self._import_submodules(self._import(found.name))
+                if Path(parent, name).resolve() not in self.folders:
+                    self._import_submodules(self._import(found.name, "metadata"))
 
 
 def read_apps(config: Config) -> dict[str, App]:
@@ -292,6 +315,12 @@ def _read_app(
     def get(key: str, default: str = "") -> str:
         return config.file_config.get(name, key, fallback=default).strip() or default
 
+    def is_on(key: str, default: bool) -> bool:
+        return config.file_config.getboolean(name, key, fallback=default)
+
+    def words(key: str) -> tuple[str, ...]:
+        return tuple(get(key).replace(",", " ").split())
+
     def url() -> tuple[str, str]:
         key = "sqlalchemy.url"
         if as_written and (now := get(key)) != as_written.get(name, key, fallback="").strip():
@@ -316,11 +345,13 @@ def _read_app(
             version_locations=tuple(config.get_version_locations_list() or ()),
             version_table=get("version_table", f"alembic_version_{name}"),
             version_table_schema=get("version_table_schema") or None,
-            tables=tuple(get("tables").replace(",", " ").split()),
+            tables=words("tables"),
             lock_timeout=float(timeout) if re.fullmatch(r"\d+(\.\d+)?", timeout) else -1,
-            transaction_per_migration=config.file_config.getboolean(
-                name, "transaction_per_migration", fallback=False
-            ),
+            transaction_per_migration=is_on("transaction_per_migration", default=False),
+            compare_type=is_on("compare_type", default=True),
+            compare_server_default=is_on("compare_server_default", default=True),
+            filter=get("include_object"),
+            exclude_modules=words("exclude_modules"),
             url_text=url_text,
             url_source=url_source,
             apps=apps,

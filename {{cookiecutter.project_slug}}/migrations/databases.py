@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, inspect, pool
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, inspect, pool
 from sqlalchemy.schema import CreateSchema
 
 from .apps import App
@@ -32,6 +32,7 @@ class Databases:
             return run_async(url, work)
         if url not in self._engines:
             self._engines[url] = create_engine(url, connect_args=connect_args(url))
+            event.listen(self._engines[url], "connect", end_transaction, insert=True)
         engine = self._engines[url]
         if engine is not self._open:
             self.close()
@@ -59,6 +60,11 @@ def connect_args(url: URL) -> dict[str, Any]:
     return {}
 
 
+def end_transaction(driver_connection: Any, _: Any) -> None:
+    """Commit what the models' listeners for `connect` have set, before anything rolls it back."""
+    driver_connection.commit()
+
+
 def run_async(url: URL, work: Callable[[Connection], T]) -> T:
     """Call `work` with a connection of an async driver, even if an event loop is running."""
     import asyncio  # here, because only async drivers should pay for these imports
@@ -68,6 +74,7 @@ def run_async(url: URL, work: Callable[[Connection], T]) -> T:
 
     async def connect_and_work() -> T:
         engine = create_async_engine(url, poolclass=pool.NullPool, connect_args=connect_args(url))
+        event.listen(engine.sync_engine, "connect", end_transaction, insert=True)
         try:
             async with engine.connect() as connection:
                 return await connection.run_sync(work)
@@ -105,8 +112,9 @@ def end_session(connection: Connection) -> None:
     https://www.postgresql.org/docs/current/sql-discard.html
     """
     connection.rollback()
-    if connection.dialect.name == "postgresql" and not connection.dialect.is_async:
-        # Cheaper than reconnecting.
+    of_models = connection.engine.pool.dispatch.connect.parent_listeners  # listeners of all engines
+    if connection.dialect.name == "postgresql" and not (connection.dialect.is_async or of_models):
+        # Cheaper than reconnecting, but it also resets what those listeners have set.
         connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("DISCARD ALL")
     else:
         connection.invalidate()

@@ -66,13 +66,14 @@ def settings(
         "include_name": ownership.include_name,
         "include_object": ownership.include_object,
         "include_schemas": True,
-        "compare_server_default": True,
+        "compare_server_default": app.compare_server_default,
         # SQLite alters most things by copying the table. Others run plain ALTER TABLE.
         "render_as_batch": True,
         # True with the help of lock_sqlite in locks.py.
         "transactional_ddl": True if dialect.name == "sqlite" else None,
         "transaction_per_migration": app.transaction_per_migration and dialect.name != "sqlite",
         **autogenerate_options(),
+        **({} if app.compare_type else {"compare_type": False}),
     }
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from hashlib import blake2b
+from typing import Any
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, event, text
@@ -36,6 +37,7 @@ def lock_postgresql(connection: Connection, app: App) -> Iterator[None]:
     """
     key = int.from_bytes(lock_digest(connection, app, size=8), signed=True)
     with connection.engine.connect() as holder:
+        holder.connection.commit()  # a listener for `connect` may have begun a transaction
         holder = holder.execution_options(isolation_level="READ COMMITTED")
 
         def attempt() -> bool:
@@ -107,10 +109,12 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
             return False
         return True
 
-    def begin(connection: Connection) -> None:
+    def begin(begun: Connection) -> None:
         nonlocal enforced
-        if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        options = connection.get_execution_options()
+        if begun is not connection or options.get("isolation_level") == "AUTOCOMMIT":
             return
+        connection.connection.rollback()  # the engine may have a listener that says BEGIN
         enforced |= bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
         if enforced:
             connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
@@ -119,21 +123,27 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
         # What is left to wait for is a reader, at the commit.
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(app.lock_timeout * 1000)}")
 
+    driver: Any = connection.connection.driver_connection
     if connection.in_transaction():  # SQLAlchemy's: SQLite has none until something is written
         if connection.exec_driver_sql("PRAGMA foreign_keys").scalar():
             raise CommandError(
                 f"{app.name}: its connection enforces foreign keys, which could cost rows, and is"
                 " in a transaction, where that cannot be changed; give one that is in none"
             )
-        if not getattr(connection.connection.driver_connection, "in_transaction", False):
+        if not getattr(driver, "in_transaction", False):
             begin(connection)
-    event.listen(connection, "begin", begin)
+    autocommit = getattr(driver, "autocommit", None)
+    if autocommit is False:  # Python 3.12 can begin each transaction at the end of the last
+        driver.autocommit = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL
+    event.listen(connection.engine, "begin", begin)  # after those that it has already
     try:
         yield
     finally:
-        event.remove(connection, "begin", begin)
+        event.remove(connection.engine, "begin", begin)
         if enforced:
             connection.connection.cursor().execute("PRAGMA foreign_keys = ON")
+        if autocommit is False:
+            driver.autocommit = False
 
 
 def lock_digest(connection: Connection, app: App, size: int) -> bytes:

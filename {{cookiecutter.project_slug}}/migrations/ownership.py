@@ -58,9 +58,12 @@ class Ownership(Sequence[MetaData]):
         self, item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
     ) -> bool:
         """Return True if something should be compared: apps may share a MetaData."""
-        return kind != "table" or (
-            self.owns(item.schema, str(name)) and not item.info.get("is_view")
-        )
+        if kind == "table" and item.info.get("is_view"):
+            return False
+        parent = getattr(item, "parent", item)  # of a constraint: its table, or its column
+        table = getattr(parent, "table", parent)
+        app = self.owner(table.schema, table.name)
+        return bool(app and app.include_object(item, name, kind, reflected, compare_to))
 
     def owns(self, schema: str | None, name: str) -> bool:
         """Return True if a table is one of these apps' own."""

@@ -217,12 +217,13 @@ class Current(dict[str, tuple[str, ...]]):
         return self[name]
 
 
-def by_url(apps: Iterable[App]) -> dict[URL, list[App]]:
-    """Return the apps by URL, so that each database is connected to once."""
-    found: dict[URL, list[App]] = {}
+def comparable(apps: Iterable[App]) -> Iterable[list[App]]:
+    """Return groups of apps that have a database and the keys for a comparison in common."""
+    found: dict[tuple[URL, bool, bool], list[App]] = {}
     for app in apps:
-        found.setdefault(app.url, []).append(app)
-    return found
+        key = (app.url, app.compare_type, app.compare_server_default)
+        found.setdefault(key, []).append(app)
+    return found.values()
 
 
 def read_versions(connection: Connection, apps: Sequence[App]) -> dict[str, tuple[str, ...]]:

@@ -5,13 +5,12 @@ are lost: check constraints that changed, PostgreSQL's enum types, domains and s
 of their own, the steps that it needs for a new type or identity, server defaults, types and
 indexes that Alembic takes for changed or for the same, the refusal of what cannot be written, the
 indexes that MySQL makes for foreign keys, the order of operations that every database accepts, and
-defaults with a colon when SQLite copies a table.
+on SQLite indexes on expressions, and what SQLAlchemy does not reflect of a table that is copied.
 """
 
 import sys
 from typing import Any
 
-import sqlalchemy as sa
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority
 
@@ -26,6 +25,7 @@ from . import (
     operation_order,
     rendering,
     server_defaults,
+    sqlite,
 )
 
 OPTIONS: dict[str, Any] = {
@@ -54,15 +54,17 @@ def setup(plugin: Plugin) -> None:
     add(constraints.compare_nullable, "column", "nullable", priority=first)
     add(limits.refuse_other_values, "column", "server_default", priority=first)
     add(limits.refuse_other_keys, "table", "keys")
-    add(constraints.create_constraints_of_new_table, "table", "new table")
     add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
+    add(constraints.compare_checks_of_types, "table", priority=last)  # after the one above
+    add(sqlite.compare_expression_indexes, "schema", qualifier="sqlite", priority=last)
+    for dialect in ("postgresql", "mysql", "mariadb"):
+        add(server_defaults.check_autoincrement, "column", qualifier=dialect)
     add(indexes.compare_indexes, "table", "words of indexes", qualifier=pg, priority=last)
     add(constraints.leave_out_same_foreign_keys, "table", "same keys", priority=last)
     for dialect in mysql.NAMES:
         add(mysql.remember_tables, "table", qualifier=dialect)
         add(mysql.compare_type, "column", "types", qualifier=dialect)
         add(mysql.leave_out_not_null, "schema", "not null", qualifier=dialect, priority=first)
-    sa.event.listen(sa.Table, "column_reflect", server_defaults.escape_colons_of_default)
 
 
 Plugin.setup_plugin_from_module(sys.modules[__name__], __name__)

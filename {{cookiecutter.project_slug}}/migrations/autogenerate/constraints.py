@@ -1,13 +1,20 @@
 """Constraints, NOT NULL among them: what Alembic's own comparators leave to do."""
 
+import re
+from copy import copy
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.util import PriorityDispatchResult
+from sqlalchemy.schema import conv
 
 from .separate_keys import drops_foreign_key
+from .sql import escape_colons, without_doubled_percents
+
+STRING = re.compile("'(?:[^']|'')*'")
+"""A string in SQL; the check of an Enum has one for each of its values."""
 
 OPTIONS = ("onupdate", "ondelete", "deferrable", "initially")
 """What Alembic compares of a foreign key besides tables and columns."""
@@ -58,14 +65,41 @@ def leave_out_checks_of_types(
     return PriorityDispatchResult.CONTINUE
 
 
-def create_constraints_of_new_table(
+def compare_checks_of_types(
     context: AutogenContext, changes: ops.ModifyTableOps, *tables: Any
 ) -> PriorityDispatchResult:
-    """Create what Alembic leaves out of a new table: named checks within `Column()`."""
+    """Create the checks that the types of existing columns get, and replace those of an Enum.
+
+    Alembic creates one with a new type, but cannot drop that of the type before.
+    """
     reflected, model = tables[-2:]
-    if reflected is None:
-        checks = [check for column in model.columns for check in column.constraints if check.name]
-        changes.ops.extend(map(ops.AddConstraintOp.from_constraint, checks))
+    if reflected is None or model is None:
+        return PriorityDispatchResult.CONTINUE
+    for change in changes.ops:
+        kind: Any = getattr(change, "modify_type", None)
+        if isinstance(change, ops.AlterColumnOp) and getattr(kind, "create_constraint", False):
+            change.modify_type = kind = copy(kind)
+            kind.create_constraint = False
+    in_database = {str(constraint.name): constraint for constraint in reflected.constraints}
+    dialect = without_doubled_percents(context.dialect)
+    compiler: Any = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
+    for check in sorted(model.constraints, key=lambda constraint: str(constraint.name)):
+        if not (check._type_bound and isinstance(check.name, str) and check._create_rule(compiler)):
+            continue
+        if any(column.name not in reflected.columns for column in check.columns):
+            continue  # it comes with its column
+        names = [str(dialect.identifier_preparer.format_constraint(check)).strip('"`')]
+        names += [str(check.name), *(str(column.type.name) for column in check.columns)]
+        name = next((name for name in names if name in in_database), names[0])
+        how = {"literal_binds": True, "include_table": False}
+        condition = str(check.sqltext.compile(dialect=dialect, compile_kwargs=how))
+        if name in in_database:
+            before: Any = in_database[name]
+            if STRING.findall(str(before.sqltext)) == STRING.findall(condition):
+                continue
+            changes.ops.insert(0, ops.DropConstraintOp.from_constraint(before))
+        table, schema, text = changes.table_name, changes.schema, escape_colons(condition)
+        changes.ops.append(ops.CreateCheckConstraintOp(conv(name), table, text, schema=schema))
     return PriorityDispatchResult.CONTINUE
 
 

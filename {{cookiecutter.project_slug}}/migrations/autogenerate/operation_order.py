@@ -27,6 +27,9 @@ def sort_operations(
         for upgrade, downgrade in zip(
             script.upgrade_ops_list, script.downgrade_ops_list, strict=True
         ):
+            for operation in upgrade.ops:
+                if isinstance(operation, ops.CreateTableOp):
+                    operation.columns = [*operation.columns, *checks_in_columns(operation)]
             mysql.make_way_for_indexes(upgrade, downgrade)
             for change in [*upgrade.ops, *downgrade.ops]:
                 if context.dialect.name == "postgresql" and isinstance(change, ops.ModifyTableOps):
@@ -39,6 +42,14 @@ def sort_operations(
             names += separate_keys(downgrade, upgrade, alter)
             upgrade.ops = in_order(upgrade.ops, names)
             downgrade.ops = in_order(downgrade.ops, names)
+
+
+def checks_in_columns(operation: ops.CreateTableOp) -> list[sa.CheckConstraint]:
+    """Return the checks that the columns of a new table have; Alembic leaves them out."""
+    found: list[Any] = [check for it in columns_of(operation) for check in it.constraints]
+    checks = [sa.CheckConstraint(check.sqltext, name=check.name) for check in found]
+    sa.Table(operation.table_name, sa.MetaData(), *checks)  # to be written, they need a table
+    return checks
 
 
 def with_schemas(operation: ops.MigrateOperation) -> ops.MigrateOperation:

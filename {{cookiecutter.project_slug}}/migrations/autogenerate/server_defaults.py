@@ -6,10 +6,9 @@ from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import op
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from alembic.util import PriorityDispatchResult
+from alembic.util import CommandError, PriorityDispatchResult
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import CompileError, DBAPIError
 from sqlalchemy.schema import CreateTable
@@ -30,6 +29,8 @@ def compare_server_default(
     """
     reflected, model = names_and_columns[-2:]
     before, after = reflected.server_default, model.server_default
+    if not context.opts["compare_server_default"]:
+        return PriorityDispatchResult.STOP
     if isinstance(after, sa.Identity) and not context.dialect.supports_identity_columns:
         return PriorityDispatchResult.STOP
     kinds = {type(default) for default in (before, after)}
@@ -43,6 +44,29 @@ def compare_server_default(
     if changed:
         change.modify_server_default = after
     return PriorityDispatchResult.CONTINUE if changed is None else PriorityDispatchResult.STOP
+
+
+def check_autoincrement(
+    context: AutogenContext, change: ops.AlterColumnOp, *names_and_columns: Any
+) -> PriorityDispatchResult:
+    """Refuse a primary key that the database does not number, although its model counts on it."""
+    reflected, model = names_and_columns[-2:]
+    numbered = model is model.table.autoincrement_column and model.default is None
+    if numbered and model.server_default is None and not reflected.autoincrement:
+        table, name = change.table_name, change.column_name
+        sql = f"ALTER TABLE {table} MODIFY {name} INTEGER AUTO_INCREMENT"
+        if context.dialect.name == "postgresql":
+            sql = (
+                f"CREATE SEQUENCE {table}_{name}_seq OWNED BY {table}.{name}; ALTER TABLE {table}"
+                f" ALTER {name} SET DEFAULT nextval('{table}_{name}_seq');"
+                f" SELECT setval('{table}_{name}_seq', max({name})) FROM {table}"
+            )
+        app = context.opts["target_metadata"].owner(change.schema, table)
+        raise CommandError(
+            f"{app.name}: the database does not number {table}.{name}, as its model has it:"
+            f" set autoincrement=False in the model, or execute by hand: {sql}"
+        )
+    return PriorityDispatchResult.CONTINUE
 
 
 def is_changed(
@@ -153,17 +177,3 @@ def find_serials(
     # Alembic calls this for each column that it compares, and nobody else does.
     impl.autogen_column_reflect = leave_out_default  # type: ignore[method-assign]
     return PriorityDispatchResult.CONTINUE
-
-
-def escape_colons_of_default(
-    inspector: sa.Inspector, _table: sa.Table, column: ReflectedColumn
-) -> None:
-    """Escape colons in a default: they become parameters when a revision has SQLite copy a table.
-
-    Alembic reflects the table in its batch mode, to which only a revision could give a listener.
-    So this one hears of every table, and leaves those alone that a program reflects by itself.
-    """
-    if inspector.dialect.name == "sqlite" and (default := column.get("default")):
-        with suppress(NameError, AttributeError):  # before and after a command of Alembic
-            if inspector.bind is op.get_bind():
-                column["default"] = escape_colons(default)

@@ -16,7 +16,7 @@ from ..errors import program
 from ..order import references
 from ..ownership import Ownership
 from ..revision_files import oldest_first
-from ..run import Run, by_url
+from ..run import Run, comparable
 
 
 def check(run: Run) -> None:
@@ -73,7 +73,7 @@ def compare(run: Run, apps: Iterable[App]) -> dict[App, Difference]:
     Apps of one database are compared together, so that its tables are reflected once.
     """
     found: dict[App, Difference] = {}
-    for together in by_url(apps).values():
+    for together in comparable(apps):
         try:
             found |= _compare_together(run, together)
         except CommandError:

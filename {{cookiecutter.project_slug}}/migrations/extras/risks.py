@@ -1,5 +1,6 @@
 """What a new revision may do to data and to those who use it, and what to do instead."""
 
+import re
 from collections.abc import Iterator
 
 import sqlalchemy as sa
@@ -24,6 +25,27 @@ def warnings(run: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
             yield from risks_of_table(operation, dialect)
         else:  # of a plug-in
             yield from getattr(operation, "risks", ())
+    if dialect == "sqlite":
+        yield from readers_of_dropped(run, app, operations)
+
+
+def readers_of_dropped(run: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
+    """What reads a column that is dropped: SQLite keeps it when it copies the table, and it fails.
+
+    Other databases refuse the drop, or know nothing of it.
+    """
+    tables = [table for table in operations.ops if isinstance(table, ops.ModifyTableOps)]
+    dropped = [op for table in tables for op in table.ops if isinstance(op, ops.DropColumnOp)]
+    query = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('trigger', 'view')"
+    rows = run.databases.run(app.url, lambda it: it.exec_driver_sql(query).all()) if dropped else ()
+    for operation in dropped:
+        words = {operation.table_name.lower(), operation.column_name.lower()}
+        for kind, name, sql in rows:
+            if words <= set(re.findall(r"\w+", sql.lower())):
+                yield (
+                    f"the {kind} {name} reads {operation.table_name}.{operation.column_name}: drop"
+                    f' it first, with op.execute("DROP {kind.upper()} {name}")'
+                )
 
 
 def key(operation: ops.CreateTableOp | ops.ModifyTableOps) -> tuple[str | None, str]:
