@@ -222,15 +222,12 @@ class App:
 
     def _import_submodules(self, module: ModuleType) -> None:
         for parent in getattr(module, "__path__", ()):
-            for found in pkgutil.iter_modules([parent], f"{module.__name__}."):
-                name = found.name.rpartition(".")[2]
+            for _, dotted, _ in pkgutil.iter_modules([parent], f"{module.__name__}."):
+                name = dotted.rpartition(".")[2]
                 patterns = (*NO_MODELS, *self.exclude_modules)
-                if any(
-                    fnmatchcase(it, pattern) for it in (name, found.name) for pattern in patterns
-                ):
-                    continue
-                if Path(parent, name).resolve() not in self.folders:
-                    self._import_submodules(self._import(found.name, "metadata"))
+                excluded = any(fnmatchcase(name, it) or fnmatchcase(dotted, it) for it in patterns)
+                if not excluded and Path(parent, name).resolve() not in self.folders:
+                    self._import_submodules(self._import(dotted, "metadata"))
 
 
 def read_apps(config: Config) -> dict[str, App]:

@@ -14,7 +14,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, inspect, table
+from sqlalchemy import Connection, inspect, table
 from sqlalchemy.exc import DBAPIError
 
 from .apps import App
@@ -212,18 +212,10 @@ class Current(dict[str, tuple[str, ...]]):
     def __missing__(self, name: str) -> tuple[str, ...]:
         app = self._run.apps[name]
         with app.naming():
-            together = by_url(dict.fromkeys([*self._run.selected, app]))[app.url]
+            together = [it for it in self._run.selected if it.url == app.url and it is not app]
+            together.append(app)
             self.update(self._run.databases.run(app.url, partial(read_versions, apps=together)))
         return self[name]
-
-
-def comparable(apps: Iterable[App]) -> Iterable[list[App]]:
-    """Return groups of apps that have a database and the keys for a comparison in common."""
-    found: dict[tuple[URL, bool, bool], list[App]] = {}
-    for app in apps:
-        key = (app.url, app.compare_type, app.compare_server_default)
-        found.setdefault(key, []).append(app)
-    return found.values()
 
 
 def read_versions(connection: Connection, apps: Sequence[App]) -> dict[str, tuple[str, ...]]:

@@ -16,7 +16,7 @@ from ..errors import program
 from ..order import references
 from ..ownership import Ownership
 from ..revision_files import oldest_first
-from ..run import Run, comparable
+from ..run import Run
 
 
 def check(run: Run) -> None:
@@ -70,10 +70,15 @@ class Difference:
 def compare(run: Run, apps: Iterable[App]) -> dict[App, Difference]:
     """Return what autogenerate would change for each app.
 
-    Apps of one database are compared together, so that its tables are reflected once.
+    Apps of one database are compared together, so that its tables are reflected once, if their
+    keys for that are the same.
     """
     found: dict[App, Difference] = {}
-    for together in comparable(apps):
+    groups: dict[tuple[Any, ...], list[App]] = {}
+    for app in apps:
+        key = (app.url, app.compare_type, app.compare_server_default)
+        groups.setdefault(key, []).append(app)
+    for together in groups.values():
         try:
             found |= _compare_together(run, together)
         except CommandError:
