@@ -99,20 +99,20 @@ class Ownership(Sequence[MetaData]):
         return list(dict.fromkeys(app.metadata for app in self.compared))
 
     @cached_property
-    def _neighbours(self) -> tuple[App, ...]:
+    def _apps_of_server(self) -> tuple[App, ...]:
         return apps_of_server(next(iter(self.compared)).database, self.all_apps)
 
     @cached_property
     def apps_by_model(self) -> dict[TableKey, App]:
         """The tables of the models of all apps that this database may hold, each with its app."""
-        return apps_by_table(self._neighbours, self.default_schema)
+        return apps_by_table(self._apps_of_server, self.default_schema)
 
     @cached_property
     def _never_owned(self) -> set[TableKey]:
         """The version tables, and PostgreSQL's partitions: no model has any, no app drops one."""
         found = {
             self.key(app.version_table_schema or app.schema, app.version_table)
-            for app in self._neighbours
+            for app in self._apps_of_server
         }
         if self.connection is not None and self.connection.dialect.name == "postgresql":
             found |= {self.key(*row) for row in self.connection.execute(PARTITIONS)}
@@ -130,7 +130,7 @@ class Ownership(Sequence[MetaData]):
     def _created_elsewhere(self) -> set[TableKey]:
         return {
             self.key(schema or app.schema, name)
-            for app in self._neighbours
+            for app in self._apps_of_server
             if app not in self.compared
             for schema, name in tables_created(files_by_name(app))
         }

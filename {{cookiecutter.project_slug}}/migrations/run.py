@@ -42,7 +42,7 @@ class Run:
     selected: list[App]
     """Those that the command is for, in the same order."""
     databases: Databases
-    line: CommandLine = field(default_factory=CommandLine)
+    command_line: CommandLine = field(default_factory=CommandLine)
     scripts: dict[str, ScriptDirectory] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
