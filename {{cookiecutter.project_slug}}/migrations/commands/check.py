@@ -15,7 +15,7 @@ from ..apps import App
 from ..errors import program
 from ..order import references
 from ..ownership import Ownership
-from ..revision_files import oldest_first
+from ..revision_files import files_of, oldest_first, tables_created
 from ..run import Run
 
 
@@ -49,7 +49,9 @@ def check_order(run: Run) -> None:
     first = {app: place for place, (app, _) in reversed(list(enumerate(plan)))}
     for app in run.selected:
         for key, referred, other in references(app, tuple(run.apps.values())):
-            if last[app] < first[other] and revisions[app] and revisions[other]:
+            if last[app] > first[other] or not revisions[app]:
+                continue
+            if (referred.schema, referred.name) in tables_created(files_of(run.script(other))):
                 raise CommandError(
                     f"{app.name}: {key.parent} refers to {referred.name}, which a new database gets"
                     f" later: write `requires` into the revision that creates the foreign key, or"
