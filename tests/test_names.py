@@ -62,6 +62,24 @@ def test_operations_get_the_naming_convention(tmp_path: Path, database: Database
     project.migrate()
 
 
+def test_what_autogenerate_wrote_needs_no_models(project: Project) -> None:
+    project.generate()
+    project.add_column("users", "email", "sa.String(50), index=True")
+    project.add_column("books", "reader_id", 'sa.ForeignKey("books.id")')
+    models = [project.models("users"), project.models("books")]
+    texts = [file.read_text() for file in models]
+    project.migrate()
+    project.generate()
+    for file in models:
+        file.write_text("1 / 0")
+    project.migrate()
+    project.migrations("downgrade", "base")
+    project.migrate()
+    for file, text in zip(models, texts, strict=True):
+        file.write_text(text)
+    assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+
+
 MODELS_OF_USERS = """
 class User(Base):
     __tablename__ = "users"

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, MetaData, text
 
 from .apps import App, TableKey, table_key
 from .order import apps_by_table, apps_of_database, apps_of_server, check_models
-from .revision_files import files_by_name, files_of, tables_created
+from .revision_files import files_by_name, files_of, has_final_names, tables_created
 
 PARTITIONS = text("""
     SELECT nspname, relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
@@ -37,10 +37,16 @@ class Ownership(Sequence[MetaData]):
     default_schema: str | None
     connection: Connection | None = None
 
-    @property
+    @cached_property
     def naming_convention(self) -> Mapping[Any, Any]:
-        """The naming convention of the models: Alembic asks for it when it runs operations."""
-        return next(iter(self.compared)).metadata.naming_convention
+        """The naming convention of the models: Alembic asks for it when it runs operations.
+
+        Without it where no name depends on it, because importing the models takes longer than
+        most revisions.
+        """
+        app, script = next(iter(self.compared.items()))
+        final = all(map(has_final_names, files_of(script)))
+        return {} if final else app.metadata.naming_convention
 
     def __getitem__(self, index: Any) -> Any:
         return self._metadata[index]
