@@ -11,7 +11,7 @@ from sqlalchemy.exc import CompileError, DBAPIError
 from sqlalchemy.schema import CreateTable
 
 from .column_types import plain_type
-from .sql import connection_of
+from .sql import connection_of, default_of
 
 NAMES = ("mysql", "mariadb")
 
@@ -76,16 +76,17 @@ def types_made_of(sql: str) -> set[str]:
 
 
 def is_other_default(
-    context: AutogenContext, reflected: sa.Column[Any], default: Any, *in_sql: str | None
+    context: AutogenContext, reflected: sa.Column[Any], model: Any, in_database: str | None
 ) -> bool | None:
     """Return True if a model's default is another one than in the database; None if unknown."""
-    wanted, in_database = (sql or "NULL" for sql in in_sql)
-    if not isinstance(default, str) and mysql_words(in_database) == mysql_words(wanted):
+    default = model.server_default.arg
+    before, wanted = in_database or "NULL", str(default_of(model, context.dialect))
+    if not isinstance(default, str) and mysql_words(before) == mysql_words(wanted):
         return False
     shown = shown_default(context, reflected, default)
     if shown is None:
-        return False if is_same_literal(context, reflected, wanted, in_database) else None
-    return shown != (in_sql[1] or "")
+        return False if is_same_literal(context, reflected, wanted, before) else None
+    return shown != (in_database or "")
 
 
 def shown_default(context: AutogenContext, reflected: sa.Column[Any], default: Any) -> str | None:

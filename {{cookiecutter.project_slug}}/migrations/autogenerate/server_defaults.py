@@ -53,7 +53,7 @@ def is_changed(
     ):
         return False
     if context.dialect.name in mysql.NAMES:
-        return mysql.is_other_default(context, reflected, default, wanted, in_database)
+        return mysql.is_other_default(context, reflected, model, in_database)
     if in_database is None:
         return wanted.upper() != "NULL"
     if context.dialect.name == "postgresql":
