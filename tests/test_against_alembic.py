@@ -1,7 +1,8 @@
 """Side by side with plain Alembic: nothing that it gets right is wrong here.
 
-Each case of tests/catalogue/ goes through the same steps in a project and in plain Alembic. All
-cases that ought to succeed do so together; only when they fail is each of them tried alone.
+Each case of tests/catalogue/ goes through the same steps in a project and in plain Alembic. What
+plain Alembic gets right also goes through a project without autogenerate/. All cases that ought to
+succeed do so together; only when they fail is each of them tried alone.
 """
 
 import io
@@ -14,6 +15,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import ModuleType
@@ -147,7 +149,9 @@ class Plain(Side):
 class Here(Side):
     """A project whose apps have ten cases each, or one with its own `Base`, in one database."""
 
-    def __init__(self, folder: Path, database: Database, chosen: Sequence[Case]) -> None:
+    def __init__(
+        self, folder: Path, database: Database, chosen: Sequence[Case], plug_in: bool = True
+    ) -> None:
         self.database = database
         shared = [case for case in chosen if not case.has_own_base]
         groups = [shared[at : at + 10] for at in range(0, len(shared), 10)]
@@ -169,6 +173,8 @@ class Here(Side):
             sections.append(f"[{app}]\nmetadata = {metadata}\nversion_locations = {where}\n")
         ini.write_text(head + "\n".join(sections) + section + rest)
         shutil.rmtree(self.project.package / "first")
+        if not plug_in:
+            shutil.rmtree(self.project.path / "migrations" / "autogenerate")
 
     def set_models(self, after: bool) -> None:
         for app, group in self.apps.items():
@@ -299,14 +305,14 @@ def test_nothing_is_worse_than_in_plain_alembic(kind: str, tmp_path: Path) -> No
             side = Plain(tmp_path / "plain", connection, few)
             return wrong_step(side, few, wanted)
 
-        def in_project(few: Sequence[Case]) -> str:
+        def in_project(few: Sequence[Case], plug_in: bool = True) -> str:
             wanted = expected(connection, few)
             folder = next(folders)
             folder.mkdir()
             with new_database(kind, folder) as database:
                 with database.engine() as engine, engine.connect() as own:
                     set_up(own, few)
-                return wrong_step(Here(folder, database, few), few, wanted)
+                return wrong_step(Here(folder, database, few, plug_in), few, wanted)
 
         found = {}
         for side, run in (("plain", in_plain), ("here", in_project)):
@@ -316,7 +322,9 @@ def test_nothing_is_worse_than_in_plain_alembic(kind: str, tmp_path: Path) -> No
                     found[side][case.name] = "chance"
                 elif case.wrong(side, kind):
                     found[side][case.name] = run([case])
-    unlike = []
+        right = [case for case in chosen if not case.wrong("plain", kind)]
+        bare = outcomes(right, partial(in_project, plug_in=False))
+    unlike = [f"{name}, without autogenerate/: {step}" for name, step in bare.items() if step]
     for case in chosen:
         print(f"{kind:<10}  {case.name:<30}", end="")
         for side in found:

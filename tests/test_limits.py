@@ -14,6 +14,9 @@ TESTS = {
     "An `EXCLUDE` constraint that comes or goes": BY_HAND,
     "`Identity` in place of `SERIAL`, or the other way round": BY_HAND,
     "A check without a name that changes": ON_SQLITE,
+    "A type of your own that is no `TypeDecorator`, with a `repr` that is no code": (
+        "test_changes.py::test_types_within_types"
+    ),
     "A descending index that becomes ascending under its name": ON_SQLITE,
     "What SQLAlchemy has no word for, in a table that is copied": ON_SQLITE,
 }

@@ -349,3 +349,37 @@ def new_schema(project: Project, database: Database, folder: Path) -> dict[str, 
     with new_database(database.url.get_backend_name(), folder) as new:
         project.run("./migrate.sh", env={"DATABASE_URL": new.text})
         return new.schema()
+
+
+def test_check_finds_an_order_that_no_new_database_can_have(project: Project) -> None:
+    write_models(project, {"users": USER, "books": BOOK + AUTHOR})
+    project.generate()
+    project.migrate()
+    [books] = project.revisions("books")
+    ini = project.path / "alembic.ini"
+    head, users, rest = ini.read_text().partition("[users]\n")
+    users_body, books_section, books_body = rest.partition("[books]\n")
+    ini.write_text(f"{head}{books_section}{books_body}\n{users}{users_body}")
+    check = ("python", "-m", "migrations", "check")
+    assert project.run(*check).stdout == "books  no changes\nusers  no changes\n"
+    project.remove_line(books, "requires: ")
+    assert project.run(*check, status=1).stderr == (
+        "books: books.author_id refers to users, which a new database gets later: write `requires`"
+        " into the revision that creates the foreign key, or move [users] before [books] in"
+        " alembic.ini\n"
+    )
+
+
+def test_refer_to_a_model_that_moved_to_a_later_app(project: Project) -> None:
+    to_card = '    card_id = sa.Column(sa.ForeignKey("cards.id"))\n'
+    write_models(project, {"users": USER + CARD, "books": BOOK + to_card})
+    project.set_ini("users", "tables", "users, cards")
+    project.generate()
+    project.migrate()
+    project.run("./add_app.sh", "shelf")
+    write_models(project, {"users": USER, "shelf": CARD + "    one = sa.Column(sa.Integer)\n"})
+    project.set_ini("shelf", "tables", "cards")
+    revision = project.revise("shelf")
+    assert "users:" in line_of(revision, "requires")
+    project.migrate()
+    assert project.migrations("check").count("no changes") == 3

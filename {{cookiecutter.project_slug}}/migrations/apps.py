@@ -103,8 +103,7 @@ class App:
         host = str(found.get("unix_socket") or found.get("host") or "")
         port = found.get("port") or {"postgresql": 5432, "mysql": 3306}.get(backend)
         name = found.get("dbname") or found.get("db") or found.get("database") or ""
-        local = host in ("", "127.0.0.1", "::1")
-        where = "localhost" if local else host
+        where = "localhost" if host in ("", "127.0.0.1", "::1") else host
         return (backend, where, str(port), str(found.get("service", "")), str(name))
 
     @property
@@ -223,15 +222,12 @@ class App:
 
     def _import_submodules(self, module: ModuleType) -> None:
         for parent in getattr(module, "__path__", ()):
-            for found in pkgutil.iter_modules([parent], f"{module.__name__}."):
-                name = found.name.rpartition(".")[2]
+            for _, dotted, _ in pkgutil.iter_modules([parent], f"{module.__name__}."):
+                name = dotted.rpartition(".")[2]
                 patterns = (*NO_MODELS, *self.exclude_modules)
-                if any(
-                    fnmatchcase(it, pattern) for it in (name, found.name) for pattern in patterns
-                ):
-                    continue
-                if Path(parent, name).resolve() not in self.folders:
-                    self._import_submodules(self._import(found.name, "metadata"))
+                excluded = any(fnmatchcase(name, it) or fnmatchcase(dotted, it) for it in patterns)
+                if not excluded and Path(parent, name).resolve() not in self.folders:
+                    self._import_submodules(self._import(dotted, "metadata"))
 
 
 def read_apps(config: Config) -> dict[str, App]:

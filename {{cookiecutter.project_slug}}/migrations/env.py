@@ -7,16 +7,12 @@ models come from there.
 import io
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
-from functools import cache, partial
 from logging.config import fileConfig
 from typing import Any
 
 from alembic import context
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext, RevisionStep
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Dialect, Engine
 from sqlalchemy.schema import CreateSchema
@@ -30,15 +26,11 @@ except ImportError as error:
     raise CommandError(f"migrations is another package here: {other}; rename that one") from error
 from migrations.commands import autogenerate_options, hooks
 from migrations.databases import Databases, create_schema, end_session, version_schema
-from migrations.errors import reporting
+from migrations.errors import naming
 from migrations.locks import one_migrator
-from migrations.order import Order, ancestors
 from migrations.ownership import Ownership
 from migrations.revision_files import check_revisions
-from migrations.run import read_versions
-
-Steps = Callable[[Any, MigrationContext], Iterable[Any]]
-"""What returns the steps of a command, from the revisions that a database is at."""
+from migrations.run import checked, order_of
 
 config = context.config
 
@@ -113,19 +105,19 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
         dont_mutate=not writes,
         **settings(app, apps, connection.dialect, connection),
     )
-    if writes:
-        # Alembic has no hook between finding a command's steps and taking the first of them.
-        migration = context.get_context()
-        assert migration._migrations_fn is not None
-        migration._migrations_fn = checked(migration._migrations_fn, app, apps, connection)
+    migration = context.get_context()
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         # The models of two apps may refer to each other: order.py cares for that.
         warnings.filterwarnings("ignore", "Cannot correctly sort tables")
         if writes:
+            # Alembic has no hook between finding a command's steps and taking the first of them.
+            assert migration._migrations_fn is not None
+            order = config.attributes.get("order") or order_of(apps, config.config_file_name)
+            migration._migrations_fn = checked(migration._migrations_fn, app, order, connection)
             stack.enter_context(one_migrator(connection, app))
             for guard in hooks("guard"):
-                stack.enter_context(guard(context.get_context(), app))
+                stack.enter_context(guard(migration, app))
         stack.enter_context(context.begin_transaction())
         if writes:
             create_schema(connection, app.version_table_schema)
@@ -148,33 +140,7 @@ def url_for_revisions(url: URL) -> Iterator[None]:
                 config.set_section_option(section, key, before)
 
 
-def checked(steps: Steps, app: App, apps: dict[str, App], connection: Connection) -> Steps:
-    """Return `steps`, which now also check what other apps require: see order.py."""
-
-    @cache
-    def script(other: App) -> ScriptDirectory:
-        return ScriptDirectory.from_config(Config(config.config_file_name, ini_section=other.name))
-
-    order = config.attributes.get("order") or Order(apps, script)
-
-    @cache
-    def applied(other: App) -> set[str]:
-        read = partial(read_versions, apps=[other])
-        with closing(Databases()) as databases:
-            near = other.database == app.database
-            found = read(connection) if near else databases.run(other.url, read)
-        return ancestors(order.script(other), found[other.name])
-
-    def checked_steps(now: Any, migration: MigrationContext) -> Iterable[Any]:
-        found = list(steps(now, migration))
-        revisions = [it.revision for it in found if isinstance(it, RevisionStep)]
-        order.plan({app: revisions}, applied, up=any(it.is_upgrade for it in found))
-        return found
-
-    return checked_steps
-
-
-def run(app: App, apps: dict[str, App]) -> None:
+def run_command(app: App, apps: dict[str, App]) -> None:
     """Run the command offline, on the connection that the caller gave, or on one of our own."""
 
     def work(connection: Connection) -> None:
@@ -203,12 +169,14 @@ def main() -> None:
     app = apps.get(config.config_ini_section)
     if app is None:
         raise CommandError(choose_an_app(apps))
-    with reporting(app.name, app.url_text) if from_command_line else nullcontext():
+    # Alembic's command line reports only CommandError.
+    one_line = naming(app.name, app.url_text, ctrl_c=CommandError)
+    with one_line if from_command_line else nullcontext():
         if from_command_line and config.file_config.has_section("loggers"):
             fileConfig(config.file_config, disable_existing_loggers=False)
         if not called_by_run:
             check_revisions(app, context.script)
-        run(app, apps)
+        run_command(app, apps)
 
 
 main()

@@ -28,12 +28,12 @@ NOISE = re.compile(
 
 
 @contextmanager
-def naming(app: str, url: str) -> Iterator[None]:
+def naming(app: str, url: str, ctrl_c: type[BaseException] = KeyboardInterrupt) -> Iterator[None]:
     """Turn every error of the block into a `CommandError` of one line that begins with the app.
 
     Alembic's own command errors keep their type, so that callers can still tell them apart.
-    Ctrl-C stays a `KeyboardInterrupt`, with such a line as its argument. The password in `url`
-    is never shown.
+    Ctrl-C becomes an error of the type `ctrl_c`, with such a line. The password in `url` is
+    never shown.
     """
     try:
         yield
@@ -42,22 +42,10 @@ def naming(app: str, url: str) -> Iterator[None]:
             error.args = (line_for(app, url, error), *error.args[1:])
         raise
     except KeyboardInterrupt as error:
-        if error.args:  # it already has its message
-            raise
         line = with_notes("interrupted; run the command again to go on", error)
-        raise KeyboardInterrupt(f"{app}: {line}") from error
+        raise ctrl_c(str(error) or f"{app}: {line}") from error
     except (Exception, SystemExit) as error:  # a revision that exits with 0 is not applied
         raise CommandError(line_for(app, url, error)) from error
-
-
-@contextmanager
-def reporting(app: str, url: str) -> Iterator[None]:
-    """Do as `naming` does, for Alembic's command line: that reports only `CommandError`."""
-    try:
-        with naming(app, url):
-            yield
-    except KeyboardInterrupt as error:
-        raise CommandError(str(error)) from error
 
 
 def line_for(app: str, url_text: str, error: BaseException) -> str:

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from hashlib import blake2b
 from typing import Any
 
@@ -15,16 +15,14 @@ from .apps import App
 from .databases import version_schema
 
 
-@contextmanager
-def one_migrator(connection: Connection, app: App) -> Iterator[None]:
-    """Hold the lock of the app's version table in its database; wait for it, and say so.
+def one_migrator(connection: Connection, app: App) -> AbstractContextManager[None]:
+    """Hold the lock of the app's version table in a block; wait for it, and say so.
 
     Raises CommandError when another migrator holds it for longer than the `lock_timeout`.
     """
     name = connection.dialect.name.replace("mariadb", "mysql")
     locks = {"postgresql": lock_postgresql, "mysql": lock_mysql, "sqlite": lock_sqlite}
-    with locks[name](connection, app) if name in locks else nullcontext():
-        yield
+    return locks[name](connection, app) if name in locks else nullcontext()
 
 
 @contextmanager

@@ -46,7 +46,7 @@ class Order:
             names = [f"{app.name}:{revision.revision}" for revision in revisions] or [app.name]
             needs |= zip(names, [[], *([earlier] for earlier in names)], strict=False)
         if up:
-            for app, revision, required in self._requirements(found.values()):
+            for app, revision, required in self.requirements(steps):
                 name, _, id = required.partition(":")
                 if required in found:
                     needs[f"{app.name}:{revision.revision}"].append(required)
@@ -56,7 +56,8 @@ class Order:
                         f" not applied; run {program('migrate')}"
                     )
         elif found:
-            for app, revision, required in self._requirements(self._all_revisions()):
+            every = {app: self.script(app).walk_revisions() for app in self.apps.values()}
+            for app, revision, required in self.requirements(every):
                 name, _, id = required.partition(":")
                 if required in found and f"{app.name}:{revision.revision}" in found:
                     needs[required].append(f"{app.name}:{revision.revision}")
@@ -74,22 +75,20 @@ class Order:
             runs[-1][1].extend([found[name][1]] if name in found else [])
         return runs
 
-    def _all_revisions(self) -> Iterator[tuple[App, Script]]:
-        for app in self.apps.values():
-            yield from ((app, revision) for revision in self.script(app).walk_revisions())
-
-    def _requirements(
-        self, revisions: Iterable[tuple[App, Script]]
+    def requirements(
+        self, revisions: Mapping[App, Iterable[Script]]
     ) -> Iterator[tuple[App, Script, str]]:
-        for app, revision in revisions:
-            yield from ((app, revision, name) for name in self.required(app, revision))
+        """Yield app, revision and `APP:ID` for each requirement of these revisions."""
+        for app in revisions:
+            for revision in revisions[app]:
+                yield from ((app, revision, name) for name in self.required(app, revision))
 
     def required(self, app: App, revision: Script) -> list[str]:
         """Return what a revision requires; raise CommandError for what does not exist."""
         found = []
         for text in to_tuple(getattr(revision.module, "requires", ()), default=()):
             name, _, id = text.partition(":")
-            ids = self._ids_of(self.apps[name]) if name in self.apps else {}
+            ids = self.ids_of(self.apps[name]) if name in self.apps else {}
             if id not in ids:
                 what = f"revision {id} in {name}" if name in self.apps else f"app {name}"
                 raise CommandError(
@@ -99,7 +98,7 @@ class Order:
             found.append(f"{name}:{ids[id]}")
         return found
 
-    def _ids_of(self, app: App) -> dict[str, str]:
+    def ids_of(self, app: App) -> dict[str, str]:
         """Return the ids of an app's revisions; one that was squashed leads to its successor."""
         if app.name not in self._ids:
             self._ids[app.name] = {
@@ -117,7 +116,7 @@ def ancestors(script: ScriptDirectory, heads: Sequence[str]) -> set[str]:
 
 
 def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str]:
-    """Return the names `APP` or `APP:ID` in `needs`, each after those that it needs.
+    """Return the names `APP` or `APP:ID` that are keys of `needs`, each after those that it needs.
 
     What belongs to one app stays together as far as it can; otherwise the given order counts.
     The names of one app have to need each other in turn. Raises CommandError, with the advice,
@@ -125,7 +124,7 @@ def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str
     """
     names = list(needs)
     places = {name: place for place, name in enumerate(names)}
-    sorter = TopologicalSorter(needs)
+    sorter = TopologicalSorter({name: [it for it in needs[name] if it in places] for name in needs})
     try:
         sorter.prepare()
     except CycleError as error:

@@ -1,6 +1,7 @@
 """Which tables an app may create, alter and drop: its own, and no other."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,7 @@ PARTITIONS = text("""
 """)
 
 
+@dataclass(eq=False)
 class Ownership(Sequence[MetaData]):
     """Decides what autogenerate sees, when it compares one or more apps of a database.
 
@@ -30,17 +32,10 @@ class Ownership(Sequence[MetaData]):
     imported on first access, because only autogenerate needs them.
     """
 
-    def __init__(
-        self,
-        compared: Mapping[App, ScriptDirectory],
-        apps: tuple[App, ...],
-        default_schema: str | None,
-        connection: Connection | None = None,
-    ) -> None:
-        self.compared = compared
-        self._all_apps = apps
-        self._default_schema = default_schema
-        self._connection = connection
+    compared: Mapping[App, ScriptDirectory]
+    all_apps: tuple[App, ...]
+    default_schema: str | None
+    connection: Connection | None = None
 
     @property
     def naming_convention(self) -> Mapping[Any, Any]:
@@ -79,9 +74,7 @@ class Ownership(Sequence[MetaData]):
         key = self.key(schema, name)
         if app := self.apps_by_model.get(key):
             return app if app in self.compared else None
-        if key in self._version_tables or name.startswith("alembic_version"):
-            return None
-        if key in self._partitions:
+        if key in self._never_owned or name.startswith("alembic_version"):
             return None
         for app, created in self.created_by_revisions.items():
             if key in created:
@@ -92,41 +85,38 @@ class Ownership(Sequence[MetaData]):
 
     def key(self, schema: str | None, name: str) -> TableKey:
         """Return the key of a table or a type in the database."""
-        return table_key(schema, name, self._default_schema)
+        return table_key(schema, name, self.default_schema)
 
     @cached_property
     def apps(self) -> tuple[App, ...]:
         """All apps of the database."""
-        return apps_of_database(next(iter(self.compared)).database, self._all_apps)
+        return apps_of_database(next(iter(self.compared)).database, self.all_apps)
 
     @cached_property
     def _metadata(self) -> list[MetaData]:
         for app in self.compared:
-            check_models(app, self._all_apps)
+            check_models(app, self.all_apps)
         return list(dict.fromkeys(app.metadata for app in self.compared))
 
     @cached_property
-    def _neighbours(self) -> tuple[App, ...]:
-        return apps_of_server(next(iter(self.compared)).database, self._all_apps)
+    def _apps_of_server(self) -> tuple[App, ...]:
+        return apps_of_server(next(iter(self.compared)).database, self.all_apps)
 
     @cached_property
     def apps_by_model(self) -> dict[TableKey, App]:
         """The tables of the models of all apps that this database may hold, each with its app."""
-        return apps_by_table(self._neighbours, self._default_schema)
+        return apps_by_table(self._apps_of_server, self.default_schema)
 
     @cached_property
-    def _version_tables(self) -> set[TableKey]:
-        return {
+    def _never_owned(self) -> set[TableKey]:
+        """The version tables, and PostgreSQL's partitions: no model has any, no app drops one."""
+        found = {
             self.key(app.version_table_schema or app.schema, app.version_table)
-            for app in self._neighbours
+            for app in self._apps_of_server
         }
-
-    @cached_property
-    def _partitions(self) -> set[TableKey]:
-        """The partitions of PostgreSQL's tables: no app drops them, as no model has them."""
-        if self._connection is None or self._connection.dialect.name != "postgresql":
-            return set()
-        return {self.key(*row) for row in self._connection.execute(PARTITIONS)}
+        if self.connection is not None and self.connection.dialect.name == "postgresql":
+            found |= {self.key(*row) for row in self.connection.execute(PARTITIONS)}
+        return found
 
     @cached_property
     def created_by_revisions(self) -> dict[App, set[TableKey]]:
@@ -140,7 +130,7 @@ class Ownership(Sequence[MetaData]):
     def _created_elsewhere(self) -> set[TableKey]:
         return {
             self.key(schema or app.schema, name)
-            for app in self._neighbours
+            for app in self._apps_of_server
             if app not in self.compared
             for schema, name in tables_created(files_by_name(app))
         }

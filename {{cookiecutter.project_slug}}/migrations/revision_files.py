@@ -1,10 +1,9 @@
-"""Revision files: what they create, read without running them, and how new ones are written."""
+"""Revision files: whether they load, and what they create, read without running them."""
 
 import ast
 import re
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -105,11 +104,7 @@ def parsed(file: Path) -> ast.Module:
 @cache
 def upgrade_calls(file: Path) -> list[ast.Call]:
     """Return the calls in a revision file in their order, without those of its `downgrade`."""
-    parts = [
-        part
-        for part in parsed(file).body
-        if not (isinstance(part, ast.FunctionDef) and part.name.startswith("downgrade"))
-    ]
+    parts = [it for it in parsed(file).body if not getattr(it, "name", "").startswith("downgrade")]
     calls = [node for part in parts for node in ast.walk(part) if isinstance(node, ast.Call)]
     return sorted(calls, key=lambda call: (call.lineno, call.col_offset))
 
@@ -132,9 +127,7 @@ def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
     """Yield the operations on whole tables of a revision file: operation, names, schema."""
     for call in upgrade_calls(file):
         operation = getattr(call.func, "attr", "")
-        if operation not in TABLE_OPERATIONS:
-            continue
-        if not has_literal_schema(call):
+        if operation not in TABLE_OPERATIONS or not has_literal_schema(call):
             continue
         given = {word.arg: word.value for word in call.keywords}
         words = ("table_name", "old_table_name", "new_table_name")
@@ -143,15 +136,3 @@ def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
         names = [literal(node) for node in [*call.args[:wanted], *named]]
         if names and all(names):
             yield operation, [str(name) for name in names], literal(given.get("schema"))
-
-
-@contextmanager
-def removed_after_error(folders: Iterable[Path], revision: str) -> Iterator[None]:
-    """Delete the file of a new revision after an error: half a file would stop every command."""
-    try:
-        yield
-    except BaseException:
-        for folder in folders:
-            for file in folder.rglob(f"*{revision}*"):
-                file.unlink()
-        raise

@@ -4,8 +4,9 @@ import gc
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 from alembic.config import CommandLine, Config
@@ -13,7 +14,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, inspect, table
+from sqlalchemy import Connection, inspect, table
 from sqlalchemy.exc import DBAPIError
 
 from .apps import App
@@ -22,6 +23,9 @@ from .databases import Databases, version_schema
 from .errors import program
 from .order import Order, ancestors
 from .revision_files import check_revisions
+
+Steps = Callable[[Any, MigrationContext], Iterable[Any]]
+"""What returns the steps of a command, from the revisions that a database is at."""
 
 TABLES_IN_A_QUERY = 100
 """How many version tables one query reads; SQLite allows 500 or more."""
@@ -38,7 +42,7 @@ class Run:
     selected: list[App]
     """Those that the command is for, in the same order."""
     databases: Databases
-    line: CommandLine = field(default_factory=CommandLine)
+    command_line: CommandLine = field(default_factory=CommandLine)
     scripts: dict[str, ScriptDirectory] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -80,20 +84,14 @@ class Run:
     def check_current(self, app: App) -> None:
         """Raise CommandError for a database that is at an unknown revision."""
         for revision in self.current[app.name]:
-            try:
-                self.script(app).get_revision(revision)
-            except CommandError:
-                for step in self.script(app).walk_revisions():
-                    if revision in getattr(step.module, "replaces", ()):
-                        raise CommandError(
-                            f"{app.name}: its database is at revision {revision}, which was"
-                            f" squashed into {step.revision}; first migrate it with the code"
-                            " before that"
-                        ) from None
+            found = self.order.ids_of(app).get(revision)
+            if found != revision:
+                why = "is not among the revision files: is this an older version of the code?"
+                if found:
+                    why = f"was squashed into {found}; first migrate it with the code before that"
                 raise CommandError(
-                    f"{app.name}: its database is at revision {revision}, which is not among the"
-                    " revision files: is this an older version of the code?"
-                ) from None
+                    f"{app.name}: its database is at revision {revision}, which {why}"
+                )
 
     def steps(self, app: App, to: str, up: bool = True) -> list[Script]:
         """Return the revisions to apply, or to take back, up or down to `to`, in their order.
@@ -129,12 +127,7 @@ class Run:
             raise CommandError(f"{app.name}: {why}")
         return self.current[app.name] == ((head,) if head else ())
 
-    def in_environment(
-        self,
-        app: App,
-        work: Callable[[Any, MigrationContext], Iterable[RevisionStep]],
-        **options: Any,
-    ) -> None:
+    def in_environment(self, app: App, work: Steps, **options: Any) -> None:
         """Run env.py for an app, as every command of Alembic does.
 
         `work` gets the database's current revisions and returns the steps to be taken.
@@ -225,15 +218,6 @@ class Current(dict[str, tuple[str, ...]]):
         return self[name]
 
 
-def comparable(apps: Iterable[App]) -> Iterable[list[App]]:
-    """Return groups of apps that have a database and the keys for a comparison in common."""
-    found: dict[tuple[URL, bool, bool], list[App]] = {}
-    for app in apps:
-        key = (app.url, app.compare_type, app.compare_server_default)
-        found.setdefault(key, []).append(app)
-    return found.values()
-
-
 def read_versions(connection: Connection, apps: Sequence[App]) -> dict[str, tuple[str, ...]]:
     """Return the revisions in the apps' version tables; none where there is no such table yet."""
     inspector = inspect(connection)
@@ -265,6 +249,32 @@ def _read_tables(connection: Connection, apps: Sequence[App]) -> dict[str, tuple
         queries.append(f"SELECT {number}, {version_table}.version_num FROM {version_table}")
     rows = sorted(tuple(row) for row in connection.exec_driver_sql(" UNION ALL ".join(queries)))
     return {app.name: tuple(rev for n, rev in rows if n == i) for i, app in enumerate(apps)}
+
+
+def order_of(apps: dict[str, App], ini: str | None) -> Order:
+    """Return the order of revisions for a command of plain Alembic, which reads one app only."""
+    script = cache(lambda app: ScriptDirectory.from_config(Config(ini, ini_section=app.name)))
+    return Order(apps, script)
+
+
+def checked(steps: Steps, app: App, order: Order, connection: Connection) -> Steps:
+    """Return `steps`, which now also check what other apps require: see order.py."""
+
+    @cache
+    def applied(other: App) -> set[str]:
+        read = partial(read_versions, apps=[other])
+        with closing(Databases()) as databases:
+            near = other.database == app.database
+            found = read(connection) if near else databases.run(other.url, read)
+        return ancestors(order.script(other), found[other.name])
+
+    def checked_steps(now: Any, migration: MigrationContext) -> Iterable[Any]:
+        found = list(steps(now, migration))
+        revisions = [it.revision for it in found if isinstance(it, RevisionStep)]
+        order.plan({app: revisions}, applied, up=any(it.is_upgrade for it in found))
+        return found
+
+    return checked_steps
 
 
 def names(apps: Iterable[App]) -> str:

@@ -22,7 +22,7 @@ def run_alembic_command(run: Run) -> None:
     def call(app: App) -> str:
         if len(run.selected) > 1:
             print(f"{app.name}:")
-        run.line.run_cmd(run.config_for(app), options)
+        run.command_line.run_cmd(run.config_for(app), options)
         return ""
 
     if name in READ_ONLY:

@@ -15,21 +15,15 @@ from ..apps import App
 from ..errors import program
 from ..order import references
 from ..ownership import Ownership
-from ..revision_files import oldest_first
-from ..run import Run, comparable
+from ..revision_files import files_of, oldest_first, tables_created
+from ..run import Run
 
 
 def check(run: Run) -> None:
     """Fail where models and database differ, or where revisions are pending."""
-
-    def ready(app: App) -> bool:
-        with suppress(CommandError):  # `report_on` raises it again
-            return run.at_head(app)
-        return False
-
     found: dict[App, Difference] = {}
-    with suppress(CommandError):  # likewise, for the app that it is about
-        found = compare(run, filter(ready, run.selected))
+    with suppress(CommandError):  # `report_on` raises it again, for the app that it is about
+        found = compare(run, [app for app in run.selected if run.at_head(app)])
 
     def report_on(app: App) -> str:
         if not run.at_head(app):
@@ -55,7 +49,9 @@ def check_order(run: Run) -> None:
     first = {app: place for place, (app, _) in reversed(list(enumerate(plan)))}
     for app in run.selected:
         for key, referred, other in references(app, tuple(run.apps.values())):
-            if last[app] < first[other] and revisions[app] and revisions[other]:
+            if last[app] > first[other] or not revisions[app]:
+                continue
+            if (referred.schema, referred.name) in tables_created(files_of(run.script(other))):
                 raise CommandError(
                     f"{app.name}: {key.parent} refers to {referred.name}, which a new database gets"
                     f" later: write `requires` into the revision that creates the foreign key, or"
@@ -76,10 +72,15 @@ class Difference:
 def compare(run: Run, apps: Iterable[App]) -> dict[App, Difference]:
     """Return what autogenerate would change for each app.
 
-    Apps of one database are compared together, so that its tables are reflected once.
+    Apps of one database are compared together, so that its tables are reflected once, if their
+    keys for that are the same.
     """
     found: dict[App, Difference] = {}
-    for together in comparable(apps):
+    groups: dict[tuple[Any, ...], list[App]] = {}
+    for app in apps:
+        key = (app.url, app.compare_type, app.compare_server_default)
+        groups.setdefault(key, []).append(app)
+    for together in groups.values():
         try:
             found |= _compare_together(run, together)
         except CommandError:
@@ -149,19 +150,14 @@ def in_words(operations: ops.UpgradeOps) -> list[str]:
                 told |= {what} if verb == "add" else set()
             case [_, str(table), str(column), *_]:
                 what = f"{table} {column}"
-            case [Index(table=Table(name=str(table))) as index]:
-                covered = {f"{table} {getattr(it, 'name', '')}" for it in index.expressions}
-                if table in told or (verb == "add" and covered <= told):
-                    continue
-                what = f"{table} index {index.name}"
-            case [Constraint() as constraint]:
-                table = constraint.table.name
-                columns = [column.name for column in getattr(constraint, "columns", ())]
+            case [Index() | Constraint() as item]:
+                table = str(getattr(item.table, "name", ""))
+                columns = [column.name for column in getattr(item, "columns", ())]
                 covered = {f"{table} {column}" for column in columns}
-                if verb == "add" and (table in told or (covered and covered <= told)):
+                if table in told or (verb == "add" and covered and covered <= told):
                     continue
-                on = ", ".join(columns)
-                what = f"{table} constraint {constraint.name or f'on {on}'}"
+                what = f"{table} {'index' if isinstance(item, Index) else 'constraint'}"
+                what += f" {item.name or 'on ' + ', '.join(columns)}"
             case _:  # a comment, or a plug-in's
                 names = [getattr(part, "name", part) for part in parts]
                 what = " ".join(str(name) for name in names if name is not None)

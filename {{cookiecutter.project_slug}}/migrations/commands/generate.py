@@ -14,7 +14,7 @@ from ..apps import App, TableKey
 from ..errors import program, relative
 from ..order import sorted_by_needs
 from ..ownership import Ownership
-from ..revision_files import files_by_name, mentions, removed_after_error, tables_altered
+from ..revision_files import files_by_name, mentions, tables_altered
 from ..run import Run
 from . import hooks
 from .check import Difference, compare, in_words
@@ -40,10 +40,7 @@ def generate(run: Run) -> None:
         for check in hooks("before_writing") if found[app].upgrade.ops else ():
             check(run, app, found[app].upgrade)
     needs = {app.name: [other.name for other in needed(app, found[app])] for app in run.selected}
-    advice = "generate one of them first, without what needs the others"
-    todo = sorted_by_needs(
-        {name: [it for it in needs[name] if it in needs] for name in needs}, advice
-    )
+    todo = sorted_by_needs(needs, "generate one of them first, without what needs the others")
     written: list[str] = []
 
     def write(app: App) -> str:
@@ -150,7 +147,12 @@ def write_revision(
     [new] = revision.generated_revisions
     new.upgrade_ops, new.downgrade_ops = found.upgrade, found.downgrade
     revision.run_no_autogenerate(run.current[app.name], found.context)
-    with removed_after_error(app.folders, str(new.rev_id)):
+    try:
         [script] = revision.generate_scripts()
+    except BaseException:  # half a file would stop every command
+        for folder in app.folders:
+            for file in folder.rglob(f"*{new.rev_id}*"):
+                file.unlink()
+        raise
     assert script is not None
     return script.path

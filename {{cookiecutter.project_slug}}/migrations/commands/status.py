@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..errors import shown
@@ -56,8 +57,15 @@ def print_table(found: list[dict[str, Any]], brief: bool) -> None:
         if row["pending"] or row["half_done"] or not brief:
             now, head = (", ".join(row[key]) or "-" for key in ("current", "heads"))
             rows.append((row["app"], now, head, str(len(row["pending"])), row["database"]))
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    for cells in rows if len(rows) > 1 else ():
-        print("  ".join(f"{c:<{width}}" for c, width in zip(cells, widths, strict=True)).rstrip())
+    for line in in_columns(rows) if len(rows) > 1 else ():
+        print(line)
     if brief:
         print(f"{len(found) - len(rows) + 1} of {len(found)} apps are up to date")
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a line for each row, with its cells below those of the row before."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    for cells in rows:
+        padded = (f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
+        yield "  ".join(padded).rstrip()

@@ -14,7 +14,7 @@ from ..order import references, sorted_by_needs
 from ..run import Run, read_versions
 from . import packaged_revisions, ruff_format
 from .empty_databases import check_schemas, in_empty_database, write_initial
-from .precautions import changes_of, check_moves, neighbours, own_tables
+from .precautions import changes_of, check_moves, names_of, neighbours, own_tables
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def adopt(run: Run) -> None:
                 check_schemas(run, app)
             stamps[app] = (head,) if head else ()
             would = f"would stamp {head}" if head else "would write a first revision and stamp it"
-            would += f"; its models agree with: {', '.join(name for _, name in tables)}"
+            would += f"; its models agree with: {names_of(tables)}"
         elif app.model_tables:
             return "nothing to adopt: no table is there; ./generate.sh and ./migrate.sh make them"
         else:
@@ -65,7 +65,6 @@ def adopt(run: Run) -> None:
             at = {name: head for name, head in heads.items() if head}
             path = str(write_initial(empty, app.name, at))
             ruff_format.written([path])
-            del empty.scripts[app.name]  # it has been written since
             try:
                 try_out(empty, empty.apps[app.name])
             except Exception as error:
@@ -81,8 +80,7 @@ def adopt(run: Run) -> None:
     if run.options.yes:
         apps = tuple(run.apps.values())
         needs = {app.name: {it.name for _, _, it in references(app, apps)} for app in stamps}
-        advice = "write their first revisions by hand"
-        order = sorted_by_needs({name: needs[name] & needs.keys() for name in needs}, advice)
+        order = sorted_by_needs(needs, "write their first revisions by hand")
         run.each_until_error(stamp, [run.apps[name] for name in order])
     elif stamps:
         print("nothing is changed yet: --yes does it")
@@ -96,8 +94,8 @@ def try_out(empty: Run, app: App) -> None:
         it = todo.pop()
         if it in empty.selected and it not in steps:
             steps[it] = empty.steps(it, "head")
-            needs = [name for revision in steps[it] for name in empty.order.required(it, revision)]
-            todo += [empty.apps[name.partition(":")[0]] for name in needs]
+            needs = empty.order.requirements({it: steps[it]})
+            todo += [empty.apps[name.partition(":")[0]] for _, _, name in needs]
     for it, revisions in empty.order.plan(steps, empty.applied, up=True):
         empty.take(it, revisions)
 

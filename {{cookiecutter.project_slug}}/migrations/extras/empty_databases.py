@@ -89,7 +89,9 @@ def write_initial(
     found = compare(empty, [app])[app]
     needs = {*(other.name for other in needed(app, found)), *also}
     requires = [f"{other}:{revision}" for other, revision in at.items() if other in needs]
-    return Path(write_revision(empty, app, "initial", found, requires, id))
+    path = write_revision(empty, app, "initial", found, requires, id)
+    del empty.scripts[name]  # what the caller adds to the file is read again
+    return Path(path)
 
 
 @contextmanager

@@ -1,16 +1,15 @@
 """Tables and views that a database has already."""
 
-from collections.abc import Iterable
 from functools import partial
 
 from alembic.operations import ops
 from alembic.util import CommandError
 
-from ..apps import App, TableKey
+from ..apps import App
 from ..errors import program
 from ..revision_files import files_of, tables_created
 from ..run import Run
-from .precautions import existing, neighbours, ownership_of
+from .precautions import existing, names_of, neighbours, ownership_of
 
 
 def before_writing(run: Run, app: App, operations: ops.UpgradeOps) -> None:
@@ -23,7 +22,7 @@ def before_writing(run: Run, app: App, operations: ops.UpgradeOps) -> None:
     created = {ownership.key(operation.schema, operation.table_name) for operation in new}
     if new and (views := run.databases.run(app.url, partial(existing, tables=created))):
         raise CommandError(
-            f"{app.name}: {names(views)} is a view in its database, not a table; say so in the"
+            f"{app.name}: {names_of(views)} is a view in its database, not a table; say so in the"
             " model, with the table argument info={'is_view': True}"
         )
     if run.current[app.name]:
@@ -33,11 +32,6 @@ def before_writing(run: Run, app: App, operations: ops.UpgradeOps) -> None:
         there -= {ownership.key(*key) for key in tables_created(files_of(run.script(other)))}
     if there:
         raise CommandError(
-            f"{app.name}: no revision creates {names(there)}, which its database has already;"
+            f"{app.name}: no revision creates {names_of(there)}, which its database has already;"
             f" first run: {program('adopt', app.name)}"
         )
-
-
-def names(tables: Iterable[TableKey]) -> str:
-    """Return the names of tables, for a message."""
-    return ", ".join(sorted(name for _, name in tables))

@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from alembic.util import CommandError
 
+from ..commands.status import in_columns
 from ..errors import one_line
 from ..run import Run
 from . import ini_file
@@ -32,7 +33,11 @@ def installed(run: Run) -> None:
     try:
         text, parser = add_app["read"](ini)
         if not names:
-            print("\n".join(table(parser)) or "no installed package has an app")
+            rows = [
+                (it.name, package_with(it), "added" if parser.has_section(it.name) else "not added")
+                for it in offers()
+            ]
+            print("\n".join(in_columns(rows)) or "no installed package has an app")
             return
         add_app["check_names"](names, parser.sections())
         sections = [add_app["section"](parser, name, *offer_of(name)) for name in names]
@@ -50,19 +55,6 @@ def offers() -> list[EntryPoint]:
 def package_with(offer: EntryPoint) -> str:
     """Return the name and version of the package that has an app."""
     return f"{offer.dist.name} {offer.dist.version}" if offer.dist else "?"
-
-
-def table(parser: configparser.ConfigParser) -> list[str]:
-    """Return a line for each app that an installed package has."""
-    rows = []
-    for offer in offers():
-        state = "added" if parser.has_section(offer.name) else "not added"
-        rows.append((offer.name, package_with(offer), state))
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    return [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
-        for cells in rows
-    ]
 
 
 def offer_of(name: str) -> tuple[str, str]:

@@ -49,6 +49,11 @@ def existing(connection: Connection, tables: Iterable[TableKey]) -> list[TableKe
     return [key for key in tables if inspect(connection).has_table(key[1], key[0])]
 
 
+def names_of(tables: Iterable[TableKey]) -> str:
+    """Return the names of tables, for a message."""
+    return ", ".join(sorted(name for _, name in tables))
+
+
 def own_tables(connection: Connection, run: Run, app: App) -> list[TableKey]:
     """Return the app's own tables that its database has."""
     ownership, inspector = ownership_of(connection, run, [app]), inspect(connection)

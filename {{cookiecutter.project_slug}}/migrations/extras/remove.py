@@ -17,7 +17,7 @@ from ..revision_files import files_of, tables_created
 from ..run import Run, read_versions
 from .ini_file import ini_of, read, replace
 from .leftover_tables import check_nothing_left
-from .precautions import ask, check_moves, existing, neighbours, own_tables, ownership_of
+from .precautions import ask, check_moves, existing, names_of, neighbours, own_tables, ownership_of
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -64,15 +64,14 @@ def remove(run: Run) -> None:
 
 def check_requirements(run: Run) -> None:
     """Refuse while a revision of an app that stays requires one of an app that goes."""
-    going = {app.name for app in run.selected}
-    for app in [app for app in run.apps.values() if app not in run.selected]:
-        for revision in run.script(app).walk_revisions():
-            for required in run.order.required(app, revision):
-                if (name := required.partition(":")[0]) in going:
-                    raise CommandError(
-                        f"{name}: revision {revision.revision} of {app.name} requires {required};"
-                        f" first take that out of `requires` in {relative(revision.path)}"
-                    )
+    staying = [app for app in run.apps.values() if app not in run.selected]
+    revisions = {app: run.script(app).walk_revisions() for app in staying}
+    for app, revision, required in run.order.requirements(revisions):
+        if run.apps[name := required.partition(":")[0]] not in staying:
+            raise CommandError(
+                f"{name}: revision {revision.revision} of {app.name} requires {required};"
+                f" first take that out of `requires` in {relative(revision.path)}"
+            )
 
 
 def tables_to_drop(run: Run, app: App) -> list[TableKey]:
@@ -91,9 +90,8 @@ def tables_to_drop(run: Run, app: App) -> list[TableKey]:
     tables = run.databases.run(app.url, partial(applied_tables, run=run, app=app))
     if tables and not run.current[app.name]:
         raise CommandError(
-            f"{app.name}: no revision created {', '.join(name for _, name in tables)}, which its"
-            f" database has; adopt them ({program('adopt', app.name)}), drop them by hand, or add"
-            " --keep-tables"
+            f"{app.name}: no revision created {names_of(tables)}, which its database has; adopt"
+            f" them ({program('adopt', app.name)}), drop them by hand, or add --keep-tables"
         )
     run.databases.run(app.url, partial(check_foreign_keys, run=run, app=app, tables=tables))
     return tables
@@ -120,8 +118,8 @@ def drop(run: Run, app: App, tables: list[TableKey]) -> list[str]:
         command.downgrade(run.config_for(app), "base")
         if left := run.databases.run(app.url, partial(existing, tables=tables)):
             raise CommandError(
-                f"{app.name}: its downgrades left {', '.join(name for _, name in left)} behind;"
-                " drop what they should have dropped by hand, then run this again"
+                f"{app.name}: its downgrades left {names_of(left)} behind; drop what they should"
+                " have dropped by hand, then run this again"
             )
     dropped = [name for _, name in tables]
     if run.databases.run(app.url, partial(drop_version_table, app=app)):

@@ -18,10 +18,9 @@ def warnings(run: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
     for operation in operations.ops:
         if isinstance(operation, ops.DropTableOp):
             name = operation.table_name
-            yield (
-                f"drops the table {name} and its rows: "
-                + instead_of_drop([op.table_name for op in created], f'rename_table("{name}", "')
-            )
+            names = [op.table_name for op in created]
+            advice = instead_of_drop(names, f'rename_table("{name}", "')
+            yield f"drops the table {name} and its rows: {advice}"
         elif isinstance(operation, ops.ModifyTableOps) and key(operation) not in new:
             yield from risks_of_table(operation, dialect)
         else:  # of a plug-in
@@ -60,10 +59,8 @@ def risks_of_table(table: ops.ModifyTableOps, dialect: str) -> Iterator[str]:
     for operation in table.ops:
         match operation:
             case ops.DropColumnOp(column_name=name):
-                rename = f'alter_column("{name}", new_column_name="'
-                yield f"drops {table.table_name}.{name} and its data: " + instead_of_drop(
-                    added, rename
-                )
+                advice = instead_of_drop(added, f'alter_column("{name}", new_column_name="')
+                yield f"drops {table.table_name}.{name} and its data: {advice}"
                 column = operation.to_column()
                 if not column.nullable and column.server_default is None and dialect != "mysql":
                     yield (

@@ -147,7 +147,6 @@ def write_revisions(run: Run, temporary: Path) -> dict[App, Path]:
                         also = [need.partition(":")[0] for need in needs[name]]
                         new[app] = write_initial(empty, app.name, at, also, run.head(app))
                         note_replaced(new[app], oldest_first(run.script(app)))
-                        del empty.scripts[app.name]  # it has been written since
                         revision = empty.script(empty.apps[app.name]).get_heads()[0]
                     try:
                         command.upgrade(empty.config_for(app), revision)
