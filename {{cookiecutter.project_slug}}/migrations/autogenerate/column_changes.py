@@ -9,11 +9,10 @@ from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from alembic.util import PriorityDispatchResult
 from sqlalchemy.exc import CompileError
 
-from .enum_types import as_enum, item_of
-from .sql import explained, quoted_name, type_name
+from .column_types import is_enum, item_type, type_name
+from .sql import connection_of, explained, quoted_name
 
 CAST = sa.text("""
     SELECT CASE WHEN t.oid = to_regtype(:before) OR t.typcategory = 'S' THEN 'a'
@@ -37,10 +36,7 @@ class ColumnName(str):
 
 
 def compare_type(context: MigrationContext, *columns_and_types: Any) -> bool | None:
-    """Return True if a column has another type; None leaves the decision to Alembic.
-
-    PostgreSQL knows some types by several names, such as that of the default schema.
-    """
+    """Return True for another type, not for another name of one; None leaves it to Alembic."""
     types = columns_and_types[-2:]
     if context.dialect.name != "postgresql":
         return None
@@ -49,10 +45,10 @@ def compare_type(context: MigrationContext, *columns_and_types: Any) -> bool | N
     except CompileError:
         return None
     if names[0] != names[1]:
-        before, after = (explained(context.connection, f"CAST(NULL AS {name})") for name in names)
+        before, after = (explained(context, f"CAST(NULL AS {name})") for name in names)
         if after and before == after:
             return False
-        if any(enum_in(kind, context.dialect) for kind in types):
+        if any(is_enum(item_type(kind, context.dialect)) for kind in types):
             return True
     return None
 
@@ -96,9 +92,7 @@ def in_steps(change: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
         yield step(change.modify_type or change.existing_type, before, after)
 
 
-def find_casts(
-    context: AutogenContext, change: ops.AlterColumnOp, *names_and_columns: Any
-) -> PriorityDispatchResult:
+def find_casts(context: AutogenContext, change: ops.AlterColumnOp, *columns: Any) -> None:
     """Find the expressions with which a column takes another type, and takes the old one back."""
     if change.modify_type is not None and context.dialect.name == "postgresql":
         types = (change.existing_type, change.modify_type)
@@ -106,10 +100,9 @@ def find_casts(
             after: cast_of(context, change.column_name, before, after)
             for before, after in (types, types[::-1])
         }
-        defaults = [column.server_default for column in names_and_columns[-2:]]
+        defaults = [column.server_default for column in columns]
         if any(casts.values()) and all(isinstance(it, sa.DefaultClause) for it in defaults):
             change.modify_server_default = defaults[1]
-    return PriorityDispatchResult.CONTINUE
 
 
 def cast_of(context: AutogenContext, column: str, *types: Any) -> str | None:
@@ -117,24 +110,18 @@ def cast_of(context: AutogenContext, column: str, *types: Any) -> str | None:
     before, after = names = [type_name(kind, context.dialect) for kind in types]
     if before.endswith("[]") and after.endswith("[]"):
         names = [name.removesuffix("[]") for name in names]
-    assert context.connection is not None
-    found = context.connection.scalar(CAST, dict(zip(("before", "after"), names, strict=True)))
+    found = connection_of(context).scalar(CAST, dict(zip(("before", "after"), names, strict=True)))
     if found in ("a", "i"):
         return None
     through = "" if found else "::text"
     return f"{quoted_name(context.dialect, None, column)}{through}::{after}"
 
 
-def enum_in(kind: Any, dialect: sa.Dialect) -> bool:
-    """Return True if a type is an enum type or an array of one."""
-    return as_enum(item_of(kind.dialect_impl(dialect)), dialect) is not None
-
-
 alembic_code = renderers.dispatch(ops.AlterColumnOp("", ""))
 
 
 @renderers.dispatch_for(ops.AlterColumnOp, replace=True)
-def render(context: AutogenContext, change: ops.AlterColumnOp) -> str:
+def render_alter_column(context: AutogenContext, change: ops.AlterColumnOp) -> str:
     """Return the code for a change of a column, with two arguments that Alembic leaves out."""
     code = str(alembic_code(context, change)).removesuffix(")")
     if using := change.kw.get(CASTS, {}).get(change.modify_type):

@@ -7,11 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from alembic.util import PriorityDispatchResult
 from sqlalchemy.schema import conv
 
 from .separate_keys import drops_foreign_key
-from .sql import escape_colons, without_doubled_percents
+from .sql import escape_colons, sql_of, without_doubled_percents
 
 STRING = re.compile("'(?:[^']|'')*'")
 """A string in SQL; the check of an Enum has one for each of its values."""
@@ -21,91 +20,75 @@ OPTIONS = ("onupdate", "ondelete", "deferrable", "initially")
 
 
 def compare_nullable(
-    context: AutogenContext, change: ops.AlterColumnOp, *names_and_columns: Any
-) -> PriorityDispatchResult:
+    context: AutogenContext, change: ops.AlterColumnOp, reflected: Any, model: Any
+) -> bool:
     """Compare nullability: that of a key is no difference, that of a new identity is one."""
-    reflected, model = names_and_columns[-2:]
     change.existing_nullable = reflected.nullable
     if reflected.primary_key and model.primary_key:
-        return PriorityDispatchResult.STOP
+        return True
     before, after = (isinstance(it.server_default, sa.Identity) for it in (reflected, model))
     if before == after or not context.dialect.supports_identity_columns:
-        return PriorityDispatchResult.CONTINUE
+        return False
     change.modify_nullable = None if reflected.nullable == model.nullable else model.nullable
-    return PriorityDispatchResult.STOP
+    return True
 
 
-def leave_out_checks_of_types(
-    context: AutogenContext, changes: ops.ModifyTableOps, *tables: Any
-) -> PriorityDispatchResult:
+def compare_checks_of_types(
+    context: AutogenContext, changes: ops.ModifyTableOps, reflected: sa.Table, model: sa.Table
+) -> None:
     """Take out the checks of Boolean and Enum columns, which come and go with their columns.
 
-    No check is dropped if the model has one without a name: the database may have named it.
+    Create those that existing columns get with a new type, and replace those of an Enum: Alembic
+    cannot drop that of the type before. No check is dropped if the model has one without a name:
+    the database may have named it.
     """
-    model: sa.Table | None = tables[-1]
-    if model is None:
-        return PriorityDispatchResult.CONTINUE
     of_columns = [constraint for column in model.columns for constraint in column.constraints]
     constraints = [*model.constraints, *of_columns]
-    checks = [check for check in constraints if isinstance(check, sa.CheckConstraint)]
-    final_name = context.dialect.identifier_preparer.format_constraint
+    checks: list[Any] = [check for check in constraints if isinstance(check, sa.CheckConstraint)]
+    dialect = without_doubled_percents(context.dialect)
+    final_name = dialect.identifier_preparer.format_constraint
     # `_type_bound` is private, but nothing else tells these checks from others.
-    of_types = {str(name) for c in checks if c._type_bound for name in (c.name, final_name(c))}
-    of_types |= {str(getattr(column.type, "name", None)) for column in model.columns}
+    of_types = [check for check in checks if check._type_bound]
+    names = {str(name) for check in of_types for name in (check.name, final_name(check))}
+    names |= {str(getattr(column.type, "name", None)) for column in model.columns}
     unnamed = not all(isinstance(check.name, str) for check in checks)
 
     def stays(change: ops.MigrateOperation) -> bool:
         if isinstance(change, ops.DropConstraintOp) and change.constraint_type == "check":
-            return not unnamed and str(change.constraint_name) not in of_types
+            return not unnamed and str(change.constraint_name) not in names
         if isinstance(change, ops.CreateCheckConstraintOp):
-            return str(change.constraint_name) not in of_types
+            return str(change.constraint_name) not in names
         return True
 
     changes.ops = list(filter(stays, changes.ops))
-    return PriorityDispatchResult.CONTINUE
-
-
-def compare_checks_of_types(
-    context: AutogenContext, changes: ops.ModifyTableOps, *tables: Any
-) -> PriorityDispatchResult:
-    """Create the checks that the types of existing columns get, and replace those of an Enum.
-
-    Alembic creates one with a new type, but cannot drop that of the type before.
-    """
-    reflected, model = tables[-2:]
-    if reflected is None or model is None:
-        return PriorityDispatchResult.CONTINUE
     for change in changes.ops:
         kind: Any = getattr(change, "modify_type", None)
         if isinstance(change, ops.AlterColumnOp) and getattr(kind, "create_constraint", False):
             change.modify_type = kind = copy(kind)
             kind.create_constraint = False
-    in_database = {str(constraint.name): constraint for constraint in reflected.constraints}
-    dialect = without_doubled_percents(context.dialect)
+    in_database: dict[str, Any] = {str(it.name): it for it in reflected.constraints}
     compiler: Any = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
-    for check in sorted(model.constraints, key=lambda constraint: str(constraint.name)):
-        if not (check._type_bound and isinstance(check.name, str) and check._create_rule(compiler)):
+    for check in sorted(of_types, key=lambda check: str(check.name)):
+        # Private as well: some databases need no check, such as those that have a BOOLEAN.
+        if not (isinstance(check.name, str) and check._create_rule(compiler)):
             continue
         if any(column.name not in reflected.columns for column in check.columns):
             continue  # it comes with its column
-        names = [str(dialect.identifier_preparer.format_constraint(check)).strip('"`')]
-        names += [str(check.name), *(str(column.type.name) for column in check.columns)]
-        name = next((name for name in names if name in in_database), names[0])
-        how = {"literal_binds": True, "include_table": False}
-        condition = str(check.sqltext.compile(dialect=dialect, compile_kwargs=how))
+        known_as = [str(final_name(check)).strip('"`'), str(check.name)]
+        known_as += [str(column.type.name) for column in check.columns]
+        name = next((name for name in known_as if name in in_database), known_as[0])
+        condition = sql_of(check.sqltext, dialect)
         if name in in_database:
-            before: Any = in_database[name]
-            if STRING.findall(str(before.sqltext)) == STRING.findall(condition):
+            if STRING.findall(str(in_database[name].sqltext)) == STRING.findall(condition):
                 continue
-            changes.ops.insert(0, ops.DropConstraintOp.from_constraint(before))
+            changes.ops.insert(0, ops.DropConstraintOp.from_constraint(in_database[name]))
         table, schema, text = changes.table_name, changes.schema, escape_colons(condition)
         changes.ops.append(ops.CreateCheckConstraintOp(conv(name), table, text, schema=schema))
-    return PriorityDispatchResult.CONTINUE
 
 
 def leave_out_same_foreign_keys(
     context: AutogenContext, changes: ops.ModifyTableOps, *_tables: Any
-) -> PriorityDispatchResult:
+) -> None:
     """Take out foreign keys that only name the default schema, where the database does not."""
     table_key = context.opts["target_metadata"].key
 
@@ -124,4 +107,3 @@ def leave_out_same_foreign_keys(
     for add in added:  # SQLite would leave out a key to a table in what seems to be another schema
         add.kw["source_schema"] = changes.schema
         add.kw["referent_schema"], _ = table_key(add.kw["referent_schema"], add.referent_table)
-    return PriorityDispatchResult.CONTINUE

@@ -3,20 +3,18 @@
 They are not compared: one that has changed, or that no model uses any more, stays as it is.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from alembic.util import PriorityDispatchResult
 from sqlalchemy.dialects.postgresql import DOMAIN, CreateDomainType, DropDomainType
 from sqlalchemy.schema import CreateSequence, DropSequence
 
 from ..apps import App
 from ..ownership import Ownership
-from .enum_types import item_of, plain_type
-from .sql import escape_colons, quoted_name, without_doubled_percents
+from .column_types import item_type
+from .sql import connection_of, escape_colons, quoted_name, without_doubled_percents
 
 
 class StatementOp(ops.ExecuteSQLOp):
@@ -36,11 +34,8 @@ class StatementOp(ops.ExecuteSQLOp):
         return verb.lower(), f"{kind.lower()} {name}"
 
 
-def create_missing(
-    context: AutogenContext, upgrade: ops.UpgradeOps, _schemas: Iterable[str | None]
-) -> PriorityDispatchResult:
+def create_missing(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
     """Create the domains and sequences of the models that the database does not have."""
-    assert context.connection is not None
     ownership: Ownership = context.opts["target_metadata"]
     dialect = without_doubled_percents(context.dialect)
     seen = set()
@@ -50,19 +45,18 @@ def create_missing(
             domain = isinstance(item, DOMAIN)
             name = quoted_name(dialect, item.schema, item.name)
             found = sa.func.to_regtype(name) if domain else sa.func.to_regclass(name)
-            if name not in seen and context.connection.scalar(sa.select(found)) is None:
+            if name not in seen and connection_of(context).scalar(sa.select(found)) is None:
                 create, drop = (
                     (CreateDomainType, DropDomainType) if domain else (CreateSequence, DropSequence)
                 )
                 do, undo = (str(kind(item).compile(dialect=dialect)) for kind in (create, drop))
                 upgrade.ops.append(StatementOp(app, do, undo))
             seen.add(name)
-    return PriorityDispatchResult.CONTINUE
 
 
 def items_of(column: sa.Column[Any], dialect: sa.Dialect) -> list[Any]:
     """Return the domain that a column has, and the sequences that it takes its values from."""
     default = getattr(column.server_default, "arg", None)
-    items = [plain_type(item_of(column.type.dialect_impl(dialect)), dialect), column.default]
+    items = [item_type(column.type, dialect), column.default]
     items.append(getattr(default, "sequence", None))
     return [item for item in items if isinstance(item, DOMAIN | sa.Sequence)]

@@ -15,13 +15,14 @@ import sqlalchemy as sa
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from alembic.util import CommandError, PriorityDispatchResult
+from alembic.util import CommandError
 from sqlalchemy.dialects.postgresql import ENUM
 
 from .. import revision_files
 from ..apps import App, TableKey
 from ..ownership import Ownership
-from .sql import cut, default_of, escape_colons, quoted_name, quoted_string
+from .column_types import is_enum, item_type, plain_type
+from .sql import connection_of, cut, default_of, escape_colons, quoted_name, quoted_string
 
 Labels = tuple[str, ...]
 
@@ -85,14 +86,11 @@ class EnumTypeOp(ops.MigrateOperation):
         return (f"{verb} type", self.name)
 
 
-def compare_enum_types(
-    context: AutogenContext, upgrade: ops.UpgradeOps, _schemas: Iterable[str | None]
-) -> PriorityDispatchResult:
+def compare_enum_types(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
     """Compare the enum types of the apps' models with those in the database."""
     types = EnumTypes(context)
     for app in types.ownership.compared:
         upgrade.ops.extend(types.changes(app))
-    return PriorityDispatchResult.CONTINUE
 
 
 class EnumTypes:
@@ -101,7 +99,7 @@ class EnumTypes:
     def __init__(self, context: AutogenContext) -> None:
         self.ownership: Ownership = context.opts["target_metadata"]
         self.dialect = context.dialect
-        self.connection = context.connection
+        self.connection = connection_of(context)
         inspector: Any = context.inspector
         self.existing = {
             self.ownership.key(enum["schema"], enum["name"]): tuple(enum["labels"])
@@ -142,7 +140,6 @@ class EnumTypes:
 
     def alter(self, app: App, key: TableKey, before: Labels, after: Labels) -> EnumTypeOp:
         """Return what gives a type other labels; refuse to replace one that others use, too."""
-        assert self.connection is not None
         others = [other.name for other in self.in_models if key in self.in_models[other]]
         others.remove(app.name)
         columns_before: dict[tuple[str, ...], str | None] = {}
@@ -184,10 +181,10 @@ class EnumTypes:
         """Yield an app's enum types, each with a column that has it, and `[]` for an array."""
         for table in app.model_tables.values():
             for column in table.columns:
-                kind = column.type.dialect_impl(self.dialect)
-                if enum := as_enum(item_of(kind), self.dialect):
-                    key = self.key(enum.schema, str(enum.name))
-                    yield key, enum, column, "" if item_of(kind) is kind else "[]"
+                enum = item_type(column.type, self.dialect)
+                if is_enum(enum):
+                    brackets = "" if is_enum(plain_type(column.type, self.dialect)) else "[]"
+                    yield self.key(enum.schema, str(enum.name)), enum, column, brackets
 
     def key(self, schema: str | None, name: str) -> TableKey:
         """Return the key of a type in the database, which cuts long names."""
@@ -210,23 +207,6 @@ class EnumTypes:
                 elif not any(word.arg == "create_type" for word in call.keywords):
                     types.add(self.key(*key))
         return types
-
-
-def item_of(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
-    """Return what a type is an array of, or the type itself."""
-    return kind.item_type if isinstance(kind, sa.ARRAY) else kind
-
-
-def plain_type(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-    """Return what a type is on this database, or what it decorates."""
-    kind = kind.dialect_impl(dialect)
-    return kind.impl_instance if isinstance(kind, sa.TypeDecorator) else kind
-
-
-def as_enum(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> ENUM | None:
-    """Return the enum type that a type is on this database, or that it decorates."""
-    kind = plain_type(kind, dialect)
-    return kind if isinstance(kind, ENUM) and kind.name else None
 
 
 def types_in(file: Path) -> Iterator[tuple[TableKey, ast.Call]]:
@@ -261,11 +241,11 @@ def strings_in(file: Path) -> set[str]:
 
 
 @renderers.dispatch_for(EnumTypeOp)
-def render(context: AutogenContext, operation: EnumTypeOp) -> list[str]:
+def render_enum_type(context: AutogenContext, operation: EnumTypeOp) -> list[str]:
     """Return the lines of a revision file; an empty one ends a block."""
     before, after = operation.before, operation.after
     if before is None or after is None:
-        enum = arguments(before or after or (), operation.name, operation.schema)
+        enum = enum_arguments(before or after or (), operation.name, operation.schema)
         return [f"sa.Enum({enum}).{'create' if after else 'drop'}(op.get_bind())"]
     block = ["if op.get_context().dialect.name == 'postgresql':"]
     if operation.only_adds:
@@ -314,14 +294,15 @@ def statements_to_replace(operation: EnumTypeOp, after: Labels, dialect: sa.Dial
 
 def enum_reference(kind: sa.types.TypeEngine[Any], context: AutogenContext) -> str | None:
     """Return the code of a column's enum type, which other statements have created."""
-    if enum := as_enum(kind, context.dialect):
+    enum = plain_type(kind, context.dialect)
+    if is_enum(enum):
         context.imports.add("from sqlalchemy.dialects import postgresql")
-        code = arguments(enum.enums, str(enum.name), enum.schema)
+        code = enum_arguments(enum.enums, str(enum.name), enum.schema)
         return f"postgresql.ENUM({code}, create_type=False)"
     return None
 
 
-def arguments(labels: Iterable[str], name: str, schema: str | None) -> str:
+def enum_arguments(labels: Iterable[str], name: str, schema: str | None) -> str:
     """Return the arguments that make an enum type."""
     words = [*map(repr, labels), f"name={name!r}"]
     return ", ".join(words + ([f"schema={schema!r}"] if schema else []))

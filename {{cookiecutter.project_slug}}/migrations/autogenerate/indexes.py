@@ -5,18 +5,14 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from alembic.util import PriorityDispatchResult
 
 from .sql import explained, quoted_name, sql_of
 
 
 def compare_indexes(
-    context: AutogenContext, changes: ops.ModifyTableOps, *names_and_tables: Any
-) -> PriorityDispatchResult:
+    context: AutogenContext, changes: ops.ModifyTableOps, reflected: sa.Table, model: sa.Table
+) -> None:
     """Leave out what Alembic takes for a change of an expression; compare what it does not."""
-    reflected, model = names_and_tables[-2:]
-    if reflected is None or model is None:
-        return PriorityDispatchResult.CONTINUE
     source = f"FROM ONLY {quoted_name(context.dialect, model.schema, model.name)}"
     existing = {index.name: index for index in reflected.indexes}
     for after in model.indexes:
@@ -29,7 +25,6 @@ def compare_indexes(
             changes.ops.append(ops.CreateIndexOp.from_index(after))
         elif pair[0] == pair[1] and pair[0]["expressions"]:
             changes.ops = [op for op in changes.ops if op not in found]
-    return PriorityDispatchResult.CONTINUE
 
 
 def described(
@@ -40,7 +35,7 @@ def described(
     def shown(*items: Any) -> list[str] | None:
         sql = [sql_of(item, context.dialect) for item in items]
         # In parentheses, `x DESC` is not valid, and no `x` that is called `desc`.
-        return explained(context.connection, f"({'), ('.join(sql)}) {source}")
+        return explained(context, f"({'), ('.join(sql)}) {source}")
 
     options = index.dialect_options["postgresql"]
     return {

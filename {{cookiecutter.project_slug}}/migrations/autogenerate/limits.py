@@ -6,21 +6,19 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from alembic.util import CommandError, PriorityDispatchResult
+from alembic.util import CommandError
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from ..ownership import Ownership
+from . import mysql
 from .server_defaults import SERIAL
 from .sql import explained, quoted_name, sql_of
 
 
 def refuse_other_keys(
-    context: AutogenContext, _changes: ops.ModifyTableOps, *names_and_tables: Any
-) -> PriorityDispatchResult:
+    context: AutogenContext, _: ops.ModifyTableOps, reflected: sa.Table, model: sa.Table
+) -> None:
     """Refuse a primary key of other columns, and an EXCLUDE constraint that comes or goes."""
-    reflected, model = names_and_tables[-2:]
-    if reflected is None or model is None:
-        return PriorityDispatchResult.CONTINUE
     keys = [", ".join(column.name for column in it.primary_key) for it in (reflected, model)]
     if keys[0] and {*keys[0].split(", ")} != {*keys[1].split(", ")}:
         change = f"from ({keys[0]}) to ({keys[1]})"
@@ -33,17 +31,16 @@ def refuse_other_keys(
         after = [it.name for it in model.constraints if isinstance(it, ExcludeConstraint)]
         if len(before) != len(after) or not (None in after or before == {*after}):
             raise by_hand(context, model, f"an EXCLUDE constraint of {model.name} comes or goes")
-    return PriorityDispatchResult.CONTINUE
 
 
 def refuse_other_values(
-    context: AutogenContext, _change: ops.AlterColumnOp, *names_and_columns: Any
-) -> PriorityDispatchResult:
+    context: AutogenContext, _: ops.AlterColumnOp, *columns: sa.Column[Any]
+) -> bool:
     """Refuse a column that is computed in another way, and SERIAL in exchange for Identity.
 
     MySQL rewrites expressions: there, Alembic warns of what may be a change.
     """
-    reflected, model = columns = names_and_columns[-2:]
+    reflected, model = columns
     name = f"{model.table.name}.{model.name}"
     if context.dialect.name == "postgresql":
         before, after = (isinstance(it.server_default, sa.Identity) for it in columns)
@@ -52,25 +49,50 @@ def refuse_other_values(
             raise by_hand(context, model.table, f"{name} changes between SERIAL and Identity")
     computed = [it.server_default for it in columns if isinstance(it.server_default, sa.Computed)]
     if not computed:
-        return PriorityDispatchResult.CONTINUE
+        return False
     shown: list[Any] = [sql_of(it.sqltext, context.dialect) for it in computed]
     if context.dialect.name == "postgresql":
         table = quoted_name(context.dialect, model.table.schema, model.table.name)
-        shown = [explained(context.connection, f"{sql} FROM ONLY {table}") for sql in shown]
+        shown = [explained(context, f"{sql} FROM ONLY {table}") for sql in shown]
     else:
         shown = [re.sub(r"[\s()`'\"\[\]]", "", sql).lower() for sql in shown]
     if len(shown) == 2 and shown[0] == shown[1]:
-        return PriorityDispatchResult.STOP
-    if len(shown) == 2 and context.dialect.name in ("mysql", "mariadb"):
-        return PriorityDispatchResult.CONTINUE
+        return True
+    if len(shown) == 2 and context.dialect.name in mysql.NAMES:
+        return False
     raise by_hand(context, model.table, f"{name} is computed in another way than in the database")
+
+
+def refuse_without_numbers(
+    context: AutogenContext, change: ops.AlterColumnOp, reflected: Any, model: Any
+) -> None:
+    """Refuse a primary key that the database does not number, although its model counts on it."""
+    numbered = model is model.table.autoincrement_column and model.default is None
+    if numbered and model.server_default is None and not reflected.autoincrement:
+        table, name = change.table_name, change.column_name
+        sql = f"ALTER TABLE {table} MODIFY {name} INTEGER AUTO_INCREMENT"
+        if context.dialect.name == "postgresql":
+            sql = (
+                f"CREATE SEQUENCE {table}_{name}_seq OWNED BY {table}.{name}; ALTER TABLE {table}"
+                f" ALTER {name} SET DEFAULT nextval('{table}_{name}_seq');"
+                f" SELECT setval('{table}_{name}_seq', max({name})) FROM {table}"
+            )
+        raise CommandError(
+            f"{owner_name(context, model.table)}: the database does not number {table}.{name}, as"
+            f" its model has it: set autoincrement=False in the model, or execute by hand: {sql}"
+        )
 
 
 def by_hand(context: AutogenContext, table: sa.Table, what: str) -> CommandError:
     """Return the error that says what to write by hand, and for which app."""
-    ownership: Ownership = context.opts["target_metadata"]
-    app = ownership.owner(table.schema, table.name)
-    name = app.name if app else ""
+    name = owner_name(context, table)
     return CommandError(
         f"{name}: {what}, which you have to write by hand: alembic --name {name} revision"
     )
+
+
+def owner_name(context: AutogenContext, table: sa.Table) -> str:
+    """Return the name of the app that owns a table."""
+    ownership: Ownership = context.opts["target_metadata"]
+    app = ownership.owner(table.schema, table.name)
+    return app.name if app else ""

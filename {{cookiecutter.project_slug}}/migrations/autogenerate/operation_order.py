@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
-from . import mysql
+from . import mysql_keys
 from .column_changes import in_steps
 from .domains_and_sequences import StatementOp
 from .enum_types import EnumTypeOp
@@ -30,7 +30,7 @@ def sort_operations(
             for operation in upgrade.ops:
                 if isinstance(operation, ops.CreateTableOp):
                     operation.columns = [*operation.columns, *checks_in_columns(operation)]
-            mysql.make_way_for_indexes(upgrade, downgrade)
+            mysql_keys.make_way_for_indexes(upgrade, downgrade)
             for change in [*upgrade.ops, *downgrade.ops]:
                 if context.dialect.name == "postgresql" and isinstance(change, ops.ModifyTableOps):
                     change.ops = [step for it in change.ops for step in in_steps(it)]
@@ -86,7 +86,6 @@ def in_order(
     """Return operations in order: types, new tables, changes, and last what is dropped.
 
     What only drops foreign keys comes before new tables, what only creates some after the changes.
-
     `names` is the order in which tables are created; they are dropped the other way round.
     """
     positions = {name: position for position, name in enumerate(names)}

@@ -6,6 +6,8 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from alembic.autogenerate.api import AutogenContext
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError
 
 
@@ -25,17 +27,18 @@ def cut(name: str, size: int = 63) -> str:
     return name.encode()[:size].decode(errors="ignore")
 
 
-def type_name(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> str:
-    """Return a type in SQL as a cast names it, which is without a collation."""
-    return re.sub(r' COLLATE ("[^"]+"|\w+)', "", kind.compile(dialect=dialect))
+def connection_of(context: AutogenContext | MigrationContext) -> sa.Connection:
+    """Return the connection to the database that is compared."""
+    assert context.connection is not None
+    return context.connection
 
 
-def explained(connection: sa.Connection | None, sql: str) -> list[str] | None:
+def explained(context: AutogenContext | MigrationContext, sql: str) -> list[str] | None:
     """Return how PostgreSQL shows an expression, which it does not run; None if it is not valid.
 
     Two that it shows in the same words are the same, however they were written.
     """
-    assert connection is not None
+    connection = connection_of(context)
     explain = sa.text(escape_colons(f"EXPLAIN (VERBOSE, COSTS OFF) SELECT {sql}"))
     try:
         with connection.begin_nested():

@@ -12,13 +12,13 @@ import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.ddl import base, sqlite
 from alembic.operations import ops
-from alembic.util import CommandError, PriorityDispatchResult
+from alembic.util import CommandError
 from sqlalchemy.schema import CreateIndex
 
 from ..ownership import Ownership
 from ..revision_files import files_of
 from .enum_types import strings_in
-from .sql import escape_colons, quoted_string
+from .sql import connection_of, escape_colons, quoted_string
 
 COPIED = "Unnamed CHECK constraint on reflected|Skipped unsupported reflection of expression-based"
 """The warnings of Alembic and SQLAlchemy about what is copied all the same."""
@@ -180,16 +180,13 @@ def keep_checks(connection: sa.Connection, table: sa.Table, new: sa.Table, unnam
             new.append_constraint(sa.CheckConstraint(escape_colons(condition)))
 
 
-def compare_expression_indexes(
-    context: AutogenContext, upgrade: ops.UpgradeOps, _schemas: Any
-) -> PriorityDispatchResult:
+def compare_expression_indexes(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
     """Create, replace and drop indexes on expressions; a batch cannot, so each is on its own.
 
     One that is in no model is dropped if a revision names it: plain Alembic does not see it.
     """
-    assert context.connection is not None
     ownership: Ownership = context.opts["target_metadata"]
-    existing = {name: row for name, *row in context.connection.exec_driver_sql(INDEXES)}
+    existing = {name: row for name, *row in connection_of(context).exec_driver_sql(INDEXES)}
     for app, script in ownership.compared.items():
         all_of_app = [index for table in app.model_tables.values() for index in table.indexes]
         wanted = {
@@ -211,7 +208,6 @@ def compare_expression_indexes(
             if index is not None:
                 create = ops.CreateIndexOp.from_index(index)
                 upgrade.ops.append(ops.ModifyTableOps(create.table_name, [create]))
-    return PriorityDispatchResult.CONTINUE
 
 
 def operation_of(name: str, table: str, statement: str) -> ops.CreateIndexOp:
