@@ -34,8 +34,8 @@ def compare_mysql_type(
     """Compare what Alembic leaves out of a type, and know what the server makes of one."""
     reflected, model = (column.type for column in columns)
     wanted: Any = plain_type(model, context.dialect)
-    if isinstance(wanted, sa.types.NullType):  # the model leaves it open
-        return False
+    if isinstance(wanted, sa.types.NullType) or context.opts["compare_type"] is False:
+        return False  # the model or the section leaves it open
     sql = wanted.compile(dialect=context.dialect)
     changed = None
     if isinstance(wanted, sa.JSON) and isinstance(reflected, LONGTEXT):

@@ -1,16 +1,18 @@
 """Server defaults: which of them changed, where Alembic is wrong, fails or asks too often."""
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy.engine.interfaces import ReflectedColumn
+from sqlalchemy.exc import DBAPIError
 
 from . import mysql
 from .column_types import type_name
-from .sql import default_of, explained
+from .sql import connection_of, default_of, escape_colons, explained
 
 SERIAL = "default of a SERIAL column"
 """The key of `Column.info` with the default that was left out."""
@@ -62,16 +64,25 @@ def is_changed(
 
 
 def differs(context: AutogenContext, kind: sa.types.TypeEngine[Any], *defaults: str) -> bool:
-    """Return True if PostgreSQL shows two defaults of a column in different words.
+    """Return True if two defaults differ in how PostgreSQL shows them, and in their value.
 
-    Alembic compares the values: those of random() are never the same, those of json have no
-    equality, and nextval() uses up a number.
+    Alembic compares the values alone: those of random() are never the same, those of json have no
+    equality, and nextval() uses up a number, which a transaction that only reads refuses to do.
     """
     if not isinstance(kind, sa.types.NullType):
         name = type_name(kind, context.dialect)
         defaults = tuple(f"CAST({default} AS {name})" for default in defaults)
     before, after = (explained(context, default) for default in defaults)
-    return before is None or before != after
+    if before == after:
+        return before is None
+    connection = connection_of(context)
+    compare = sa.text(escape_colons(f"SELECT {' IS DISTINCT FROM '.join(defaults)}"))
+    with suppress(DBAPIError), connection.begin_nested() as savepoint:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        different = bool(connection.scalar(compare))
+        savepoint.rollback()
+        return different
+    return True
 
 
 def find_serials(context: AutogenContext, _upgrade: ops.UpgradeOps) -> None:
