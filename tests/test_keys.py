@@ -6,7 +6,7 @@ from project import bake
 from servers import Database
 
 BEFORE = """
-from sqlalchemy.dialects.mysql import SET
+from sqlalchemy.dialects.mysql import INTEGER
 
 class Shelf(Base):
     __tablename__ = "{app}_shelf"
@@ -15,13 +15,13 @@ class Shelf(Base):
     size: orm.Mapped[str | None] = orm.mapped_column(sa.String(9))
     number: orm.Mapped[int | None]
     team: orm.Mapped[int | None]
-    labels: orm.Mapped[str | None] = orm.mapped_column(
-        sa.String(9).with_variant(SET("a"), "mysql", "mariadb")
+    level: orm.Mapped[int | None] = orm.mapped_column(
+        sa.Integer().with_variant(INTEGER(), "mysql", "mariadb")
     )
 """
 
 AFTER = """
-from sqlalchemy.dialects.mysql import SET
+from sqlalchemy.dialects.mysql import INTEGER
 
 class Kind(Base):
     __tablename__ = "{app}_kind"
@@ -43,8 +43,8 @@ class Shelf(Base):
     team: orm.Mapped[int | None] = orm.mapped_column(
         sa.ForeignKey("{app}_team.id", name="hidden_key")
     )
-    labels: orm.Mapped[str | None] = orm.mapped_column(
-        sa.String(9).with_variant(SET("a", "b"), "mysql", "mariadb")
+    level: orm.Mapped[int | None] = orm.mapped_column(
+        sa.Integer().with_variant(INTEGER(unsigned=True), "mysql", "mariadb")
     )
     hidden_column: orm.Mapped[int | None]
     seen_column: orm.Mapped[int | None]
@@ -87,7 +87,7 @@ def test_what_is_not_compared(tmp_path: Path, database: Database) -> None:
     newest = [text for text in texts if "Revises: nothing" not in text]
     users, books, shop = (" ".join(text.split()) for text in newest)
     assert " server_default=" in users
-    assert " type_=" not in users
+    assert " type_=sa." not in users
     assert " server_default=" not in shop
     assert " type_=sa." in shop
     for name in ("hidden_check", "hidden_index", "hidden_unique", "hidden_key", "hidden_column"):
