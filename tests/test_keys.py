@@ -6,8 +6,6 @@ from project import bake
 from servers import Database
 
 BEFORE = """
-from sqlalchemy.dialects.mysql import INTEGER
-
 class Shelf(Base):
     __tablename__ = "{app}_shelf"
     id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
@@ -15,14 +13,9 @@ class Shelf(Base):
     size: orm.Mapped[str | None] = orm.mapped_column(sa.String(9))
     number: orm.Mapped[int | None]
     team: orm.Mapped[int | None]
-    level: orm.Mapped[int | None] = orm.mapped_column(
-        sa.Integer().with_variant(INTEGER(), "mysql", "mariadb")
-    )
 """
 
 AFTER = """
-from sqlalchemy.dialects.mysql import INTEGER
-
 class Kind(Base):
     __tablename__ = "{app}_kind"
     id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
@@ -42,9 +35,6 @@ class Shelf(Base):
     number: orm.Mapped[int | None]
     team: orm.Mapped[int | None] = orm.mapped_column(
         sa.ForeignKey("{app}_team.id", name="hidden_key")
-    )
-    level: orm.Mapped[int | None] = orm.mapped_column(
-        sa.Integer().with_variant(INTEGER(unsigned=True), "mysql", "mariadb")
     )
     hidden_column: orm.Mapped[int | None]
     seen_column: orm.Mapped[int | None]
