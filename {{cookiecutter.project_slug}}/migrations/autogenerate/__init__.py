@@ -75,6 +75,7 @@ def setup(plugin: Plugin) -> None:
     add(server_defaults.find_serials, "schema", "serials", pg, first)
     add(mysql.leave_out_not_null, "schema", "not null", mysql.NAMES, first)
     add(sqlite.compare_expression_indexes, "schema", "indexes", ("sqlite",), last)
+    add(limits.refuse_other_exclusions, "schema", "exclusions", pg)
     add(limits.refuse_other_keys, "table", "keys")
     add(constraints.compare_checks_of_types, "table", "checks of types", priority=last)
     add(constraints.leave_out_same_foreign_keys, "table", "same keys", priority=last)

@@ -9,27 +9,41 @@ from alembic.operations import ops
 from alembic.util import CommandError
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
+from ..apps import TableKey
 from ..ownership import Ownership
 from . import mysql
 from .server_defaults import SERIAL
-from .sql import explained, quoted_name, sql_of
+from .sql import connection_of, explained, quoted_name, sql_of
+
+EXCLUSIONS = sa.text("""
+    SELECT n.nspname, r.relname, c.conname FROM pg_constraint c
+    JOIN pg_class r ON r.oid = c.conrelid JOIN pg_namespace n ON n.oid = r.relnamespace
+    WHERE c.contype = 'x'
+""")
 
 
 def refuse_other_keys(
     context: AutogenContext, _: ops.ModifyTableOps, reflected: sa.Table, model: sa.Table
 ) -> None:
-    """Refuse a primary key of other columns, and an EXCLUDE constraint that comes or goes."""
+    """Refuse a primary key of other columns."""
     keys = [", ".join(column.name for column in it.primary_key) for it in (reflected, model)]
     if keys[0] and {*keys[0].split(", ")} != {*keys[1].split(", ")}:
         change = f"from ({keys[0]}) to ({keys[1]})"
         raise by_hand(context, model, f"the primary key of {model.name} changes {change}")
-    if context.dialect.name == "postgresql" and context.inspector:
-        # The index of such a constraint is the only one that has a constraint and is not unique.
-        indexes = context.inspector.get_indexes(model.name, schema=model.schema)
-        doubled = [it for it in indexes if it.get("duplicates_constraint") and not it["unique"]]
-        before = {it["name"] for it in doubled}
+
+
+def refuse_other_exclusions(context: AutogenContext, _: ops.UpgradeOps) -> None:
+    """Refuse an EXCLUDE constraint that comes or goes; one query asks for those of all tables."""
+    ownership: Ownership = context.opts["target_metadata"]
+    assert context.inspector is not None
+    in_database: dict[TableKey, set[str]] = {}
+    for schema, table, name in connection_of(context).execute(EXCLUSIONS):
+        in_database.setdefault(ownership.key(schema, table), set()).add(name)
+    for model in (it for app in ownership.compared for it in app.model_tables.values()):
+        before = in_database.get(ownership.key(model.schema, model.name), set())
         after = [it.name for it in model.constraints if isinstance(it, ExcludeConstraint)]
-        if len(before) != len(after) or not (None in after or before == {*after}):
+        same = len(before) == len(after) and (None in after or before == {*after})
+        if not same and context.inspector.has_table(model.name, model.schema):
             raise by_hand(context, model, f"an EXCLUDE constraint of {model.name} comes or goes")
 
 

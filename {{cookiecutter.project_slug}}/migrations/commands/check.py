@@ -21,9 +21,15 @@ from ..run import Run
 
 def check(run: Run) -> None:
     """Fail where models and database differ, or where revisions are pending."""
+
+    def ready(app: App) -> bool:
+        with suppress(CommandError):  # `report_on` raises it again
+            return run.at_head(app)
+        return False
+
     found: dict[App, Difference] = {}
-    with suppress(CommandError):  # `report_on` raises it again, for the app that it is about
-        found = compare(run, [app for app in run.selected if run.at_head(app)])
+    with suppress(CommandError):  # likewise, for the app that it is about
+        found = compare(run, filter(ready, run.selected))
 
     def report_on(app: App) -> str:
         if not run.at_head(app):
