@@ -71,6 +71,19 @@ class Case:
         return said if isinstance(said, str) else said.get(database, "")
 
 
+NO_NAME = {
+    "sqlite": "upgrade: it has no name",
+    "postgresql": "downgrade: it has no name",
+    "mysql": "downgrade: it has no name",
+}
+NO_NAME_HERE = {
+    "sqlite": "upgrade: A constraint without a name",
+    "postgresql": "downgrade: A constraint without a name",
+    "mysql": "downgrade: A constraint without a name",
+}
+"""What becomes of a constraint without a name in a table that is there: `plain` and `here`."""
+
+
 def one_table(
     name: str,
     before: str,

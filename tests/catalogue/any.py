@@ -1,6 +1,6 @@
 """Changes that every database knows."""
 
-from catalogue import Case, one_table
+from catalogue import NO_NAME, NO_NAME_HERE, Case, one_table
 
 AGAIN = "check: finds a change again"
 
@@ -160,16 +160,8 @@ Table("table_added_b", Base.metadata, Column("id", Integer, primary_key=True))
 Table("table_added_a", Base.metadata, Column("id", Integer, primary_key=True),
       Column("b", ForeignKey("table_added_b.id")))
 """,
-        plain={
-            "sqlite": "upgrade: it has no name",
-            "postgresql": "downgrade: it has no name",
-            "mysql": "downgrade: it has no name",
-        },
-        here={
-            "sqlite": "upgrade: A constraint without a name",
-            "postgresql": "downgrade: A constraint without a name",
-            "mysql": "downgrade: A constraint without a name",
-        },
+        plain=NO_NAME,
+        here=NO_NAME_HERE,
     ),
     Case(
         "table_dropped",

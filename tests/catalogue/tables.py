@@ -1,6 +1,6 @@
 """Tables, their keys and the tables that they refer to."""
 
-from catalogue import Case, one_table
+from catalogue import NO_NAME, NO_NAME_HERE, Case, one_table
 
 CIRCLE = "upgrade: refers to what is not there yet"
 CIRCLE_HERE = "generate: Tables that refer to each other by keys without names"
@@ -169,16 +169,8 @@ CASES = [
         "unique_of_column",
         "Column('x', Integer)",
         "Column('x', Integer, unique=True)",
-        plain={
-            "sqlite": "upgrade: it has no name",
-            "postgresql": "downgrade: it has no name",
-            "mysql": "downgrade: it has no name",
-        },
-        here={
-            "sqlite": "upgrade: A constraint without a name",
-            "postgresql": "downgrade: A constraint without a name",
-            "mysql": "downgrade: A constraint without a name",
-        },
+        plain=NO_NAME,
+        here=NO_NAME_HERE,
     ),
     one_table(
         "unique_of_column_dropped",

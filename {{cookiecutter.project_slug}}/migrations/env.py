@@ -79,7 +79,7 @@ def settings(
 
 def run_offline(app: App, apps: dict[str, App]) -> None:
     """Print the SQL instead of running it (`--sql`): all of it, or none if it has an error."""
-    # mysql:// may name a MariaDB server. Who has asked it says so.
+    # mysql:// may lead to a MariaDB server; `migrate --sql` has asked the server.
     server = {"is_mariadb": True} if config.attributes.get("is_mariadb") else {}
     script = io.StringIO()
     context.configure(

@@ -119,8 +119,8 @@ def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str
     """Return the names `APP` or `APP:ID` that are keys of `needs`, each after those that it needs.
 
     What belongs to one app stays together as far as it can; otherwise the given order counts.
-    The names of one app have to need each other in turn. Raises CommandError, with the advice,
-    for a circle.
+    Where an app has several names, each has to need the one before it. Raises CommandError, with
+    the advice, for a circle.
     """
     names = list(needs)
     places = {name: place for place, name in enumerate(names)}

@@ -83,7 +83,7 @@ class Run:
 
     def check_current(self, app: App) -> None:
         """Raise CommandError for a database that is at an unknown revision."""
-        for revision in self.current[app.name]:
+        for revision in {*self.current[app.name]}.difference(self.script(app).get_heads()):
             found = self.order.ids_of(app).get(revision)
             if found != revision:
                 why = "is not among the revision files: is this an older version of the code?"

@@ -60,9 +60,9 @@ def adopt(run: Run) -> None:
         if revisions := stamps[app]:
             command.stamp(run.config_for(app), list(revisions))
             return f"stamped {', '.join(revisions)}"
-        heads = {it.name: "".join(run.script(it).get_heads()[:1]) for it in neighbours(run, app)}
+        near = neighbours(run, app)
+        at = {it.name: heads[0] for it in near if (heads := run.script(it).get_heads())}
         with in_empty_database(run, app, {}) as empty:
-            at = {name: head for name, head in heads.items() if head}
             path = str(write_initial(empty, app.name, at))
             ruff_format.written([path])
             try:

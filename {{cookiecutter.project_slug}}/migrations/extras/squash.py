@@ -211,7 +211,7 @@ def needs_after(run: Run, first: App) -> dict[str, list[str]]:
 
 
 def note_replaced(file: Path, scripts: Sequence[Script]) -> None:
-    """Write the ids that a revision stands for into it: `Run.check_current` looks for them."""
+    """Write the ids that a revision stands for into it: `Order.ids_of` reads them."""
     ids = [id for script in scripts for id in getattr(script.module, "replaces", ())]
     ids += [script.revision for script in scripts[:-1]]
     if ids:
