@@ -87,10 +87,10 @@ def print_status(results: Sequence[Result], shared: str, as_json: bool) -> None:
     alike: dict[tuple[str, ...], list[str]] = {}
     for row in (it for it in found if "app" in it):
         now, head = (", ".join(row[it]) or "-" for it in ("current", "heads"))
-        group = (row["app"], now, head, str(len(row["pending"])), row["half_done"] or "")
-        alike.setdefault(group, []).append(row["tenant"])
+        pending, half_done = str(len(row["pending"])), row["half_done"] or ""
+        alike.setdefault((row["app"], now, head, pending, half_done), []).append(row["tenant"])
     order = list(dict.fromkeys(app for app, *_ in alike))
-    rows = [("app", "current", "head", "pending", "tenants")]
+    rows: list[tuple[str, ...]] = [("app", "current", "head", "pending", "tenants")]
     for key in sorted(alike, key=lambda key: (order.index(key[0]), -len(alike[key]))):
         *cells, pending, half_done = key
         tenants = [str(it) for it in alike[key] if it]
