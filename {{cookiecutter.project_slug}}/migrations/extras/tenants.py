@@ -5,6 +5,7 @@ databases works on those of all tenants. A command that writes revisions compare
 """
 
 import io
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +41,7 @@ def options(parser: ArgumentParser) -> None:
     add = parser.add_argument_group("for apps of tenants").add_argument
     add("--tenant", action="append", default=[], metavar="GLOB", help="only these tenants")
     add("--part", default="", metavar="K/N", help="one of N parts of them; K: 0 to N-1, or 1 to N")
-    add("--jobs", type=int, metavar="N", help="the number of processes; default: tenant_jobs or 1")
+    add("--jobs", metavar="N", help="the number of processes; default: tenant_jobs or 1")
     add("--max-failures", type=int, metavar="N", help="stop when N tenants have failed")
 
 
@@ -60,9 +61,12 @@ def around(command: Command) -> Command:
     def run_command(run: Run) -> None:
         given = getattr(run.options, "tenant", ())
         name = name_of(run, command)
-        if not any(app.tenants for app in run.apps.values()) or name in NONE:
+        if not any(app.tenants for app in run.apps.values()):
             if given:
-                raise CommandError(f"--tenant {given[0]}: no app that is meant here has tenants")
+                none = "no section of alembic.ini has the key `tenants`"
+                raise CommandError(f"--tenant {given[0]}: {none}")
+            command(run)
+        elif name in NONE:
             command(run)
         elif not any(app.tenants for app in run.selected):
             command(shared_run(run))
@@ -144,6 +148,7 @@ def tenants_of(run: Run) -> list[Tenant]:
     """Return the tenants that a command is for."""
     options = run.options
     tenants = read_tenants(run.config, run.apps.values())
+    bound(run.config, run.apps, tenants[0])  # raises what is wrong for all of them
     return chosen(tenants, getattr(options, "tenant", ()), getattr(options, "part", ""))
 
 
@@ -152,7 +157,7 @@ def jobs_of(run: Run) -> int:
     if not hasattr(run.options, "jobs"):
         return 1
     text = run.options.jobs or run.config.file_config.defaults().get("tenant_jobs", "1")
-    if not str(text).isdecimal() or int(text) < 1:
+    if not re.fullmatch(r"0*[1-9]\d*", text):
         raise CommandError(f"tenant_jobs or --jobs is {text}; write a number of processes")
     return int(text)
 
