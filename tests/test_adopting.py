@@ -115,11 +115,20 @@ def moved(tmp_path: Path) -> Project:
 
 
 def test_what_env_py_did(moved: Project) -> None:
-    [view] = blocks("python", "What your env.py did")
+    [view] = blocks("python", "Models of what is not yours")
     model = "class Name(View):\n    __tablename__ = 'names'\n"
     model += "    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)\n"
     append(moved, "shop/models.py", f"\n\n{view}\n\n{model}")
     moved.sqlite("CREATE VIEW names AS SELECT id FROM users", "shop.db")
+    assert moved.generate() == "users   no changes\norders  no changes\n"
+
+    models = moved.path / "shop" / "models.py"
+    models.write_text(re.sub(r"(?s)class Order.*(?=class View)", "", models.read_text()))
+    assert "drop orders" in moved.refused("python", "-m", "migrations", "-n", "orders", "check")
+    text = section(PAGE, "Tables whose models are elsewhere")
+    assert_runs_as_shown(text, moved.path, moved.shell())
+    [line] = re.findall(r"(?ms)^```ini\ninclude_object = (.*?)\n```", text)
+    moved.set_ini("orders", "include_object", line)
     assert moved.generate() == "users   no changes\norders  no changes\n"
 
     assert 'Config("alembic.ini", ini_section="users")' in PAGE
