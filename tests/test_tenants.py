@@ -359,8 +359,8 @@ def test_async_drivers(kind: str, tmp_path: Path) -> None:
         if kind == "schemas":
             project.environment["DATABASE_URL"] = url.text
         else:
-            head, colon, rest = tenants.url.partition(":")
-            project.environment["TENANT_URL"] = f"{url.url.drivername}{colon}{rest}"
+            place = tenants.url.partition(":")[2]
+            project.environment["TENANT_URL"] = f"{url.url.drivername}:{place}"
         tenants.make("acme", "beta")
         project.generate()
         assert project.migrate("--jobs", "2").count(" in 2 tenants") == 2
@@ -374,9 +374,39 @@ def test_async_drivers(kind: str, tmp_path: Path) -> None:
         assert "failed" not in done.stdout
 
 
+def test_adopt_tables_of_tenants(schemas: Tenants) -> None:
+    """The tables are there, nobody is stamped, and one tenant is not like the others."""
+    schemas.make("acme", "beta", "gamma")
+    for name in ("acme", "beta", "gamma"):
+        schemas.base.query(f"CREATE SCHEMA s_{name}")
+        size = 100 if name == "beta" else 200
+        for table in ("users", "books"):
+            columns = f"id SERIAL CONSTRAINT pk_{table} PRIMARY KEY, name VARCHAR({size}) NOT NULL"
+            schemas.of(name).query(f"CREATE TABLE {table} ({columns})")
+    adopt = ("python", "-m", "migrations", "adopt", "--yes")
+    assert schemas.project.refused(*adopt, "--tenant", "*") == (
+        "users: has no revision yet; first run python -m migrations adopt --yes, which writes one"
+        " and stamps the first tenant"
+    )
+    schemas.project.migrations("adopt", "--yes")
+    done = schemas.project.run(*adopt, "--tenant", "*", status=1)
+    assert re.sub(r"[0-9a-f]{12}", "ID", done.stdout) == (
+        "users  stamped already: ID in 1 tenant\n       stamped ID in 1 tenant\n"
+        "books  stamped already: ID in 1 tenant\n       stamped ID in 1 tenant\n"
+    )
+    assert done.stderr.splitlines()[0].endswith(" (1 tenant: beta)")
+    assert schemas.project.migrations("check", "--tenant", "[ag]*").count("in 2 tenants") == 2
+
+
 def test_remove_is_refused(sqlite: Tenants) -> None:
     sqlite.make("acme", "beta")
     sqlite.project.generate()
     sqlite.project.migrate()
-    line = sqlite.project.refused("python", "-m", "migrations", "remove", "users")
-    assert line == ""
+    remove = ("python", "-m", "migrations", "remove", "users")
+    assert sqlite.project.refused(*remove, "--yes") == (
+        "users: remove works on one database; first run python -m migrations -n users downgrade"
+        " base, then python -m migrations remove --keep-tables users"
+    )
+    sqlite.project.migrations("-n", "users", "downgrade", "base")
+    sqlite.project.migrations("remove", "--keep-tables", "users", "--yes")
+    assert sqlite.project.migrate() == "books  up to date in 2 tenants\n"

@@ -21,7 +21,7 @@ from alembic.util import CommandError
 
 from ..apps import App, read_apps
 from ..databases import Databases
-from ..errors import explain
+from ..errors import explain, program
 from ..run import Run
 from . import tenant_reports, tenant_schemas
 from .tenant_list import NoTenants, Tenant, bound, chosen, read_tenants
@@ -30,7 +30,10 @@ from .tenant_workers import Result, Workers
 Command = Callable[[Run], None]
 
 EACH = ("migrate", "upgrade", "downgrade", "stamp", "ensure_version", "current", "status")
-"""The commands that work on all tenants if none is named; `check` does if one is."""
+"""The commands that work on all tenants if none is named."""
+
+EACH_NAMED = ("adopt", "check")
+"""The commands that work on all tenants that are named; otherwise on the first of all."""
 
 NONE = ("tenant", "branches", "edit", "heads", "history", "list_templates", "merge", "show")
 """The commands that need no tenant, and the one that makes them."""
@@ -70,7 +73,13 @@ def around(command: Command) -> Command:
             command(run)
         elif not any(app.tenants for app in run.selected):
             command(shared_run(run))
-        elif (name in EACH or (name == "check" and given)) and not getattr(run.options, "sql", 0):
+        elif name == "remove" and not run.options.keep_tables:
+            names = " ".join(app.name for app in run.selected)
+            raise CommandError(
+                f"{names}: remove works on one database; first run {program()} -n {names} downgrade"
+                f" base, then {program('remove', '--keep-tables', names)}"
+            )
+        elif name in EACH + EACH_NAMED * bool(given) and not getattr(run.options, "sql", False):
             each_tenant(run, command, name)
         else:
             command(run_for_one(run, name))
@@ -108,6 +117,11 @@ def run_for_one(run: Run, name: str) -> Run:
 def each_tenant(run: Run, command: Command, name: str) -> None:
     """Run a command for the tenants; before it, or after a downgrade, for the shared apps."""
     own = [app for app in run.selected if app.tenants]
+    if name == "adopt" and (new := [app for app in own if not run.script(app).get_heads()]):
+        raise CommandError(
+            f"{new[0].name}: has no revision yet; first run {program('adopt', '--yes')}, which"
+            " writes one and stamps the first tenant"
+        )
     # `status` is asked for JSON, to be counted.
     options = Namespace(**{**vars(run.options), "json": True})
     shared = replace(shared_run(run), options=options)
