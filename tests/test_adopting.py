@@ -227,7 +227,7 @@ def test_adopt_finds_no_table_or_no_model(project: Project) -> None:
     (project.package / "base.py").write_text("import sqlalchemy\n\nempty = sqlalchemy.MetaData()\n")
     project.set_ini("users", "metadata", "my_project.base:empty")
     assert project.run(*ADOPT, "--yes").stdout.splitlines() == [
-        "users  nothing to adopt: my_project.base:empty has no tables; does it import models?",
+        "users  nothing to adopt: my_project.base:empty has no tables; does it import the models?",
         "books  nothing to adopt: it has no tables yet; run ./generate.sh and ./migrate.sh",
     ]
 

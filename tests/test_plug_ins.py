@@ -176,7 +176,7 @@ def offer(project: Project, package: str, apps: dict[str, str]) -> Path:
     ("name", "problem"),
     [
         ("nosuch", "no installed package has it; see ./add_app.sh --installed"),
-        ("users", "there is such a section already"),
+        ("users", "there is a section of that name already"),
         ("twice", "acme-one 1.0 and acme-two 1.0 have it; uninstall one"),
         ("wrong", "acme-one 1.0 says acme.models, not module:attribute"),
         ("Capital", "use a to z"),

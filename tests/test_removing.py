@@ -42,13 +42,13 @@ def test_an_app_goes_and_the_others_stay_as_they_are(kind: str, tmp_path: Path) 
         said = project.refused(*REMOVE, "shop", "users", "--yes")
         assert said == (
             "users: books.user_id of books refers to users; first remove that foreign key from the"
-            " models of books first, or remove books, too"
+            " models of books, or remove books as well"
         )
         project.models("books").write_text(models)
         said = project.refused(*REMOVE, "users", "--yes")
         assert said == (
             "users: the database has a foreign key from books.user_id of books to users;"
-            " run ./generate.sh and ./migrate.sh first"
+            " first run ./generate.sh and ./migrate.sh"
         )
         project.models("books").write_text(models + REFERENCE)
 

@@ -65,7 +65,7 @@ RISKS = {
     ],
 }
 TYPE = (
-    "account.code changes its type, which may cut or refuse values and locks the table:"
+    "account.code changes its type, which may cut or refuse values and locks the table;"
     " a new column, filled in batches, is safer"
 )
 
