@@ -277,7 +277,7 @@ def test_what_a_transaction_keeps_from_working(project: Project) -> None:
     add_revision(project, "users", "op.execute('PRAGMA journal_mode=WAL')")
     done = project.run("./migrate.sh")
     assert done.stderr == (
-        "users: warning: PRAGMA journal_mode=WAL does nothing in a transaction; write it into a"
+        "users: warning: PRAGMA journal_mode=WAL does nothing in a transaction; run it in a"
         " block: with op.get_context().autocommit_block()\n"
     )
     block = "with op.get_context().autocommit_block(): op.execute('PRAGMA journal_mode=WAL')"

@@ -50,7 +50,7 @@ RISKS = {
         "account.notes becomes NOT NULL, which fails on NULLs; first fill them",
     ],
     "mysql": [
-        "account.user_name is NOT NULL without server_default, which gives old rows '' or 0:"
+        "account.user_name is NOT NULL without server_default, which gives old rows '' or 0;"
         " add it nullable, fill it, then alter it",
         "account.notes becomes NOT NULL, which fails on NULLs; first fill them",
     ],
