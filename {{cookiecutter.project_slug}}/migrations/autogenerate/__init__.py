@@ -91,7 +91,7 @@ def setup(plugin: Plugin) -> None:
 
 
 def comparator(compare: Callable[..., bool | None]) -> Callable[..., PriorityDispatchResult]:
-    """Return a comparator for Alembic that calls `compare`, and is the last to run if that is True.
+    """Return `compare` as a comparator for Alembic; if it returns True, no other comparator runs.
 
     For a table or a column, `compare` gets both states: in the database and in the models.
     """

@@ -220,9 +220,9 @@ def types_in(file: Path) -> Iterator[tuple[TableKey, ast.Call]]:
 
 
 def without_failed_labels(before: Labels, wanted: Labels, files: Iterable[Path]) -> Labels:
-    """Return a type's labels in the database, without wanted ones that no revision adds.
+    """Return a type's labels in the database, except those that are wanted but no revision adds.
 
-    A new label is committed before its revision ends. That may then fail, and be deleted.
+    A new label is committed before its revision ends, which may still fail and be deleted.
     """
     strings = {string for file in files for string in strings_in(file)}
     sql = " ".join(strings)

@@ -85,7 +85,7 @@ def in_order(
 ) -> list[ops.MigrateOperation]:
     """Return operations in order: types, new tables, changes, drops.
 
-    Changes that only drop foreign keys precede new tables; those that only add some follow others.
+    Drops of foreign keys alone precede new tables. New foreign keys alone follow other changes.
     `names` is the order in which tables are created; they are dropped in reverse.
     """
     positions = {name: position for position, name in enumerate(names)}

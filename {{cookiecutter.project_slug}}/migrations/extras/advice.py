@@ -48,7 +48,7 @@ ADVICE = {
         "the server went away; run the command again when it is back"
     ),
 }
-"""What to do about the errors whose messages match; the first pattern that matches counts."""
+"""What to do about an error, by a pattern for its message; the first that matches counts."""
 
 
 def advice(error: BaseException, said: str) -> str | None:

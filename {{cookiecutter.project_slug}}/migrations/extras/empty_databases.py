@@ -42,7 +42,7 @@ CREATES = re.compile(r"(\s*CREATE\s+(SCHEMA|EXTENSION)\s++)(?!IF\s)", re.IGNOREC
 
 
 def check_schemas(run: Run, app: App) -> None:
-    """Refuse schemas on MySQL and MariaDB: each is a database that a run would really change."""
+    """Refuse schemas on MySQL and MariaDB, where each is a real database that would be changed."""
     for other in neighbours(run, app) if app.database[0] == "mysql" else ():
         named = [(other.ini, str(other.version_table_schema))]
         named += [(other.models, str(schema)) for schema, _ in other.model_tables]

@@ -98,9 +98,9 @@ def tables_to_drop(run: Run, app: App) -> list[TableKey]:
 
 
 def applied_tables(connection: Connection, run: Run, app: App) -> list[TableKey]:
-    """Return the app's own tables that its applied revisions created, or no revision at all.
+    """Return the app's own tables, except those that only its pending revisions would create.
 
-    If a table exists that only a pending revision would create, it belongs to someone else.
+    If such a table exists already, it belongs to someone else.
     """
     ownership, script = ownership_of(connection, run, [app]), run.script(app)
     own, current = own_tables(connection, run, app), run.current[app.name]

@@ -28,7 +28,7 @@ from .precautions import ask, changes_of, check_moves, neighbours, uninterrupted
 HOMES = (Operations, BatchOperations, MigrationContext, sa, sa.Enum, sa.Inspector)
 
 SCHEMA_ONLY = {name for home in (*HOMES, builtins, str, list, dict) for name in dir(home)}
-"""The functions that change no rows, and nothing that autogenerate does not see."""
+"""The functions that change no rows, and whose other changes autogenerate sees."""
 SCHEMA_ONLY -= {"bulk_insert", "delete", "exec", "execute", "insert", "invoke", "run_async"}
 SCHEMA_ONLY -= {"create_exclude_constraint", "update"}
 
@@ -166,7 +166,7 @@ def write_revisions(run: Run, temporary: Path) -> dict[App, Path]:
 
 
 def copy_needed(file: Path, old: ScriptDirectory) -> int:
-    """Copy the statements in old upgrades and downgrades that tables may need; count the former."""
+    """Copy statements that tables may need from old revisions; return how many are in upgrades."""
     text, scripts = file.read_text(encoding="utf-8"), oldest_first(old)
     first = [line for script in scripts for line in lines_needed(script, "upgrade")]
     last = [line for script in scripts[::-1] for line in lines_needed(script, "downgrade")]
@@ -176,7 +176,7 @@ def copy_needed(file: Path, old: ScriptDirectory) -> int:
 
 
 def lines_needed(script: Script, function: str) -> list[str]:
-    """Return the statements in a revision's function that tables may need, as lines of code."""
+    """Return code for the statements in a function of a revision that tables may need."""
     nodes = (it for it in parsed(Path(script.path)).body if getattr(it, "name", "") == function)
     calls = [call for it in nodes for call in ast.walk(it) if isinstance(call, ast.Call)]
     lines = []
