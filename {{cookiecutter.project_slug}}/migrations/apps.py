@@ -76,8 +76,8 @@ class App:
         """The URL of the app's database; CommandError for an app of many tenants."""
         if self.tenants:
             raise CommandError(
-                f"{self.name}: is there for every tenant; name one: {program()} --tenant NAME ...,"
-                f" or alembic -x tenant=NAME --name {self.name} ..."
+                f"{self.name}: has a database for each tenant; name one: {program()} COMMAND"
+                f" --tenant NAME, or alembic -x tenant=NAME --name {self.name} COMMAND"
             )
         return self._parsed_url
 
