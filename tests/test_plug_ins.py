@@ -145,7 +145,7 @@ def test_a_package_without_an_entry_point(project: Project, plug_in: Project) ->
     assert project.migrate("notes").startswith("notes  applied ")
     with (package / "models.py").open("a") as models:
         models.write("    written: orm.Mapped[str | None]\n")
-    assert "installed package, and none is written" in project.refused("./generate.sh", "notes")
+    assert "belong to an installed package; install" in project.refused("./generate.sh", "notes")
 
     project.environment["DATABASE_URL"] = "sqlite:///without.db"
     ini.write_text(f"{before}\n{without}")
