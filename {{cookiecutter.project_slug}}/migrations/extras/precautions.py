@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 
 from ..apps import App, TableKey
 from ..commands.check import compare, in_words
@@ -91,6 +91,19 @@ def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
                     f"{app.name}: the revisions of {old.name} create {key[1]}, which {new.name} has"
                     f" now; first run: {program('squash', old.name, new.name)}"
                 )
+
+
+def check_writable(run: Run, app: App, refusal: str) -> None:
+    """Raise CommandError if PostgreSQL says that an app's database is read-only, as a standby."""
+
+    def read_only(connection: Connection) -> bool:
+        query = text("SHOW transaction_read_only")
+        return connection.dialect.name == "postgresql" and connection.scalar(query) == "on"
+
+    if run.databases.run(app.url, read_only):
+        raise CommandError(
+            f"{app.name}: {refusal} is read-only; if it is a standby, use the URL of the primary"
+        )
 
 
 @contextmanager
