@@ -31,7 +31,7 @@ LONG = (
 )
 
 # Files whose tests run on the newest PostgreSQL, too.
-NEWEST_TOO = ("test_concurrency", "test_enum_types", "test_squashing")
+NEWEST_TOO = ("test_concurrency", "test_enum_types")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

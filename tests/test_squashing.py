@@ -76,7 +76,7 @@ def write_by_hand(project: Project) -> None:
     file.write_text(file.read_text().replace("    pass", f"    {statement}", 1))
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "newest postgresql"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_a_model_that_moved_to_a_new_app(kind: str, tmp_path: Path) -> None:
     project = bake(tmp_path)
     with (
