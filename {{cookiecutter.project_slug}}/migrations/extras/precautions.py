@@ -95,12 +95,8 @@ def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
 
 def check_writable(run: Run, app: App, refusal: str) -> None:
     """Raise CommandError if PostgreSQL says that an app's database is read-only, as a standby."""
-
-    def read_only(connection: Connection) -> bool:
-        query = text("SHOW transaction_read_only")
-        return connection.dialect.name == "postgresql" and connection.scalar(query) == "on"
-
-    if run.databases.run(app.url, read_only):
+    postgresql, query = app.database[0] == "postgresql", text("SHOW transaction_read_only")
+    if postgresql and run.databases.run(app.url, lambda it: it.scalar(query)) == "on":
         raise CommandError(
             f"{app.name}: {refusal} is read-only; if it is a standby, use the URL of the primary"
         )
