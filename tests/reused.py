@@ -100,7 +100,7 @@ SPARE: list[Reusable] = []
 @contextmanager
 def reused_database(server: URL, name: str) -> Iterator[URL]:
     """An empty database, which another test may have had before; the name is for a new one."""
-    database = next((it for it in SPARE if it.server == server), None)
+    database = next((it for it in SPARE[::-1] if it.server == server), None)
     if database:
         SPARE.remove(database)
     else:
