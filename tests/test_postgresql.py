@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from private_servers import private_postgresql, private_server, standby
-from project import Project, bake, tree, wait_for
+from project import TEMPLATE, Project, bake, tree, wait_for
 from servers import Database
 
 MODELS = '''
@@ -166,18 +166,20 @@ def test_on_a_standby_all_works_that_only_reads(project: Project) -> None:
         replicate("./migrate.sh")
         assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
 
-        assert refused(*migrations, "squash", "users", "--yes") == (
-            "users: not squashed: an empty database has to be made beside its own,"
-            f" which {READ_ONLY}"
-        )
+        not_squashed = "not squashed: an empty database has to be made beside its own, which"
+        line = refused(*migrations, "squash", "users", "--yes")
+        assert line == f"users: {not_squashed} {READ_ONLY}"
         primary.query("DROP TABLE alembic_version_books")
         wait_for(lambda: copy.rows() == primary.rows())
         assert "books  would stamp " in project.migrations("adopt")
-        not_stamped = f"books: not stamped: its database {READ_ONLY}"
-        assert refused(*migrations, "adopt", "--yes") == not_stamped
+        not_stamped = "not stamped: its database"
+        assert refused(*migrations, "adopt", "--yes") == f"books: {not_stamped} {READ_ONLY}"
         [revision] = project.revisions("books")
         revision.unlink()
         assert "books  would write a first revision" in project.migrations("adopt")
-        assert refused(*migrations, "adopt", "--yes") == not_stamped
+        assert refused(*migrations, "adopt", "--yes") == f"books: {not_stamped} {READ_ONLY}"
+        page = (TEMPLATE / "docs" / "distributed.md").read_text()
+        for refusal in ("the database", not_squashed, not_stamped):
+            assert f"{refusal} is read-only; " in page
         replicate(*migrations, "adopt", "--yes")
         assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
