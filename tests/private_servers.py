@@ -20,7 +20,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
 from project import wait_for
-from reused import drop_all
+from reused import forget
 from servers import SERVERS, Database, cannot_run
 
 
@@ -97,9 +97,10 @@ def newest_postgresql() -> URL:
         server = stack.enter_context(private_server(partial(private_postgresql, programs=programs)))
     except PermissionError:
         cannot_run(f"nobody may not run what is in {programs}")
-    atexit.register(stack.close)
-    atexit.register(drop_all)  # before that: the last one registered is the first to run
-    return server.database.url
+    url = server.database.url
+    stack.callback(forget, url)
+    atexit.register(stack.close)  # first, because pytest-xdist does not wait long for a worker
+    return url
 
 
 def private_mysql(folder: Path, port: int) -> PrivateServer:

@@ -114,6 +114,11 @@ def reused_database(server: URL, name: str) -> Iterator[URL]:
             database.drop()
 
 
+def forget(server: URL) -> None:
+    """Leave the databases of a server that is about to end."""
+    SPARE[:] = [it for it in SPARE if it.server != server]
+
+
 @atexit.register
 def drop_all() -> None:
     """Drop what is left of them."""
