@@ -18,7 +18,7 @@ from alembic.config import CommandLine, Config
 from alembic.util import CommandError
 
 from .apps import read_apps, select_apps
-from .commands import alembic_commands, check, commands, hooks
+from .commands import alembic_commands, check, commands, hooks, with_extras
 from .databases import Databases
 from .errors import GIVEN, HOME, explain
 from .run import Run
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.quiet:
             for logger in ("alembic", "alembic.runtime.migration"):
                 logging.getLogger(logger).setLevel(logging.WARNING)
-        work(Run(config, options, apps, selected, databases, line))
+        with_extras(work)(Run(config, options, apps, selected, databases, line))
     except KeyboardInterrupt as error:
         if options.raiseerr:
             raise
@@ -90,6 +90,8 @@ def parser_of(line: CommandLine) -> ArgumentParser:
         add("-x", type=given["x"].append, metavar="KEY=VALUE", help="for context.get_x_argument()")
         several = "an app, by its section; may be given several times; default: every app"
         add("-n", "--name", type=given["names"].append, metavar="APP", help=several)
+        for declare in hooks("options") if name else ():
+            declare(place)
     return parser
 
 

@@ -21,6 +21,7 @@ from alembic.util import CommandError, coerce_resource_to_filename
 from sqlalchemy import URL, MetaData, Table, make_url
 from sqlalchemy.exc import ArgumentError
 
+from .commands import hooks
 from .errors import explain, explain_ini, naming, program, relative
 
 TableKey = tuple[str | None, str]
@@ -28,6 +29,8 @@ TableKey = tuple[str | None, str]
 
 NO_MODELS = ("__main__", "conftest", "tests", "test_*")
 """Name patterns of modules that are not imported to find the models of a package."""
+
+SET_IN_PYTHON = "sqlalchemy.url, as it was set in Python,"
 
 AT_IN_PASSWORD = re.compile(r"[^:]+://[^:/]*:[^@]*@[^?]*@")
 """A URL whose password has an unquoted @: the rest of the password would be read as the host."""
@@ -63,12 +66,23 @@ class App:
     url_text: str
     url_source: str
     """Where the URL was found, for messages: an environment variable or a section."""
+    tenants: str
+    """Where the names of its tenants come from; empty for an app of one database or one tenant."""
     apps: "dict[str, App]" = field(repr=False)
     """All apps of the file, by name."""
 
     @cached_property
     def url(self) -> URL:
-        """The URL of the app's database."""
+        """The URL of the app's database; CommandError for an app of many tenants."""
+        if self.tenants:
+            raise CommandError(
+                f"{self.name}: has a database for each tenant; name one: {program()} COMMAND"
+                f" --tenant NAME, or alembic -x tenant=NAME --name {self.name} COMMAND"
+            )
+        return self._parsed_url
+
+    @cached_property
+    def _parsed_url(self) -> URL:
         if not self.url_text:
             raise CommandError(
                 f"{self.name}: no database URL: set DATABASE_URL or {url_variable(self.name)}"
@@ -94,7 +108,7 @@ class App:
     @cached_property
     def database(self) -> tuple[str, ...]:
         """What tells this database from others, whatever user and driver connect to it."""
-        url = self.url
+        url = self._parsed_url
         backend = url.get_backend_name().replace("mariadb", "mysql")
         if backend == "sqlite":
             return (backend, str(Path(url.database or "").resolve()))
@@ -109,6 +123,9 @@ class App:
     @property
     def schema(self) -> str | None:
         """The schema of tables that name none, where the URL tells: on MySQL, the database."""
+        if self.database[0] == "postgresql":
+            found = re.search(r"search_path=\W*(\w+)", str(self._parsed_url.query.get("options")))
+            return found and found[1]
         return self.database[-1] if self.database[0] == "mysql" else None
 
     @cached_property
@@ -143,7 +160,7 @@ class App:
         """
         module = self._import(self.models.partition(":")[0], "metadata")
         self._import_submodules(module)
-        metadata = self._attribute(self.models, "metadata")
+        metadata = self.attribute(self.models, "metadata")
         if not isinstance(metadata, MetaData):
             kind = type(metadata).__name__
             raise CommandError(
@@ -155,7 +172,7 @@ class App:
     @cached_property
     def include_object(self) -> Callable[..., bool]:
         """The function that says, as Alembic's option does, what of the app's is compared."""
-        return self._attribute(self.filter, "include_object") if self.filter else lambda *_: True
+        return self.attribute(self.filter, "include_object") if self.filter else lambda *_: True
 
     @cached_property
     def model_tables(self) -> dict[TableKey, Table]:
@@ -198,7 +215,7 @@ class App:
         """Let every error of a block begin with the app: see `errors.naming`."""
         return naming(self.name, self.url_text)
 
-    def _attribute(self, place: str, key: str) -> Any:
+    def attribute(self, place: str, key: str) -> Any:
         """Return what the `module:attribute` of a key of the section names."""
         module, _, attribute = place.partition(":")
         try:
@@ -255,6 +272,14 @@ def read_apps(config: Config) -> dict[str, App]:
                 f"no apps: {ini} has no section that sets metadata; ./add_app.sh NAME adds one"
             )
     _check_version_tables(apps.values())
+    of_tenants = [app for app in apps.values() if app.tenants]
+    if of_tenants and not hooks("apps_of_tenant"):
+        raise CommandError(
+            f"{of_tenants[0].name}: has tenants, and migrations/extras/tenants.py is missing;"
+            f" restore it, or take `tenants` out of {ini.name}"
+        )
+    for for_tenant in hooks("apps_of_tenant") if of_tenants else ():
+        apps = for_tenant(config, apps)
     return apps
 
 
@@ -321,7 +346,9 @@ def _read_app(
     def url() -> tuple[str, str]:
         key = "sqlalchemy.url"
         if as_written and (now := get(key)) != as_written.get(name, key, fallback="").strip():
-            return now, f"{key}, as it was set in Python,"
+            return now, SET_IN_PYTHON
+        if tenants and (text := os.environ.get("TENANT_URL", "").strip() or get("tenant_url")):
+            return text, "its tenant's URL"
         if text := os.environ.get(url_variable(name), "").strip():
             return text, url_variable(name)
         if key in own:
@@ -333,6 +360,7 @@ def _read_app(
     config.config_ini_section = name
     ini = Path(str(config.config_file_name))
     try:
+        tenants = get("tenants").removeprefix("none")
         url_text, url_source = url()
         timeout = get("lock_timeout", "60")
         app = App(
@@ -351,6 +379,7 @@ def _read_app(
             exclude_modules=words("exclude_modules"),
             url_text=url_text,
             url_source=url_source,
+            tenants="" if url_source == SET_IN_PYTHON else tenants,
             apps=apps,
         )
     except configparser.Error as error:

@@ -1,5 +1,6 @@
 """Connections to the databases of the apps, and what a session leaves behind."""
 
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, TypeVar
@@ -56,7 +57,14 @@ def connect_args(url: URL) -> dict[str, Any]:
         return {"prepare_threshold": None}
     if url.get_driver_name() == "asyncpg":
         unique = {"prepared_statement_name_func": lambda: f"__asyncpg_{uuid4()}__"}
-        return {"statement_cache_size": 0, "prepared_statement_cache_size": 0, **unique}
+        # What other drivers take from `?options=`; `run_async` takes it out of the URL.
+        settings = dict(re.findall(r"-c *(\w+)=(\S+)", str(url.query.get("options"))))
+        return {
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "server_settings": settings,
+            **unique,
+        }
     return {}
 
 
@@ -73,7 +81,9 @@ def run_async(url: URL, work: Callable[[Connection], T]) -> T:
     from sqlalchemy.ext.asyncio import create_async_engine
 
     async def connect_and_work() -> T:
-        engine = create_async_engine(url, poolclass=pool.NullPool, connect_args=connect_args(url))
+        asyncpg = url.get_driver_name() == "asyncpg"
+        at = url.difference_update_query(["options"]) if asyncpg else url
+        engine = create_async_engine(at, poolclass=pool.NullPool, connect_args=connect_args(url))
         event.listen(engine.sync_engine, "connect", end_transaction, insert=True)
         try:
             async with engine.connect() as connection:

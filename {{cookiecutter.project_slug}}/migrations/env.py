@@ -57,7 +57,8 @@ def settings(
     """Return the arguments of `context.configure` that are the same online and offline."""
     # commands/check.py compares all apps of a database at once; else it is this one.
     compared = config.attributes.get("compared", {app: context.script})
-    default = dialect.default_schema_name
+    # PostgreSQL has none while the schema of a new tenant is missing.
+    default = dialect.default_schema_name or app.schema
     ownership = Ownership(compared, tuple(apps.values()), default, connection)
     return {
         "version_table": app.version_table,

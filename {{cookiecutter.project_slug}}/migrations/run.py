@@ -3,18 +3,18 @@
 import gc
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic.config import CommandLine, Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, inspect, table
+from sqlalchemy import Connection, TableClause, inspect, table
 from sqlalchemy.exc import DBAPIError
 
 from .apps import App
@@ -23,6 +23,8 @@ from .databases import Databases, version_schema
 from .errors import program
 from .order import Order, ancestors
 from .revision_files import check_revisions
+
+T = TypeVar("T")
 
 Steps = Callable[[Any, MigrationContext], Iterable[Any]]
 """What returns the steps of a command, from the revisions that a database is at."""
@@ -221,34 +223,37 @@ class Current(dict[str, tuple[str, ...]]):
 def read_versions(connection: Connection, apps: Sequence[App]) -> dict[str, tuple[str, ...]]:
     """Return the revisions in the apps' version tables; none where there is no such table yet."""
     inspector = inspect(connection)
-    versions: dict[str, tuple[str, ...]] = {app.name: () for app in apps}
-    existing = []
+    versions: dict[App, tuple[str, ...]] = dict.fromkeys(apps, ())
+    existing = {}
     for app in apps:
         with app.naming():
             schema = version_schema(app, connection.dialect)
             if app.version_table in inspector.get_table_names(schema):
-                existing.append(app)
+                existing[app] = table(app.version_table, schema=schema)
     try:
-        for start in range(0, len(existing), TABLES_IN_A_QUERY):
-            versions |= _read_tables(connection, existing[start : start + TABLES_IN_A_QUERY])
+        versions |= read_tables(connection, existing)
     except DBAPIError:
         connection.rollback()
         for app in existing:  # which of them is it? Or do their collations differ, on MySQL?
             with app.naming():
-                versions |= _read_tables(connection, [app])
-    return versions
+                versions |= read_tables(connection, {app: existing[app]})
+    return {app.name: versions[app] for app in apps}
 
 
-def _read_tables(connection: Connection, apps: Sequence[App]) -> dict[str, tuple[str, ...]]:
-    """Return what the version tables of apps hold, with one query."""
+def read_tables(
+    connection: Connection, tables: Mapping[T, TableClause]
+) -> dict[T, tuple[str, ...]]:
+    """Return what version tables hold, with a query for many of them at once."""
     quote = connection.dialect.identifier_preparer.format_table
-    queries = []
-    for number, app in enumerate(apps):
-        schema = version_schema(app, connection.dialect)
-        version_table = quote(table(app.version_table, schema=schema))
-        queries.append(f"SELECT {number}, {version_table}.version_num FROM {version_table}")
-    rows = sorted(tuple(row) for row in connection.exec_driver_sql(" UNION ALL ".join(queries)))
-    return {app.name: tuple(rev for n, rev in rows if n == i) for i, app in enumerate(apps)}
+    found: dict[T, tuple[str, ...]] = dict.fromkeys(tables, ())
+    keys = list(tables)
+    for start in range(0, len(keys), TABLES_IN_A_QUERY):
+        names = [quote(tables[key]) for key in keys[start : start + TABLES_IN_A_QUERY]]
+        queries = [f"SELECT {i}, {name}.version_num FROM {name}" for i, name in enumerate(names)]
+        rows = connection.exec_driver_sql(" UNION ALL ".join(queries))
+        for number, revision in sorted(tuple(row) for row in rows):
+            found[keys[start + number]] += (revision,)
+    return found
 
 
 def order_of(apps: dict[str, App], ini: str | None) -> Order:
@@ -264,7 +269,7 @@ def checked(steps: Steps, app: App, order: Order, connection: Connection) -> Ste
     def applied(other: App) -> set[str]:
         read = partial(read_versions, apps=[other])
         with closing(Databases()) as databases:
-            near = other.database == app.database
+            near = (other.database, other.schema) == (app.database, app.schema)
             found = read(connection) if near else databases.run(other.url, read)
         return ancestors(order.script(other), found[other.name])
 

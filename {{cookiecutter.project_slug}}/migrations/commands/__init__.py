@@ -5,6 +5,9 @@ A module in extras/ takes part by what it defines. Each of these is optional:
 - `arguments(parser)` and a function with the module's own name, which takes a `Run`: a command.
   After `parser.set_defaults(needs_apps=False)`, alembic.ini need not have an app.
 - `start()`: what `python -m migrations` does first.
+- `options(parser)`: declares arguments of every command.
+- `around(work)`: returns what to run in place of a command, which is a function of a `Run`.
+- `apps_of_tenant(config, apps)`: the apps, bound to the tenant that the command line names.
 - `before_command(run, name)`: raises CommandError against one of Alembic's own commands.
 - `guard(migration, app)`: a context manager around the revisions that env.py runs.
 - `unfinished(run, app)`: why an app must not be migrated or compared, or None.
@@ -46,6 +49,13 @@ def hooks(name: str) -> list[Callable[..., Any]]:
         for module, hook in found
         if hook and getattr(hook, "__module__", "") == module.__name__
     ]
+
+
+def with_extras(work: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return a command as the modules of extras/ let it run."""
+    for around in hooks("around"):
+        work = around(work)
+    return work
 
 
 def commands() -> dict[str, tuple[Callable[..., None], Callable[[ArgumentParser], None]]]:

@@ -17,6 +17,7 @@ from ..apps import App, read_apps, select_apps
 from ..databases import Databases
 from ..errors import HOME, naming
 from ..run import Run
+from . import with_extras
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -47,12 +48,16 @@ def upgrade(run: Run, app: App, revisions: Sequence[Script]) -> str:
     return f"applied {', '.join(applied)}" if applied else "up to date"
 
 
-def migrate_apps(*names: str, ini: str | Path | None = None) -> None:
-    """Migrate all apps, or those named, from a program: raise CommandError, use no stdout."""
+def migrate_apps(*names: str, ini: str | Path | None = None, tenant: str | None = None) -> None:
+    """Migrate all apps, or those named, from a program: raise CommandError, use no stdout.
+
+    Apps of tenants are migrated for all of them, or for the one named.
+    """
     with naming("alembic.ini", ""), closing(Databases()) as databases:
         config = Config(ini or HOME.with_name("alembic.ini"), stdout=io.StringIO())
         apps = read_apps(config)
-        migrate(Run(config, Namespace(sql=False), apps, select_apps(apps, names), databases))
+        options = Namespace(sql=False, tenant=[tenant] if tenant else [])
+        with_extras(migrate)(Run(config, options, apps, select_apps(apps, names), databases))
 
 
 def print_sql(run: Run, plan: Iterable[tuple[App, Sequence[Script]]]) -> None:

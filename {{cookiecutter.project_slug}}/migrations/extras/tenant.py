@@ -1,0 +1,136 @@
+"""A new tenant in one step: its databases or its schema, with all tables.
+
+Where a database for the tenant `template` exists, on PostgreSQL and SQLite, a new one is a copy of
+it: this takes as long for a thousand revisions as for one.
+"""
+
+import os
+import sqlite3
+from argparse import ArgumentParser, Namespace
+from contextlib import closing, suppress
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from ..apps import App, read_apps
+from ..commands.migrate import migrate
+from ..databases import Databases
+from ..errors import HOME, naming
+from ..locks import wait_for
+from ..run import Run
+from .empty_databases import execute
+from .tenant_list import NAME, NoTenants, Tenant, bound, read_tenants
+from .tenant_schemas import read_all
+
+TEMPLATE = "template"
+
+BUSY = ("55006", "42P04")
+"""PostgreSQL's errors when another process is at the template, or has just made the database."""
+
+EXISTS = {
+    "postgresql": text("SELECT 1 FROM pg_database WHERE datname = :name"),
+    "mysql": text("SELECT 1 FROM information_schema.schemata WHERE schema_name = :name"),
+}
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("new", metavar="NAME", help=f"if it is {TEMPLATE}, others are copies of it")
+    parser.set_defaults(sql=False)
+
+
+def tenant(run: Run) -> None:
+    """Make the database or the schema of a new tenant, at the newest revision of every app."""
+    name, listed = run.options.new, []
+    with suppress(NoTenants):
+        listed = read_tenants(run.config, run.apps.values())
+    new = next((it for it in listed if it.name == name), Tenant(name))
+    if not NAME.fullmatch(name):
+        raise CommandError(f"tenants: {name!r} is no name; use letters, digits and underscores")
+    own = [app for app in run.apps.values() if app.tenants]
+    its, template = (bound(run.config, run.apps, it) for it in (new, Tenant(TEMPLATE)))
+
+    def of(apps: dict[str, App]) -> list[App]:
+        return [apps[app.name] for app in own]
+
+    with own[0].naming():
+        missing = [app for app in own if not exists(run, its[app.name])]
+        copied = [app for app in missing if name != TEMPLATE and exists(run, template[app.name])]
+        if copied and not new.url:
+            silent = Config(run.config.config_file_name, stdout=StringIO(), cmd_opts=run.options)
+            migrate(replace(run, config=silent, apps=template, selected=of(template)))
+            run.databases.close()
+        for app in missing:
+            create(run, its[app.name], template[app.name] if app in copied else None)
+    read_all(run, [new], own, create=True)
+    migrate(replace(run, apps=its, selected=of(its)))
+    if new not in listed and name != TEMPLATE:
+        print(f"{own[0].tenants} does not name {name} yet", file=run.config.stdout)
+
+
+def make_tenant(name: str, ini: str | Path | None = None) -> None:
+    """Do the same from a program; raise CommandError, and use no stdout."""
+    with naming("tenants", ""), closing(Databases()) as databases:
+        config = Config(ini or HOME.with_name("alembic.ini"), stdout=StringIO())
+        options = Namespace(new=name, sql=False)
+        tenant(Run(config, options, read_apps(config), [], databases))
+
+
+def exists(run: Run, app: App) -> bool:
+    """Return True if the database of an app exists, or if it cannot be asked."""
+    name, kind = app.url.database or "", app.database[0]
+    if kind == "sqlite":
+        return Path(name).exists()
+    if kind not in EXISTS:
+        return True
+    ask = EXISTS[kind].bindparams(name=name)
+    return run.databases.run(server_of(app), lambda server: server.scalar(ask)) is not None
+
+
+def server_of(app: App) -> URL:
+    """Return where a server can be asked about databases: in `postgres`, or in none on MySQL."""
+    return app.url.set(database="postgres" if app.database[0] == "postgresql" else "")
+
+
+def create(run: Run, app: App, template: App | None) -> None:
+    """Create the database of an app, as a copy of the template's if there is one."""
+    name, old = app.url.database or "", template.url.database or "" if template else ""
+    if app.database[0] == "sqlite":
+        if old:
+            copy_file(Path(old), Path(name))
+        return  # else the first connection creates it
+
+    def attempt(connection: Connection) -> bool:
+        quote = connection.dialect.identifier_preparer.quote_identifier
+        statement = f"CREATE DATABASE {quote(name)}"
+        if app.database[0] == "mysql":
+            statement = f"CREATE DATABASE IF NOT EXISTS {quote(name)}"
+        elif old:
+            statement += f" TEMPLATE {quote(old)}"
+        try:
+            execute(connection, statement)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", "") not in BUSY:
+                raise
+            return False
+        return True
+
+    # The template must have no other connection: another process may be copying it.
+    wait_for(lambda: exists(run, app) or run.databases.run(server_of(app), attempt), app)
+
+
+def copy_file(old: Path, new: Path) -> None:
+    """Copy an SQLite database; the copy appears when it is whole."""
+    part = new.with_name(f"{new.name}.{os.getpid()}")
+    try:
+        with closing(sqlite3.connect(old)) as source, closing(sqlite3.connect(part)) as copy:
+            source.backup(copy)
+        with suppress(FileExistsError):  # another process was faster
+            os.link(part, new)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,149 @@
+"""Which tenants there are, and where the apps of each are."""
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from ..apps import App
+from ..errors import naming
+
+NAME = re.compile(r"\w+", re.ASCII)
+"""What a tenant may be called. Names become parts of URLs and names of schemas."""
+
+
+class NoTenants(CommandError):
+    """There is no list of tenants yet, or it is empty."""
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A tenant: its name, and its URL where the list of tenants has one."""
+
+    name: str
+    url: str = ""
+
+
+def read_tenants(config: Config, apps: Iterable[App]) -> list[Tenant]:
+    """Return all tenants, in the order of their list.
+
+    Raises NoTenants if there is no such list, and CommandError for a bad name.
+    """
+    of_tenants = [app for app in apps if app.tenants]
+    if not of_tenants:
+        raise CommandError("tenants: no section has the key `tenants`")
+    app, source = of_tenants[0], of_tenants[0].tenants
+    if other := next((it for it in of_tenants if it.tenants != source), None):
+        raise CommandError(
+            f"{other.name}: has other tenants than {app.name}; write the key `tenants` into"
+            f" [DEFAULT] of {app.ini}, and `tenants = none` for apps without"
+        )
+    with naming("tenants", ""):
+        found = _from_callable(config, app) if ":" in source else _from_file(Path(source))
+    if not found:
+        raise NoTenants(f"tenants: {source} names none")
+    tenants: dict[str, Tenant] = {}
+    for tenant in found:
+        if not NAME.fullmatch(tenant.name):
+            raise CommandError(
+                f"tenants: {source} names {tenant.name!r}; use letters, digits and underscores"
+            )
+        if tenant.name in tenants:
+            raise CommandError(f"tenants: {source} names {tenant.name} twice")
+        tenants[tenant.name] = tenant
+    return list(tenants.values())
+
+
+def _from_callable(config: Config, app: App) -> list[Tenant]:
+    """Return the tenants that a function gives: names, or pairs of name and URL."""
+    sys.path[:] = dict.fromkeys([*(config.get_prepend_sys_paths_list() or ()), *sys.path])
+    function = app.attribute(app.tenants, "tenants")
+    try:
+        items = list(function())
+    except Exception as error:
+        raise NoTenants(*error.args) from error
+    return [Tenant(it) if isinstance(it, str) else Tenant(*map(str, it)) for it in items]
+
+
+def _from_file(path: Path) -> list[Tenant]:
+    """Return the tenants of a file: `NAME` or `NAME URL` in a line."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [Tenant(*line.split(maxsplit=1)) for line in lines if line.strip()]
+
+
+def chosen(tenants: Sequence[Tenant], names: Sequence[str], part: str = "") -> list[Tenant]:
+    """Return the tenants whose names match one of the patterns, and are in the part `K/N`."""
+    for name in names:
+        if not any(fnmatchcase(tenant.name, name) for tenant in tenants):
+            raise CommandError(f"tenants: there is no tenant {name}")
+    patterns = names or ["*"]
+    found = [it for it in tenants if any(fnmatchcase(it.name, name) for name in patterns)]
+    if not part:
+        return found
+    numbers = re.fullmatch(r"(\d+)/([1-9]\d*)", part)
+    if not numbers or int(numbers[1]) > int(numbers[2]):
+        raise CommandError(f"--part is {part}; write K/N, with K from 0 to N-1 or from 1 to N")
+    index, count = map(int, numbers.groups())
+    return [it for it in found if _number_of(it) % count == index % count]
+
+
+def _number_of(tenant: Tenant) -> int:
+    """Return a number that depends on the name alone, so that a part never changes."""
+    return int.from_bytes(blake2b(tenant.name.encode(), digest_size=8).digest())
+
+
+def bound(config: Config, apps: Mapping[str, App], tenant: Tenant) -> dict[str, App]:
+    """Return all apps, of which those of tenants are bound to the database of this one."""
+    found: dict[str, App] = {}
+    for app in apps.values():
+        settings: dict[str, Any] = {"apps": found}
+        if app.tenants:
+            url, schema = place_of(config, app, tenant)
+            url = with_schema(app, url, schema) if schema else url
+            settings |= {"url_text": url, "url_source": "tenant_url", "tenants": ""}
+        found[app.name] = replace(app, **settings)
+    return found
+
+
+def place_of(config: Config, app: App, tenant: Tenant) -> tuple[str, str]:
+    """Return the URL of a tenant's database, and the tenant's schema in it or nothing."""
+    schema = config.file_config.get(app.name, "tenant_schema", fallback="").strip()
+    url = tenant.url or app.url_text
+    if not tenant.url and "{tenant}" not in url + schema:
+        raise CommandError(
+            f"{app.name}: all tenants would be in one place; write {{tenant}} into tenant_url or"
+            f" tenant_schema in {app.ini}"
+        )
+    if schema and app.version_table_schema:
+        raise CommandError(
+            f"{app.name}: tenants have their version tables in their schemas; take"
+            f" version_table_schema out of {app.ini}"
+        )
+    return url.replace("{tenant}", tenant.name), schema.replace("{tenant}", tenant.name)
+
+
+def with_schema(app: App, text: str, schema: str) -> str:
+    """Return a URL whose sessions have this schema in their search_path, and no other.
+
+    It is set at the start of the session, so `DISCARD ALL` comes back to it.
+    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-OPTIONS
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        return text  # App.url says what is wrong with it
+    if url.get_backend_name() != "postgresql" or not NAME.fullmatch(schema):
+        why = "needs PostgreSQL" if NAME.fullmatch(schema) else f"is {schema}, not a plain name"
+        raise CommandError(f"{app.name}: tenant_schema {why}; correct it in {app.ini}")
+    quoted = f'"{schema}"' if schema != schema.lower() else schema
+    options = f"{url.query.get('options', '')} -csearch_path={quoted}".strip()
+    return url.update_query_dict({"options": options}).render_as_string(hide_password=False)

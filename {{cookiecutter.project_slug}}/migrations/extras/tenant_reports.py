@@ -1,0 +1,125 @@
+"""What a run over many tenants prints: what is alike together, so that it fits a screen."""
+
+import json
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import TextIO
+
+from ..commands.status import in_columns
+from ..errors import program
+from .tenant_workers import Result
+
+MANY = 10
+"""So many names, or different errors, are shown of more."""
+
+
+def named(tenants: Sequence[str]) -> str:
+    """Return `3 tenants: acme, beta, gamma`, with the first names of many."""
+    more = ["..."] if len(tenants) > MANY else []
+    return f"{counted(len(tenants))}: {', '.join([*tenants[:MANY], *more])}"
+
+
+def counted(number: int) -> str:
+    """Return `1 tenant` or `2 tenants`."""
+    return f"{number} tenant{'' if number == 1 else 's'}"
+
+
+class Progress:
+    """How many tenants are done, failed and left, on a terminal."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.failed, self.shown = total, 0, 0, 0.0
+        self.terminal = sys.stderr is not None and sys.stderr.isatty()
+
+    def add(self, result: Result) -> None:
+        """Count a result, and show the numbers a few times a second."""
+        self.done += not result.errors
+        self.failed += bool(result.errors)
+        if self.terminal and time.monotonic() - self.shown > 0.1:
+            self.shown = time.monotonic()
+            left = self.total - self.done - self.failed
+            print(
+                f"\r{self.done} done, {self.failed} failed, {left} left ", end="", file=sys.stderr
+            )
+
+    def clear(self) -> None:
+        """Take the line from the terminal."""
+        if self.shown:
+            print("\r\033[K", end="", file=sys.stderr)
+
+
+def print_results(results: Sequence[Result], apps: Sequence[str], out: TextIO) -> None:
+    """Print what was said about each app, and in how many tenants; or what was printed."""
+    width = max(map(len, apps))
+    for app in apps:
+        texts = Counter(text for result in results for name, text in result.said if name == app)
+        lines = [f"{text} in {counted(number)}" for text, number in texts.most_common(MANY)]
+        if more := texts.total() - sum(number for _, number in texts.most_common(MANY)):
+            lines.append(f"something else in {counted(more)}")
+        if lines:
+            print(f"{app:<{width}}  " + ("\n" + " " * (width + 2)).join(lines), file=out)
+    printed: dict[str, list[str]] = {}
+    for result in results:
+        if result.printed and not result.said and not result.errors:
+            printed.setdefault(result.printed.rstrip(), []).append(result.tenant)
+    for text, tenants in printed.items():
+        print(f"{named(tenants)}\n{text}", file=out)
+
+
+def print_status(results: Sequence[Result], shared: str, as_json: bool) -> None:
+    """Print how many tenants are at which revision of each app; names for those that are behind.
+
+    `shared` is the JSON about the apps without tenants.
+    """
+    of_shared = json.loads(shared or "[]")
+    found = [{"tenant": None, **row} for row in of_shared]
+    for result in results:
+        if result.errors:
+            found.append({"tenant": result.tenant, "error": "; ".join(result.errors)})
+        else:
+            found += ({"tenant": result.tenant, **row} for row in json.loads(result.printed))
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for row in (it for it in found if "app" in it):
+        now, head = (", ".join(row[it]) or "-" for it in ("current", "heads"))
+        pending, half_done = str(len(row["pending"])), row["half_done"] or ""
+        alike.setdefault((row["app"], now, head, pending, half_done), []).append(row["tenant"])
+    order = list(dict.fromkeys(app for app, *_ in alike))
+    rows: list[tuple[str, ...]] = [("app", "current", "head", "pending", "tenants")]
+    for key in sorted(alike, key=lambda key: (order.index(key[0]), -len(alike[key]))):
+        *cells, pending, half_done = key
+        tenants = [str(it) for it in alike[key] if it]
+        behind = half_done or pending != "0"
+        where = "shared" if not tenants else named(tenants) if behind else counted(len(tenants))
+        rows.append((*cells, pending, where))
+    for line in in_columns(rows) if len(rows) > 1 else ():
+        print(line)
+    for half_done, tenants in ((key[-1], alike[key]) for key in alike if key[-1]):
+        print(f"{half_done} ({named([str(it) for it in tenants])})")
+
+
+def errors_of(failed: Sequence[Result], command: str, begun: int, total: int) -> list[str]:
+    """Return the errors, those that differ only in the tenant's name in one line, and a sum."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for result in failed:
+        name = re.compile(rf"(?<![A-Za-z0-9]){re.escape(result.tenant)}(?![A-Za-z0-9])")
+        for error in result.errors:
+            groups.setdefault(name.sub("{tenant}", error), []).append((result.tenant, error))
+    lines = [
+        f"{group[0][1]} ({named(list(dict.fromkeys(tenant for tenant, _ in group)))})"
+        for group in list(groups.values())[:MANY]
+    ]
+    if len(groups) > MANY:
+        lines.append(f"... and {len(groups) - MANY} other errors")
+    again = program(command) + (" ..." if command in ("upgrade", "downgrade", "stamp") else "")
+    if begun < total:
+        rest = f", {total - begun} not begun; to go on: {again}"
+    else:
+        names = [f" --tenant {result.tenant}" for result in failed if len(failed) <= MANY]
+        rest = f"; to do them again: {again}{''.join(names)}"
+    return [*lines, f"{len(failed)} of {counted(total)} failed{rest}"]

@@ -1,0 +1,66 @@
+"""Tenants in schemas of one PostgreSQL database: one query reads where all of them are."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+
+from sqlalchemy import Connection, make_url, table, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateSchema
+
+from ..apps import App
+from ..run import Run, read_tables
+from .tenant_list import Tenant, place_of
+
+Places = dict[str, list[tuple[Tenant, App, str]]]
+"""By the URL of a database: the tenants, apps and schemas there."""
+
+EXISTING = text("""
+    SELECT nspname, relname FROM pg_namespace n
+    LEFT JOIN pg_class c ON relnamespace = n.oid AND relkind IN ('r', 'p') AND relname = ANY(:names)
+    WHERE nspname = ANY(:schemas)
+""")
+
+
+def read_all(
+    run: Run, tenants: Iterable[Tenant], apps: Sequence[App], create: bool
+) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return the revisions of apps, by tenant and app, as far as tenants are schemas.
+
+    With `create`, schemas that are missing are created.
+    """
+    places: Places = {}
+    for tenant in tenants:
+        for app in apps:
+            url, schema = place_of(run.config, app, tenant)
+            if schema:
+                places.setdefault(url, []).append((tenant, app, schema))
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for url, there in places.items():
+        with there[0][1].naming():
+            versions = run.databases.run(make_url(url), partial(_read, places=there, create=create))
+        for (tenant, app, _), revisions in zip(there, versions, strict=True):
+            found.setdefault(tenant.name, {})[app.name] = revisions
+    return found
+
+
+def _read(
+    connection: Connection, places: Sequence[tuple[Tenant, App, str]], create: bool
+) -> list[tuple[str, ...]]:
+    """Return the revisions at each place of a database."""
+    schemas = list(dict.fromkeys(schema for _, _, schema in places))
+    names = list({app.version_table for _, app, _ in places})
+    rows = connection.execute(EXISTING, {"schemas": schemas, "names": names}).all()
+    connection.rollback()
+    for schema in set(schemas).difference(schema for schema, _ in rows) if create else ():
+        for _ in range(2):  # another migrator may create it at the same moment
+            with suppress(DBAPIError), connection.begin():
+                connection.execute(CreateSchema(schema, if_not_exists=True))
+    existing = {tuple(row) for row in rows}
+    tables = {
+        number: table(app.version_table, schema=schema)
+        for number, (_, app, schema) in enumerate(places)
+        if (schema, app.version_table) in existing
+    }
+    found = read_tables(connection, tables)
+    return [found.get(number, ()) for number in range(len(places))]

@@ -1,0 +1,144 @@
+"""Processes that do a job for one tenant after the other; the death of one costs its tenant."""
+
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from .tenant_list import Tenant
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection as Pipe
+
+
+@dataclass
+class Result:
+    """What a command said and did for one tenant."""
+
+    tenant: str
+    said: list[tuple[str, str]] = field(default_factory=list)
+    """The lines about apps, each with the name of the app."""
+    printed: str = ""
+    errors: list[str] = field(default_factory=list)
+    """Empty if all went well."""
+    interrupted: bool = False
+
+
+Job = Callable[..., Result]
+"""What is done for each tenant. It can be pickled."""
+
+
+class Workers:
+    """A number of processes for a job; with only one, this process does it itself."""
+
+    def __init__(self, job: Job, number: int) -> None:
+        self.job = job
+        self.todo: deque[Tenant] = deque()
+        self.interrupted = False
+        self.busy: dict[Pipe, Worker] = {}
+        self.idle: list[Worker] = []
+        # A fork is fast, but it must not share a connection to a database: so all at the start.
+        for _ in range(number if number > 1 else 0):
+            others = [worker.pipe for worker in self.idle]
+            self.idle.append(Worker(job, "fork" if sys.platform == "linux" else "spawn", others))
+
+    def do(self, tenants: Iterable[Tenant]) -> Iterator[Result]:
+        """Yield the results of the job for tenants, as they come."""
+        self.todo.extend(tenants)
+        if not self.idle:
+            while self.todo:
+                yield (result := self.job(self.todo.popleft()))
+                if result.interrupted:
+                    self.interrupt()
+            return
+        from multiprocessing.connection import wait
+
+        kinds = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(kind, self.interrupt) for kind in kinds]
+        try:
+            while self.todo or self.busy:
+                while self.todo and self.idle:
+                    worker = self.idle.pop()
+                    worker.begin(self.todo.popleft())
+                    self.busy[worker.pipe] = worker
+                for pipe in wait(list(self.busy)):
+                    worker = self.busy.pop(pipe)  # type: ignore[call-overload]
+                    result = worker.result()
+                    if worker.process.exitcode is not None and self.todo:
+                        worker = Worker(self.job, "spawn", ())
+                    self.idle.append(worker)
+                    yield result
+        finally:
+            for kind, handler in zip(kinds, before, strict=True):
+                signal.signal(kind, handler)
+
+    def interrupt(self, _: int = 0, __: FrameType | None = None) -> None:
+        """Begin no more tenants, and interrupt those at work; the second time, end at once."""
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+        self.todo.clear()
+        for worker in self.busy.values():
+            with suppress(ProcessLookupError):
+                os.kill(worker.process.pid, signal.SIGINT)
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the processes: those at work stop as after a Ctrl-C."""
+        for worker in self.busy.values():
+            worker.process.terminate()
+        for worker in [*self.idle, *self.busy.values()]:
+            worker.pipe.close()
+            worker.process.join()
+
+
+class Worker:
+    """A process, and the pipe to it."""
+
+    def __init__(self, job: Job, method: str, inherited: Iterable["Pipe"]) -> None:
+        from multiprocessing import get_context  # only who has workers should pay for this import
+
+        context: Any = get_context(method)
+        self.pipe, theirs = context.Pipe()
+        close = [*inherited, self.pipe] if method == "fork" else []
+        self.process = context.Process(target=serve, args=(job, theirs, close), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.tenant = Tenant("")
+
+    def begin(self, tenant: Tenant) -> None:
+        """Let it do the job for a tenant."""
+        self.tenant = tenant
+        with suppress(BrokenPipeError):  # it was killed while idle: `result` says so
+            self.pipe.send(tenant)
+
+    def result(self) -> Result:
+        """Return the result for the tenant; the process may have died meanwhile."""
+        try:
+            found: Result = self.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            self.process.join()
+            status = self.process.exitcode
+            died = f"was killed by signal {-status}" if status < 0 else f"ended with {status}"
+            return Result(self.tenant.name, errors=[f"{self.tenant.name}: its process {died}"])
+        return found
+
+
+def serve(job: Job, pipe: "Pipe", inherited: Iterable["Pipe"]) -> None:
+    """Do the job for each tenant that comes through the pipe, until it is closed."""
+    for other in inherited:
+        other.close()  # else the end of the other process would not close it
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)  # Ctrl-C reaches the other process alone, which passes it on
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
+        while True:
+            pipe.send(job(pipe.recv()))

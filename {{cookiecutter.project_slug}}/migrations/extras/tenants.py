@@ -1,0 +1,259 @@
+"""The same apps for many tenants: in a database each, or in a schema each of one database.
+
+A section of alembic.ini with the key `tenants` is an app of every tenant. A command that works on
+databases works on those of all tenants. A command that writes revisions compares with one tenant.
+"""
+
+import io
+import re
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+from alembic.config import CommandLine, Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from ..apps import App, read_apps
+from ..databases import Databases
+from ..errors import explain, program
+from ..run import Run
+from . import tenant_reports, tenant_schemas
+from .tenant_list import NoTenants, Tenant, bound, chosen, read_tenants
+from .tenant_workers import Result, Workers
+
+Command = Callable[[Run], None]
+
+EACH = ("migrate", "upgrade", "downgrade", "stamp", "ensure_version", "current", "status")
+"""The commands that work on all tenants if none is named."""
+
+EACH_NAMED = ("adopt", "check")
+"""The commands that work on all tenants that are named; otherwise on the first of all."""
+
+NONE = ("tenant", "branches", "edit", "heads", "history", "list_templates", "merge", "show")
+"""The commands that need no tenant, and the one that makes them."""
+
+
+def options(parser: ArgumentParser) -> None:
+    """Declare the arguments that choose tenants."""
+    add = parser.add_argument_group("for apps of tenants").add_argument
+    add("--tenant", action="append", default=[], metavar="GLOB", help="only these tenants")
+    add("--part", default="", metavar="K/N", help="one of N parts of them; K: 0 to N-1, or 1 to N")
+    add("--jobs", metavar="N", help="the number of processes; default: tenant_jobs or 1")
+    add("--max-failures", type=int, metavar="N", help="stop when N tenants have failed")
+
+
+def apps_of_tenant(config: Config, apps: dict[str, App]) -> dict[str, App]:
+    """Return the apps, bound to the tenant of `-x tenant=NAME` if that is given."""
+    given = [it for it in getattr(config.cmd_opts, "x", None) or () if it.startswith("tenant=")]
+    if not given:
+        return apps
+    names = [given[-1].removeprefix("tenant=")]
+    [tenant] = chosen(read_tenants(config, apps.values()), names)
+    return bound(config, apps, tenant)
+
+
+def around(command: Command) -> Command:
+    """Return what runs a command for tenants."""
+
+    def run_command(run: Run) -> None:
+        given = getattr(run.options, "tenant", ())
+        name = name_of(run, command)
+        if not any(app.tenants for app in run.apps.values()):
+            if given:
+                none = "no section of alembic.ini has the key `tenants`"
+                raise CommandError(f"--tenant {given[0]}: {none}")
+            command(run)
+        elif name in NONE:
+            command(run)
+        elif not any(app.tenants for app in run.selected):
+            command(shared_run(run))
+        elif name == "remove" and not run.options.keep_tables:
+            names = " ".join(app.name for app in run.selected)
+            raise CommandError(
+                f"{names}: remove works on one database; first run {program()} -n {names} downgrade"
+                f" base, then {program('remove', '--keep-tables', names)}"
+            )
+        elif name in EACH + EACH_NAMED * bool(given) and not getattr(run.options, "sql", False):
+            each_tenant(run, command, name)
+        else:
+            command(run_for_one(run, name))
+
+    return run_command
+
+
+def name_of(run: Run, command: Command) -> str:
+    """Return the name of a command, one of Alembic's own or of the folder commands/."""
+    alembics = getattr(run.options, "cmd", None)
+    return str(alembics[0].__name__ if isinstance(alembics, tuple) else command.__name__)
+
+
+def shared_run(run: Run) -> Run:
+    """Return a run over the apps without tenants."""
+    apps = {app.name: app for app in run.apps.values() if not app.tenants}
+    selected = [app for app in run.selected if not app.tenants]
+    return replace(run, apps=apps, selected=selected)
+
+
+def run_for_one(run: Run, name: str) -> Run:
+    """Return a run in which the apps of tenants are those of one tenant: the first, or the named.
+
+    With `--tenant`, it is for those apps only.
+    """
+    given = run.options.tenant
+    tenants = chosen(read_tenants(run.config, run.apps.values()), given)
+    if len(tenants) > 1 and (given or getattr(run.options, "sql", False)):
+        raise CommandError(f"{name}: works with one tenant; name one: --tenant {tenants[0].name}")
+    apps = bound(run.config, run.apps, tenants[0])
+    selected = [apps[app.name] for app in run.selected if app.tenants or not given]
+    return replace(run, apps=apps, selected=selected)
+
+
+def each_tenant(run: Run, command: Command, name: str) -> None:
+    """Run a command for the tenants; before it, or after a downgrade, for the shared apps."""
+    own = [app for app in run.selected if app.tenants]
+    if name == "adopt" and (new := [app for app in own if not run.script(app).get_heads()]):
+        raise CommandError(
+            f"{new[0].name}: has no revision yet; first run {program('adopt', '--yes')}, which"
+            " writes one and stamps the first tenant"
+        )
+    # `status` is asked for JSON, to be counted.
+    options = Namespace(**{**vars(run.options), "json": True})
+    shared = replace(shared_run(run), options=options)
+    if getattr(options, "tenant", ()):
+        shared.selected.clear()
+    job = Job(str(run.config.config_file_name), options, command, [app.name for app in own])
+    with Workers(job, jobs_of(run)) as workers:
+        tenants: list[Tenant] = []
+        with suppress(NoTenants):  # the list may be in a table of a shared app
+            tenants = tenants_of(run)
+        before, after = io.StringIO(), name == "downgrade"
+        if shared.selected and not after:
+            with redirect_stdout(before if name == "status" else sys.stdout):
+                command(shared)
+        tenants = tenants or tenants_of(run)
+        results = results_of(run, workers, tenants, own, name)
+    if name == "status":
+        tenant_reports.print_status(results, before.getvalue(), run.options.json)
+    else:
+        tenant_reports.print_results(results, [app.name for app in own], run.config.stdout)
+    failed = [result for result in results if result.errors]
+    if failed or workers.interrupted:
+        lines = tenant_reports.errors_of(failed, name, len(results), len(tenants))
+        raise (KeyboardInterrupt if workers.interrupted else CommandError)("\n".join(lines))
+    if shared.selected and after:
+        command(shared)
+
+
+def tenants_of(run: Run) -> list[Tenant]:
+    """Return the tenants that a command is for."""
+    options = run.options
+    tenants = read_tenants(run.config, run.apps.values())
+    bound(run.config, run.apps, tenants[0])  # raises what is wrong for all of them
+    return chosen(tenants, getattr(options, "tenant", ()), getattr(options, "part", ""))
+
+
+def jobs_of(run: Run) -> int:
+    """Return the number of processes; a program that calls `migrate_apps` remains one."""
+    if not hasattr(run.options, "jobs"):
+        return 1
+    text = run.options.jobs or run.config.file_config.defaults().get("tenant_jobs", "1")
+    if not re.fullmatch(r"0*[1-9]\d*", text):
+        raise CommandError(f"tenant_jobs or --jobs is {text}; write a number of processes")
+    return int(text)
+
+
+def results_of(
+    run: Run, workers: Workers, tenants: Sequence[Tenant], apps: Sequence[App], name: str
+) -> list[Result]:
+    """Run the command for tenants, and return what came out of it, in the order of the tenants."""
+    most = getattr(run.options, "max_failures", None) or len(tenants)
+    progress = tenant_reports.Progress(len(tenants))
+    create = name in ("migrate", "upgrade", "stamp")
+    current = tenant_schemas.read_all(run, tenants, apps, create)
+    # What these need is known: no connection, and no process.
+    at_head = {app.name: tuple(run.script(app).get_heads()) for app in apps}
+    known: list[Tenant] = []
+    rest: list[Tenant] = []
+    for tenant in tenants:
+        now = current.get(tenant.name)
+        quick = now and (name == "status" or (name == "migrate" and now == at_head))
+        (known if quick else rest).append(tenant)
+    found: dict[str, Result] = {}
+    try:
+        first = (workers.job(tenant, current[tenant.name]) for tenant in known)
+        for result in chain(first, workers.do(rest)):
+            found[result.tenant] = result
+            progress.add(result)
+            if progress.failed >= most:
+                workers.todo.clear()
+    except KeyboardInterrupt:  # between two tenants
+        workers.interrupted = True
+    progress.clear()
+    return [found[tenant.name] for tenant in tenants if tenant.name in found]
+
+
+class TenantRun(Run):
+    """A run for one tenant, which keeps what it says."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.said: list[tuple[str, str]] = []
+
+    def say(self, app: App, text: str) -> None:
+        """Keep the lines about an app."""
+        if text:
+            self.said.append((app.name, text))
+
+
+@dataclass
+class Job:
+    """A command, to be run for one tenant after the other. It can be pickled."""
+
+    ini: str
+    options: Namespace
+    command: Command
+    apps: list[str]
+    """The apps of tenants that the command is for."""
+
+    @cached_property
+    def shared(self) -> tuple[Config, dict[str, App], CommandLine, dict[str, ScriptDirectory]]:
+        """What is the same for all tenants."""
+        config = Config(self.ini, cmd_opts=self.options)
+        return config, read_apps(config), CommandLine(), {}
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        return Job, (self.ini, self.options, self.command, self.apps)
+
+    def __call__(self, tenant: Tenant, current: Mapping[str, tuple[str, ...]] = {}) -> Result:
+        """Run the command for a tenant; `current` has its revisions if they are known."""
+        config, apps, command_line, scripts = self.shared
+        result = Result(tenant.name)
+        out, err = io.StringIO(), io.StringIO()
+        config.stdout = out
+        with closing(Databases()) as databases, ExitStack() as stack:
+            if hasattr(self.options, "cmd"):  # else a program called, which may print meanwhile
+                stack.enter_context(redirect_stdout(out))
+                stack.enter_context(redirect_stderr(err))
+            try:
+                its = bound(config, apps, tenant)
+                selected = [its[name] for name in self.apps]
+                run = TenantRun(
+                    config, self.options, its, selected, databases, command_line, scripts
+                )
+                result.said = run.said
+                run.current.update(current)
+                self.command(run)
+            except KeyboardInterrupt as error:
+                result.interrupted, result.errors = True, [str(error) or "interrupted"]
+            except SystemExit:
+                result.errors = err.getvalue().splitlines()
+            except Exception as error:
+                result.errors = [str(error) if isinstance(error, CommandError) else explain(error)]
+        result.printed = out.getvalue()
+        return result
