@@ -410,7 +410,7 @@ HOSTS = {
 URLS = {
     "missing": Case(
         ini("sqlalchemy.url", ""),
-        "books: no database URL: set DATABASE_URL or BOOKS_DATABASE_URL in the environment,"
+        "books: no database URL; set DATABASE_URL or BOOKS_DATABASE_URL in the environment,"
         " or sqlalchemy.url in [books] of alembic.ini",
         (*READ, "check", "alembic"),
     ),
@@ -434,7 +434,7 @@ URLS = {
     ),
     "MySQL without a database": Case(
         url(f"mysql+pymysql://me:{QUOTED}@127.0.0.1/"),
-        "books: BOOKS_DATABASE_URL names no database; write its name behind the host,"
+        "books: BOOKS_DATABASE_URL names no database; add its name after the host,"
         " as in mysql+pymysql://user:password@host/name",
         (*READ, "check", "alembic"),
     ),
@@ -641,7 +641,7 @@ def test_unknown_app(pending: Project, command: str) -> None:
 
 def test_missing_command(pending: Project) -> None:
     line = refused(pending, "python", "-m", "migrations")
-    assert line == "which command? See: python -m migrations --help"
+    assert line == "no command is given; see python -m migrations --help"
     done = pending.run("python", "-m", "migrations", "-n", status=2)
     assert done.stderr.startswith("usage: python -m migrations ")
 

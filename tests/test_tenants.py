@@ -136,7 +136,7 @@ def test_plain_alembic_for_one_tenant(schemas: Tenants) -> None:
     assert done.stdout == f"{users} (head)\n"
     assert project.run("alembic", "-x", "tenant=beta", *current).stdout == ""
     assert project.refused("alembic", *current) == (
-        "users: has a database for each tenant; name one: python -m migrations COMMAND"
+        "users: has a database for each tenant; name a tenant: python -m migrations COMMAND"
         " --tenant NAME, or alembic -x tenant=NAME --name users COMMAND"
     )
     unknown = project.refused("alembic", "-x", "tenant=gamma", *current)
@@ -194,8 +194,8 @@ def test_refused(sqlite: Tenants) -> None:
     )
     shutil.rmtree(project.path / "migrations" / "extras")
     assert project.refused("./migrate.sh") == (
-        "users: has tenants, and migrations/extras/tenants.py is missing; restore it, or take"
-        " `tenants` out of alembic.ini"
+        "users: has tenants, and migrations/extras/tenants.py is missing; restore it, or remove"
+        " `tenants` from alembic.ini"
     )
 
 
