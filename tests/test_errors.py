@@ -248,8 +248,7 @@ INI = {
     "script_location with another env.py": Case(
         own_env,
         "books: script_location is old, whose env.py does not know the keys of this section;"
-        " write script_location = %(here)s/migrations in [DEFAULT] of alembic.ini,"
-        " and in no section",
+        " set script_location = %(here)s/migrations only in [DEFAULT] of alembic.ini",
         (*READ, "check", "upgrade"),
     ),
     "version_locations of a package": Case(
@@ -259,27 +258,27 @@ INI = {
     ),
     "duplicate section": Case(
         ini_lines("[books]", f"sqlalchemy.url = mysql://me:{PASSWORD}@host/books"),
-        "alembic.ini, line 25: [books] is there twice; delete one",
+        "alembic.ini, line 25: [books] is defined twice; delete one",
         READ,
     ),
     "duplicate key": Case(
         ini_lines("sqlalchemy.url = a", f"sqlalchemy.url = mysql://me:{PASSWORD}@host/books"),
-        "alembic.ini, line 26: sqlalchemy.url in [books] is there twice; delete one",
+        "alembic.ini, line 26: sqlalchemy.url in [books] is defined twice; delete one",
         ("migrate",),
     ),
     "line that is none": Case(
         ini_lines(f"mysql//me;{PASSWORD}@host/books"),
-        "alembic.ini, line 25: neither [section] nor key = value in a section",
+        "alembic.ini, line 25: write [section], or key = value in a section",
         ("migrate",),
     ),
     "line before the first section": Case(
         ini_lines(f"sqlalchemy.url = mysql://me:{PASSWORD}@host/books", before="[DEFAULT]"),
-        "alembic.ini, line 4: neither [section] nor key = value in a section",
+        "alembic.ini, line 4: write [section], or key = value in a section",
         ("migrate",),
     ),
     "not UTF-8": Case(
         not_utf8,
-        "alembic.ini is not utf-8 text: see byte …; save it as such",
+        "alembic.ini is not utf-8 text at byte …; save it in that encoding",
         ("migrate",),
     ),
     "alembic.ini missing": Case(
@@ -446,13 +445,13 @@ URLS = {
     "unknown dialect": Case(
         url(f"postgres://me:{QUOTED}@host/books"),
         "books: postgres://me:***@host/books: SQLAlchemy has no dialect and driver 'postgres';"
-        " URLs begin like postgresql+psycopg://, mysql+pymysql:// or sqlite:///",
+        " use a URL like postgresql+psycopg://, mysql+pymysql:// or sqlite:///",
         ("migrate", "generate", "alembic"),
     ),
     "unknown driver": Case(
         url(f"postgresql+nosuch://me:{QUOTED}@host/books?password={SECRET}"),
         "books: postgresql+nosuch://me:***@host/books: SQLAlchemy has no dialect and driver"
-        " 'postgresql+nosuch'; URLs begin like…",
+        " 'postgresql+nosuch'; use a URL like…",
         ("migrate",),
     ),
     "driver not installed": Case(
@@ -567,8 +566,8 @@ REVISIONS = {
     ),
     "depends_on in another app": Case(
         depends_on_users,
-        "books: a revision has depends_on = '…', which is no revision of books;"
-        " for one of another app, write requires = ('APP:ID',) instead",
+        "books: a revision has depends_on = '…', which is not a revision of books;"
+        " for another app's revision, write requires = ('APP:ID',) instead",
         (*READ, "check", "upgrade", "alembic"),
     ),
     "KeyError of a revision file": Case(
@@ -776,7 +775,7 @@ UPGRADES = {
     ),
     "is interrupted": Case(
         upgrade_with("import os", "os.kill(os.getpid(), 2)"),
-        "books: interrupted; run the command again to go on",
+        "books: interrupted; run the command again to continue",
     ),
 }
 
@@ -809,12 +808,12 @@ def test_interrupted_once_while_comparing(changed: Project) -> None:
     once = "import os\nfrom pathlib import Path\nif not Path('once').exists():\n"
     models(f"{once}    Path('once').touch()\n    os.kill(os.getpid(), 2)")(changed)
     done = changed.run("python", "-m", "migrations", "check", status=130)
-    assert done.stderr.endswith(": interrupted; run the command again to go on\n")
+    assert done.stderr.endswith(": interrupted; run the command again to continue\n")
     assert done.stdout == ""
 
 
 def test_interrupted_elsewhere(pending: Project, changed: Project, postgresql: Database) -> None:
-    line = "interrupted; run the command again to go on"
+    line = "interrupted; run the command again to continue"
     pending.warm = changed.warm = False
     models("import os\nos.kill(os.getpid(), 2)")(changed)
     # What users may own depends on the models of all.

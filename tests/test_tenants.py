@@ -310,7 +310,7 @@ def test_interrupted(sqlite: Tenants) -> None:
             _, err = run.communicate(timeout=60)
         assert run.returncode == 130, err
         *_, gamma, last = err.splitlines()
-        assert gamma.startswith("users: interrupted; run the command again to go on (")
+        assert gamma.startswith("users: interrupted; run the command again to continue (")
         assert "gamma" in gamma
         assert re.fullmatch(
             r"\d of 5 tenants failed(, \d not begun; to go on: ./migrate.sh|; to do .*)", last
