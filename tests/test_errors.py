@@ -522,8 +522,8 @@ REVISIONS = {
     ),
     "database at another revision": Case(
         sql("UPDATE alembic_version_books SET version_num = 'nosuch'"),
-        "books: its database is at revision nosuch, which is not among the revision files:"
-        " is this an older version of the code?",
+        "books: the database is at revision nosuch, which has no file; is the code older than"
+        " the database?",
         (*READ, "check", "upgrade"),
     ),
     "database at another revision, plain Alembic": Case(

@@ -174,7 +174,8 @@ def test_what_is_refused(
     books.write_text(text.replace(f"users:{users_1}", f"users:{users_2}"))
     circle = [f"users:{users_2}", f"books:{books_1}"]
     lines = {
-        f"{one} needs {other}, which needs {one}; remove one of these from `requires` in its revision"
+        f"{one} needs {other}, which needs {one}; remove one of these from `requires` in its"
+        " revision"
         for one, other in (circle, circle[::-1])
     }
     assert project.refused("./migrate.sh") in lines
@@ -362,8 +363,8 @@ def test_check_finds_an_order_that_no_new_database_can_have(project: Project) ->
     assert project.run(*check).stdout == "books  no changes\nusers  no changes\n"
     project.remove_line(books, "requires: ")
     assert project.run(*check, status=1).stderr == (
-        "books: books.author_id refers to users, which a new database gets later: write `requires`"
-        " into the revision that creates the foreign key, or move [users] before [books] in"
+        "books: books.author_id refers to users, which is created later in a new database; add"
+        " `requires` to the revision with the foreign key, or move [users] before [books] in"
         " alembic.ini\n"
     )
 
