@@ -1,4 +1,4 @@
-"""Tenants in schemas of one PostgreSQL database: one query reads where all of them are."""
+"""Read the revisions of all tenants at once that are schemas of one PostgreSQL database."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -13,7 +13,7 @@ from ..run import Run, read_tables
 from .tenant_list import Tenant, place_of
 
 Places = dict[str, list[tuple[Tenant, App, str]]]
-"""By the URL of a database: the tenants, apps and schemas there."""
+"""The tenants, apps and schemas in each database, by its URL."""
 
 EXISTING = text("""
     SELECT nspname, relname FROM pg_namespace n
@@ -25,9 +25,9 @@ EXISTING = text("""
 def read_all(
     run: Run, tenants: Iterable[Tenant], apps: Sequence[App], create: bool
 ) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Return the revisions of apps, by tenant and app, as far as tenants are schemas.
+    """Return the current revisions of apps that have a schema for each tenant, by tenant and app.
 
-    With `create`, schemas that are missing are created.
+    If `create` is true, missing schemas are created.
     """
     places: Places = {}
     for tenant in tenants:
@@ -47,7 +47,7 @@ def read_all(
 def _read(
     connection: Connection, places: Sequence[tuple[Tenant, App, str]], create: bool
 ) -> list[tuple[str, ...]]:
-    """Return the revisions at each place of a database."""
+    """Return the current revisions of each place, all of them in this database."""
     schemas = list(dict.fromkeys(schema for _, _, schema in places))
     names = list({app.version_table for _, app, _ in places})
     rows = connection.execute(EXISTING, {"schemas": schemas, "names": names}).all()
