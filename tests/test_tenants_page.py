@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import yaml
 from sqlalchemy import make_url
 
 from pages import assert_runs_as_shown, section
@@ -32,22 +33,24 @@ def test_a_database_for_each(project: Project) -> None:
     project.migrations("tenant", "template")
     assert "up to date" in project.migrations("tenant", "omega")
 
-    for name in names[:2]:
-        for app in ("users", "books"):
-            tenant(project, name).query(f"DROP TABLE alembic_version_{app}")
-    follow(project, "Tables that exist already")
+    for app in ("users", "books"):
+        tenant(project, "beta").query(f"DROP TABLE alembic_version_{app}")
+    [adopt] = re.findall(r"`python -m (migrations adopt .* )acme`", PAGE)
+    stamped = project.run("python", "-m", *adopt.split(), "beta").stdout
+    assert stamped.count("stamped") == 2
     assert project.migrate() == "users  up to date in 4 tenants\nbooks  up to date in 4 tenants\n"
 
 
 def test_shards(project: Project) -> None:
     project.generate()
-    [shards] = re.findall(r"(?s)```text\n(.*?)```", PAGE)
+    [line] = re.findall(r"`(shard1 .*)`", PAGE)
+    shards = [line.replace("1", number) for number in "12"]
     url = rf"sqlite:///{project.path}/\1.db"
-    files = re.sub(r"postgresql\+psycopg://(\w+)\.example\.com/app", url, shards)
+    files = re.sub(r"postgresql\+psycopg://(\w+)\.example\.com/app", url, "\n".join(shards))
     (project.path / "tenants.txt").write_text(files)
     project.set_ini("DEFAULT", "tenants", "tenants.txt")
     assert project.migrate().count("(initial) in 2 tenants\n") == 2
-    assert {"users", "books"} < Database(make_url(url.replace(r"\1", "db2"))).tables()
+    assert {"users", "books"} < tenant(project, "db2").tables()
 
 
 def test_a_schema_for_each(postgresql: Database, tmp_path: Path) -> None:
@@ -56,8 +59,9 @@ def test_a_schema_for_each(postgresql: Database, tmp_path: Path) -> None:
     project.generate("users", "books")
     follow(project, "A schema for each tenant, and a shared app")
     assert postgresql.tables() == {"accounts", "alembic_version_accounts"}
-    assert postgresql.schema("t_acme") == postgresql.schema("t_beta")
-    assert {"users", "books"} < postgresql.tables("t_beta")
+    tables = {"users", "books", "alembic_version_users", "alembic_version_books"}
+    assert postgresql.tables("t_acme") == postgresql.tables("t_beta") == tables
+    assert "accounts" not in project.migrate("--tenant", "acme")
 
     at_once = (
         "from concurrent.futures import ThreadPoolExecutor; from my_project.tenants import sign_up;"
@@ -65,3 +69,23 @@ def test_a_schema_for_each(postgresql: Database, tmp_path: Path) -> None:
     )
     assert not project.run("python", "-c", at_once).stderr
     assert project.migrate().count("up to date in 6 tenants\n") == 2
+
+
+def test_kubernetes_job_does_every_tenant_once(tmp_path: Path) -> None:
+    project = bake(tmp_path, database="postgresql")
+    page = section((project.path / "docs" / "deploying.md").read_text(), "Many tenants")
+    [block] = re.findall(r"(?s)```yaml\n(.*?)```", page)
+    spec = yaml.safe_load(block)["spec"]
+    [container] = spec["template"]["spec"]["containers"]
+    names = [f"t{number}" for number in range(30)]
+    (project.path / "tenants.txt").write_text("\n".join(names))
+    project.set_ini("DEFAULT", "tenants", "tenants.txt")
+    project.environment["TENANT_URL"] = f"sqlite:///{project.path}/{{tenant}}.db"
+    project.generate()
+    applied = 0
+    for index in range(spec["completions"]):
+        command = [it.replace("$(JOB_COMPLETION_INDEX)", str(index)) for it in container["command"]]
+        said = project.run(*command).stdout
+        applied += sum(map(int, re.findall(r"\(initial\) in (\d+) tenant", said)))
+    assert applied == 2 * len(names)
+    assert project.migrate().count("up to date in 30 tenants") == 2
