@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures the template's project beside Django and a shell loop: ./benchmarks/run.sh [OPTIONS]
+# Compares the speed of a generated project with Django and a shell loop: ./benchmarks/run.sh [OPTIONS]
 set -eu
 
 cd -- "$(dirname -- "$0")/.."

@@ -210,6 +210,15 @@ def test_parts(sqlite: Tenants) -> None:
     assert sqlite.project.migrate("--part", "0/3") == sqlite.project.migrate("--part", "3/3")
 
 
+def test_ends_after_so_many_failures(sqlite: Tenants) -> None:
+    sqlite.make(*NAMES)
+    add_revision(sqlite.project, "users", "raise RuntimeError('no')")
+    done = sqlite.project.run("./migrate.sh", "--max-failures", "2", status=1)
+    [error, last] = done.stderr.splitlines()
+    assert error.endswith(" (2 tenants: acme, beta)")
+    assert last == "2 of 5 tenants failed, 3 not begun; to go on: ./migrate.sh"
+
+
 def test_shared_apps_first(tmp_path: Path) -> None:
     """A function finds the tenants in a table of a shared app, which migrate creates before."""
     with with_tenants("schemas", tmp_path, apps="accounts, users, books") as tenants:
@@ -251,6 +260,12 @@ def test_shared_apps_first(tmp_path: Path) -> None:
             "accounts  no changes\nusers     no changes\nbooks     no changes\n"
         )
         project.migrations("check", "--tenant", "*")
+        rows = json.loads(project.migrations("status", "--json"))
+        assert [(row["tenant"], row["app"]) for row in rows][:2] == [
+            (None, "accounts"),
+            ("acme", "users"),
+        ]
+        assert project.migrations("status").splitlines()[1].endswith("shared")
         project.migrations("downgrade", "base")
         assert tenants.base.tables() == {"alembic_version_accounts"}
 
@@ -285,9 +300,11 @@ def test_interrupted(sqlite: Tenants) -> None:
             run.send_signal(signal.SIGINT)
             _, err = run.communicate(timeout=60)
         assert run.returncode == 130, err
-        last = err.splitlines()[-1]
+        *_, gamma, last = err.splitlines()
+        assert gamma.startswith("users: interrupted; run the command again to go on (")
+        assert "gamma" in gamma
         assert re.fullmatch(
-            r"interrupted: \d of 5 tenants done; run the same command to go on", last
+            r"\d of 5 tenants failed(, \d not begun; to go on: ./migrate.sh|; to do .*)", last
         ), err
         assert "Traceback" not in err
         assert sqlite.of("gamma").tables() == set()
@@ -313,3 +330,83 @@ def test_killed_worker_costs_its_tenant(sqlite: Tenants) -> None:
         "1 of 5 tenants failed; to do them again: ./migrate.sh --tenant beta",
     ]
     assert "up to date in 4 tenants" in project.migrate()
+
+
+def test_from_a_program(sqlite: Tenants) -> None:
+    sqlite.make("acme", "beta")
+    sqlite.project.generate()
+    lines = (
+        "from migrations.commands.migrate import migrate_apps",
+        "from migrations.extras.tenant import make_tenant",
+        "migrate_apps(tenant='acme')",
+        "make_tenant('new')",
+        "migrate_apps()",
+        "migrate_apps(tenant='gamma')",
+    )
+    done = sqlite.project.run("python", "-c", "\n".join(lines), status=1)
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1].endswith("CommandError: tenants: there is no tenant gamma")
+    assert sqlite.all_alike(["acme", "beta", "new"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_async_drivers(kind: str, tmp_path: Path) -> None:
+    """And the tests of the project itself."""
+    with with_tenants(kind, tmp_path, async_driver=True) as tenants:
+        project = tenants.project
+        driver = {"sqlite": "aiosqlite", "mysql": "aiomysql"}.get(kind, "asyncpg")
+        url = tenants.base.with_driver(f"{tenants.base.url.get_backend_name()}+{driver}")
+        if kind == "schemas":
+            project.environment["DATABASE_URL"] = url.text
+        else:
+            place = tenants.url.partition(":")[2]
+            project.environment["TENANT_URL"] = f"{url.url.drivername}:{place}"
+        tenants.make("acme", "beta")
+        project.generate()
+        assert project.migrate("--jobs", "2").count(" in 2 tenants") == 2
+        project.add_column("users", "email")
+        project.generate()
+        assert "(add users email) in 2 tenants" in project.migrate()
+        assert project.migrations("check", "--tenant", "*").count("no changes in 2 tenants") == 2
+        assert tenants.all_alike(["acme", "beta"])
+        project.environment["DATABASE_URL"] = url.text if kind != "sqlite" else ""
+        done = project.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider")
+        assert "failed" not in done.stdout
+
+
+def test_adopt_tables_of_tenants(schemas: Tenants) -> None:
+    """The tables are there, nobody is stamped, and one tenant is not like the others."""
+    schemas.make("acme", "beta", "gamma")
+    for name in ("acme", "beta", "gamma"):
+        schemas.base.query(f"CREATE SCHEMA s_{name}")
+        size = 100 if name == "beta" else 200
+        for table in ("users", "books"):
+            columns = f"id SERIAL CONSTRAINT pk_{table} PRIMARY KEY, name VARCHAR({size}) NOT NULL"
+            schemas.of(name).query(f"CREATE TABLE {table} ({columns})")
+    adopt = ("python", "-m", "migrations", "adopt", "--yes")
+    assert schemas.project.refused(*adopt, "--tenant", "*") == (
+        "users: has no revision yet; first run python -m migrations adopt --yes, which writes one"
+        " and stamps the first tenant"
+    )
+    schemas.project.migrations("adopt", "--yes")
+    done = schemas.project.run(*adopt, "--tenant", "*", status=1)
+    assert re.sub(r"[0-9a-f]{12}", "ID", done.stdout) == (
+        "users  stamped already: ID in 1 tenant\n       stamped ID in 1 tenant\n"
+        "books  stamped already: ID in 1 tenant\n       stamped ID in 1 tenant\n"
+    )
+    assert done.stderr.splitlines()[0].endswith(" (1 tenant: beta)")
+    assert schemas.project.migrations("check", "--tenant", "[ag]*").count("in 2 tenants") == 2
+
+
+def test_remove_is_refused(sqlite: Tenants) -> None:
+    sqlite.make("acme", "beta")
+    sqlite.project.generate()
+    sqlite.project.migrate()
+    remove = ("python", "-m", "migrations", "remove", "users")
+    assert sqlite.project.refused(*remove, "--yes") == (
+        "users: remove works on one database; first run python -m migrations -n users downgrade"
+        " base, then python -m migrations remove --keep-tables users"
+    )
+    sqlite.project.migrations("-n", "users", "downgrade", "base")
+    sqlite.project.migrations("remove", "--keep-tables", "users", "--yes")
+    assert sqlite.project.migrate() == "books  up to date in 2 tenants\n"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every app's database brought to its newest revision:
+# Upgrades every app to its newest revision:
 #   ./migrate.sh [--sql] [-c INI] [-x KEY=VALUE] [APP ...]
 set -eu
 

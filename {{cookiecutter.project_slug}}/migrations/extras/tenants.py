@@ -9,8 +9,8 @@ import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -21,7 +21,7 @@ from alembic.util import CommandError
 
 from ..apps import App, read_apps
 from ..databases import Databases
-from ..errors import explain
+from ..errors import explain, program
 from ..run import Run
 from . import tenant_reports, tenant_schemas
 from .tenant_list import NoTenants, Tenant, bound, chosen, read_tenants
@@ -30,7 +30,10 @@ from .tenant_workers import Result, Workers
 Command = Callable[[Run], None]
 
 EACH = ("migrate", "upgrade", "downgrade", "stamp", "ensure_version", "current", "status")
-"""The commands that work on all tenants if none is named; `check` does if one is."""
+"""The commands that work on all tenants if none is named."""
+
+EACH_NAMED = ("adopt", "check")
+"""The commands that work on all tenants that are named; otherwise on the first of all."""
 
 NONE = ("tenant", "branches", "edit", "heads", "history", "list_templates", "merge", "show")
 """The commands that need no tenant, and the one that makes them."""
@@ -70,7 +73,13 @@ def around(command: Command) -> Command:
             command(run)
         elif not any(app.tenants for app in run.selected):
             command(shared_run(run))
-        elif (name in EACH or (name == "check" and given)) and not getattr(run.options, "sql", 0):
+        elif name == "remove" and not run.options.keep_tables:
+            names = " ".join(app.name for app in run.selected)
+            raise CommandError(
+                f"{names}: remove works on one database; first run {program()} -n {names} downgrade"
+                f" base, then {program('remove', '--keep-tables', names)}"
+            )
+        elif name in EACH + EACH_NAMED * bool(given) and not getattr(run.options, "sql", False):
             each_tenant(run, command, name)
         else:
             command(run_for_one(run, name))
@@ -88,9 +97,7 @@ def shared_run(run: Run) -> Run:
     """Return a run over the apps without tenants."""
     apps = {app.name: app for app in run.apps.values() if not app.tenants}
     selected = [app for app in run.selected if not app.tenants]
-    return Run(
-        run.config, run.options, apps, selected, run.databases, run.command_line, run.scripts
-    )
+    return replace(run, apps=apps, selected=selected)
 
 
 def run_for_one(run: Run, name: str) -> Run:
@@ -104,19 +111,22 @@ def run_for_one(run: Run, name: str) -> Run:
         raise CommandError(f"{name}: works with one tenant; name one: --tenant {tenants[0].name}")
     apps = bound(run.config, run.apps, tenants[0])
     selected = [apps[app.name] for app in run.selected if app.tenants or not given]
-    return Run(
-        run.config, run.options, apps, selected, run.databases, run.command_line, run.scripts
-    )
+    return replace(run, apps=apps, selected=selected)
 
 
 def each_tenant(run: Run, command: Command, name: str) -> None:
     """Run a command for the tenants; before it, or after a downgrade, for the shared apps."""
     own = [app for app in run.selected if app.tenants]
-    shared = shared_run(run)
-    if getattr(run.options, "tenant", ()):
+    if name == "adopt" and (new := [app for app in own if not run.script(app).get_heads()]):
+        raise CommandError(
+            f"{new[0].name}: has no revision yet; first run {program('adopt', '--yes')}, which"
+            " writes one and stamps the first tenant"
+        )
+    # `status` is asked for JSON, to be counted.
+    options = Namespace(**{**vars(run.options), "json": True})
+    shared = replace(shared_run(run), options=options)
+    if getattr(options, "tenant", ()):
         shared.selected.clear()
-    as_json = name == "status"
-    options = Namespace(**{**vars(run.options), **({"json": True} if as_json else {})})
     job = Job(str(run.config.config_file_name), options, command, [app.name for app in own])
     with Workers(job, jobs_of(run)) as workers:
         tenants: list[Tenant] = []
@@ -124,22 +134,18 @@ def each_tenant(run: Run, command: Command, name: str) -> None:
             tenants = tenants_of(run)
         before, after = io.StringIO(), name == "downgrade"
         if shared.selected and not after:
-            with redirect_stdout(before if as_json else sys.stdout):
+            with redirect_stdout(before if name == "status" else sys.stdout):
                 command(shared)
         tenants = tenants or tenants_of(run)
         results = results_of(run, workers, tenants, own, name)
-    if as_json:
+    if name == "status":
         tenant_reports.print_status(results, before.getvalue(), run.options.json)
     else:
         tenant_reports.print_results(results, [app.name for app in own], run.config.stdout)
     failed = [result for result in results if result.errors]
-    if workers.interrupted:
-        done = len(results) - len(failed)
-        raise KeyboardInterrupt(
-            f"interrupted: {done} of {len(tenants)} tenants done; run the same command to go on"
-        )
-    if failed:
-        raise CommandError("\n".join(tenant_reports.errors_of(failed, len(tenants), name)))
+    if failed or workers.interrupted:
+        lines = tenant_reports.errors_of(failed, name, len(results), len(tenants))
+        raise (KeyboardInterrupt if workers.interrupted else CommandError)("\n".join(lines))
     if shared.selected and after:
         command(shared)
 
@@ -171,16 +177,17 @@ def results_of(
     create = name in ("migrate", "upgrade", "stamp")
     current = tenant_schemas.read_all(run, tenants, apps, create)
     # What these need is known: no connection, and no process.
-    known = [it for it in tenants if name == "status" and it.name in current]
-    if name == "migrate":
-        at_head = {app.name: tuple(run.script(app).get_heads()) for app in apps}
-        known = [it for it in tenants if current.get(it.name) == at_head]
-    rest = [tenant for tenant in tenants if tenant not in known]
+    at_head = {app.name: tuple(run.script(app).get_heads()) for app in apps}
+    known: list[Tenant] = []
+    rest: list[Tenant] = []
+    for tenant in tenants:
+        now = current.get(tenant.name)
+        quick = now and (name == "status" or (name == "migrate" and now == at_head))
+        (known if quick else rest).append(tenant)
     found: dict[str, Result] = {}
     try:
-        for result in chain(
-            (workers.job(tenant, current[tenant.name]) for tenant in known), workers.do(rest)
-        ):
+        first = (workers.job(tenant, current[tenant.name]) for tenant in known)
+        for result in chain(first, workers.do(rest)):
             found[result.tenant] = result
             progress.add(result)
             if progress.failed >= most:
@@ -229,7 +236,10 @@ class Job:
         result = Result(tenant.name)
         out, err = io.StringIO(), io.StringIO()
         config.stdout = out
-        with closing(Databases()) as databases, redirect_stdout(out), redirect_stderr(err):
+        with closing(Databases()) as databases, ExitStack() as stack:
+            if hasattr(self.options, "cmd"):  # else a program called, which may print meanwhile
+                stack.enter_context(redirect_stdout(out))
+                stack.enter_context(redirect_stderr(err))
             try:
                 its = bound(config, apps, tenant)
                 selected = [its[name] for name in self.apps]
