@@ -1,6 +1,7 @@
 """docs/tenants.md, followed in projects that had one database before."""
 
 import re
+import shlex
 from pathlib import Path
 
 import yaml
@@ -34,11 +35,16 @@ def test_a_database_for_each(project: Project) -> None:
     assert "up to date" in project.migrations("tenant", "omega")
 
     for app in ("users", "books"):
-        tenant(project, "beta").query(f"DROP TABLE alembic_version_{app}")
-    [adopt] = re.findall(r"`python -m (migrations adopt .* )acme`", PAGE)
-    stamped = project.run("python", "-m", *adopt.split(), "beta").stdout
-    assert stamped.count("stamped") == 2
-    assert project.migrate() == "users  up to date in 4 tenants\nbooks  up to date in 4 tenants\n"
+        for path in project.revisions(app):
+            path.unlink()
+        for name in names:
+            tenant(project, name).query(f"DROP TABLE alembic_version_{app}")
+    tenant(project, "beta").query("ALTER TABLE books ADD note TEXT")
+    for_first, for_all = re.findall(r"`python -m (migrations adopt .*?)`", PAGE)
+    assert project.run("python", "-m", *for_first.split()).stdout.count(" and stamped it\n") == 2
+    done = project.run("python", "-m", *shlex.split(for_all), status=1)
+    assert done.stdout.count(" in 2 tenants\n") == 2
+    assert "drop books note" in done.stderr
 
 
 def test_shards(project: Project) -> None:
