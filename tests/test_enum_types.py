@@ -169,7 +169,7 @@ def set_roles(project: Project, *labels: str) -> None:
 def check_both(project: Project, postgresql: Database) -> None:
     """Check that nothing is left to do, here and in a new database."""
     assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
-    with new_database("postgresql") as other:
+    with new_database(postgresql.kind) as other:
         elsewhere = replace(project, environment={"DATABASE_URL": other.text})
         elsewhere.migrate()
         assert other.schema() == postgresql.schema()

@@ -687,17 +687,18 @@ def unknown(database: Database) -> AbstractContextManager[URL]:
 
 CREATE_IT = "create it first, or correct its name"
 GRANTS = "check the user, the password and the grants"
+STANDBY = "the database is read-only; if it is a standby, use the URL of the primary"
 
 SERVERS: list[tuple[str, Access, str]] = [
     (
         "postgresql+psycopg",
         read_only_postgresql,
-        "cannot execute CREATE TABLE in a read-only transaction",
+        f"cannot execute CREATE TABLE in a read-only transaction; {STANDBY}",
     ),
     (
         "mysql+pymysql",
         read_only_mysql,
-        "Cannot execute statement in a READ ONLY transaction (1792)",
+        f"Cannot execute statement in a READ ONLY transaction (1792); {STANDBY}",
     ),
     ("postgresql+psycopg", of_reader, f"permission denied for schema public…; {GRANTS}"),
     ("postgresql+asyncpg", of_reader, f"permission denied for schema public…; {GRANTS}"),

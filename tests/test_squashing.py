@@ -22,7 +22,7 @@ Book.kind: orm.Mapped[str | None] = orm.mapped_column(sa.Enum("novel", "play", n
 """
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "newest postgresql"])
 def test_databases_stay_as_they_are_and_new_ones_become_the_same(kind: str, tmp_path: Path) -> None:
     project = bake(tmp_path)
     with (
@@ -242,6 +242,20 @@ def names_of_databases(database: Database) -> list[object]:
     backend = database.url.get_backend_name()
     found = database.query(query.get(backend, f"SELECT schema_name FROM {schemas}"))
     return [name for (name,) in found]
+
+
+def test_a_user_who_may_not_create_databases(
+    grown: Project, postgresql: Database, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(grown.path, tmp_path / "my_project"))
+    project.environment["DATABASE_URL"] = postgresql.text
+    project.migrate()
+    with postgresql.reader("Pa55") as url:
+        postgresql.query(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {url.username}")
+        project.environment["DATABASE_URL"] = Database(url).text
+        line = project.refused(*SQUASH, "users", "--yes")
+        assert line.startswith("users: postgresql+psycopg://reader_")
+        assert "permission denied to create database; check the user," in line
 
 
 WRITING = """

@@ -112,7 +112,16 @@ def test_story(kind: str, tmp_path: Path) -> None:
         tenants.name(*NAMES, "new")
         assert "users  up to date in 5 tenants" not in project.migrate("--tenant", "a*")
         assert tenants.all_alike([*NAMES, "new"])
-        project.migrations("downgrade", "base")
+        done = project.run("python", "-m", "migrations", "downgrade", "base", "--jobs", "2")
+        assert done.stderr == ""
+        assert done.stdout.splitlines() == [
+            "6 tenants: acme, beta, gamma, delta, omega, new",
+            "books:",
+            f"Running downgrade {books} -> , initial",
+            "users:",
+            f"Running downgrade {email} -> {users}, add users email",
+            f"Running downgrade {users} -> , initial",
+        ]
         assert tenants.of("beta").tables() == {"alembic_version_users", "alembic_version_books"}
 
 

@@ -14,7 +14,7 @@ from ..order import references, sorted_by_needs
 from ..run import Run, read_versions
 from . import packaged_revisions, ruff_format
 from .empty_databases import check_schemas, in_empty_database, write_initial
-from .precautions import changes_of, check_moves, names_of, neighbours, own_tables
+from .precautions import changes_of, check_moves, check_writable, names_of, neighbours, own_tables
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -57,6 +57,7 @@ def adopt(run: Run) -> None:
     run.each_despite_errors(plan)
 
     def stamp(app: App) -> str:
+        check_writable(run, app, "not stamped: its database")
         if revisions := stamps[app]:
             command.stamp(run.config_for(app), list(revisions))
             return f"stamped {', '.join(revisions)}"

@@ -25,6 +25,9 @@ ADVICE = {
     r"|permission denied (for|to) |command denied|must be owner": (
         "check the user, the password and the grants"
     ),
+    r"read.only (transaction|option|mode)": (
+        "the database is read-only; if it is a standby, use the URL of the primary"
+    ),
     r"unknown database|(database|schema) \S+ does not exist|\.sqlite_master": (
         "create it first, or correct its name"
     ),

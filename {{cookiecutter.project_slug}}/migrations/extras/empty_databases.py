@@ -65,7 +65,7 @@ def in_empty_database(run: Run, app: App, folders: Mapping[str, Path]) -> Iterat
 
     Apps that are in `folders` take their revisions from that folder instead of their own.
     """
-    with empty_database(run.databases, app.url) as url:
+    with app.naming(), empty_database(run.databases, app.url) as url:
         url_text = url.render_as_string(hide_password=False)
         config = Config(run.config.config_file_name, cmd_opts=run.options)
         apps = dict(run.apps)

@@ -23,7 +23,7 @@ from ..revision_files import files_of, literal, oldest_first, parsed, upgrade_ca
 from ..run import Run
 from . import packaged_revisions, ruff_format
 from .empty_databases import check_schemas, in_empty_database, write_initial
-from .precautions import ask, changes_of, check_moves, neighbours, uninterrupted
+from .precautions import ask, changes_of, check_moves, check_writable, neighbours, uninterrupted
 
 HOMES = (Operations, BatchOperations, MigrationContext, sa, sa.Enum, sa.Inspector)
 
@@ -84,6 +84,7 @@ def check_ready(run: Run, app: App) -> None:
         )
     packaged_revisions.before_writing(run, app)
     check_schemas(run, app)
+    check_writable(run, app, "not squashed: an empty database has to be made beside its own, which")
     if found := changes_of(run, app):
         raise CommandError(
             f"{app.name}: models and database differ: {', '.join(found)};"

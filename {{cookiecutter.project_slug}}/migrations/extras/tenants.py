@@ -5,11 +5,19 @@ databases works on those of all tenants. A command that writes revisions compare
 """
 
 import io
+import logging
 import re
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing, redirect_stderr, redirect_stdout, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import (
+    ExitStack,
+    closing,
+    contextmanager,
+    redirect_stderr,
+    redirect_stdout,
+    suppress,
+)
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -198,6 +206,20 @@ def results_of(
     return [found[tenant.name] for tenant in tenants if tenant.name in found]
 
 
+@contextmanager
+def log_to(out: io.StringIO) -> Iterator[None]:
+    """Write the steps that Alembic logs to `out`, and nowhere else."""
+    logger, handler = logging.getLogger("alembic.runtime.migration"), logging.StreamHandler(out)
+    handler.addFilter(lambda record: record.getMessage().startswith("Running "))
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
+
+
 class TenantRun(Run):
     """A run for one tenant, which keeps what it says."""
 
@@ -240,6 +262,7 @@ class Job:
             if hasattr(self.options, "cmd"):  # else a program called, which may print meanwhile
                 stack.enter_context(redirect_stdout(out))
                 stack.enter_context(redirect_stderr(err))
+                stack.enter_context(log_to(out))
             try:
                 its = bound(config, apps, tenant)
                 selected = [its[name] for name in self.apps]
