@@ -132,6 +132,7 @@ def pgbouncer(folder: Path, port: int) -> PrivateServer:
         unix_socket_dir =
         auth_type = any
         pool_mode = transaction
+        ignore_startup_parameters = options
     """)
     return PrivateServer(
         run=[program("pgbouncer"), str(ini)],

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from private_servers import pgbouncer, private_server
 from project import Project
 from revisions import Checkpoints, add_revision
 from tenants import KINDS, Tenants, with_tenants
@@ -22,6 +23,8 @@ def all_of_them():
     with sa.create_engine(os.environ["DATABASE_URL"]).connect() as connection:
         return connection.scalars(sa.text("SELECT name FROM accounts")).all()
 """
+
+FIRST = "add the first one, and create it with: python -m migrations tenant NAME"
 
 TENANT = "op.get_bind().engine.url.database.rpartition('/')[2].partition('.')[0]"
 """For a revision: the name of the tenant, on SQLite."""
@@ -82,7 +85,7 @@ def test_story(kind: str, tmp_path: Path) -> None:
         assert error.startswith("users: ")
         assert error.endswith(" (3 tenants: beta, gamma, delta)")
         again = "./migrate.sh --tenant beta --tenant gamma --tenant delta"
-        assert last == f"3 of 5 tenants failed; to do them again: {again}"
+        assert last == f"3 of 5 tenants failed; to retry, run: {again}"
         assert [line.split() for line in project.migrations("status").splitlines()] == [
             ["app", "current", "head", "pending", "tenants"],
             ["users", users, email, "1", "3", "tenants:", "beta,", "gamma,", "delta"],
@@ -102,10 +105,13 @@ def test_story(kind: str, tmp_path: Path) -> None:
         )
         assert tenants.all_alike(NAMES)
 
-        assert project.migrations("tenant", "new") == (
+        done = project.run("python", "-m", "migrations", "tenant", "new")
+        created, _, said = done.stdout.partition("users  ")
+        assert created.startswith("created ") or kind == "schemas"
+        assert f"users  {said}" == (
             f"users  applied {users} (initial), {email} (add users email)\n"
             f"books  applied {books} (initial)\n"
-            "tenants.txt does not name new yet\n"
+            "new is not in tenants.txt yet; add it\n"
         )
         assert tenants.all_alike(["acme", "new"])
         project.migrations("-n", "users", "downgrade", "-1", "--tenant", "a*")
@@ -148,10 +154,14 @@ def test_plain_alembic_for_one_tenant(schemas: Tenants) -> None:
 @pytest.mark.parametrize(
     ("names", "line"),
     [
-        ("acme\nbad-name", "tenants.txt names 'bad-name'; use letters, digits and underscores"),
-        ('acme\nx"; DROP', "tenants.txt names 'x\";'; use letters, digits and underscores"),
-        ("acme\nbeta\nacme", "tenants.txt names acme twice"),
-        ("\n", "tenants.txt names none"),
+        ("acme\nbad-name", "tenants.txt lists 'bad-name'; use letters, digits and underscores"),
+        ('acme\nx"; DROP', "tenants.txt lists 'x\";'; use letters, digits and underscores"),
+        ("acme\nbeta\nacme", "tenants.txt lists acme twice; remove one"),
+        (
+            "acme sqlite:///x.db\nbeta sqlite:///x.db",
+            "acme and beta have the same URL",
+        ),
+        ("# nobody yet\n", f"tenants.txt lists no tenants; {FIRST}"),
         (None, "tenants.txt: No such file or directory"),
     ],
 )
@@ -176,13 +186,17 @@ def test_refused(sqlite: Tenants) -> None:
     for part in ("3/2", "1", "x/y", "1/0"):
         wrong = f"--part is {part}; write K/N, with K from 0 to N-1 or from 1 to N"
         assert project.refused("./migrate.sh", "--part", part) == wrong
-    wrong = "tenant_jobs or --jobs is 0; write a number of processes"
+    wrong = "tenant_jobs or --jobs is 0; write a number from 1"
     assert project.refused("./migrate.sh", "--jobs", "0") == wrong
-    one = "works with one tenant; name one: --tenant acme"
+    wrong = "--max-failures is -1; write a number from 1"
+    assert project.refused("./migrate.sh", "--max-failures=-1") == wrong
+    several = ("alembic", "-x", "tenant=*", "--name", "users", "current")
+    assert project.refused(*several) == "tenants: -x tenant=* is more than one; give one name"
+    one = "needs one tenant; name one: --tenant acme"
     assert project.refused("./generate.sh", "--tenant", "*") == f"generate: {one}"
     assert project.refused("./migrate.sh", "--sql") == f"migrate: {one}"
     assert "CREATE TABLE users" in project.migrate("--sql", "--tenant", "acme")
-    bad = "tenants: 'a-b' is no name; use letters, digits and underscores"
+    bad = "tenants: 'a-b' is not valid; use letters, digits and underscores"
     assert project.refused("python", "-m", "migrations", "tenant", "a-b") == bad
     project.set_ini("DEFAULT", "tenant_schema", "s_{tenant}")
     wrong = "users: tenant_schema needs PostgreSQL; correct it in alembic.ini"
@@ -190,7 +204,8 @@ def test_refused(sqlite: Tenants) -> None:
     project.remove_line(project.path / "alembic.ini", "tenant_schema")
     project.set_ini("DEFAULT", "tenant_url", "sqlite:///one.db")
     assert (
-        "users: all tenants would be in one place; " in project.run("./migrate.sh", status=1).stderr
+        "users: all tenants would share one database; "
+        in project.run("./migrate.sh", status=1).stderr
     )
     shutil.rmtree(project.path / "migrations" / "extras")
     assert project.refused("./migrate.sh") == (
@@ -225,7 +240,7 @@ def test_ends_after_so_many_failures(sqlite: Tenants) -> None:
     done = sqlite.project.run("./migrate.sh", "--max-failures", "2", status=1)
     [error, last] = done.stderr.splitlines()
     assert error.endswith(" (2 tenants: acme, beta)")
-    assert last == "2 of 5 tenants failed, 3 not begun; to go on: ./migrate.sh"
+    assert last == "2 of 5 tenants failed, 3 not begun; to continue, run: ./migrate.sh"
 
 
 def test_shared_apps_first(tmp_path: Path) -> None:
@@ -247,10 +262,11 @@ def test_shared_apps_first(tmp_path: Path) -> None:
         (project.package / "tenants.py").write_text(ALL_OF_THEM)
 
         line = project.refused("./generate.sh")
+        assert line.startswith("tenants: my_project.tenants:all_of_them failed: ")
         assert 'relation "accounts" does not exist' in line
         project.generate("accounts")
         line = project.refused("./migrate.sh")
-        assert line == "tenants: my_project.tenants:all_of_them names none"
+        assert line == f"tenants: my_project.tenants:all_of_them lists no tenants; {FIRST}"
         tenants.base.query("INSERT INTO accounts (name) VALUES ('acme'), ('beta')")
         project.generate()
         [initial] = project.revisions("users")
@@ -291,7 +307,8 @@ def test_new_tenant_is_a_copy_of_the_template(kind: str, tmp_path: Path) -> None
         add_revision(project, "users", "reach('there')")
         checkpoints = Checkpoints.of(project)
         done = project.run("python", "-m", "migrations", "tenant", "new", env=checkpoints.env)
-        assert "users  up to date" in done.stdout
+        copied = "created .*new.*, a copy of .*template.*\nusers  up to date\n"
+        assert re.match(copied, done.stdout)
         assert checkpoints.reached() == ["there"]  # in the template
         assert tenants.of("new").tables() == tenants.of("template").tables()
 
@@ -313,7 +330,8 @@ def test_interrupted(sqlite: Tenants) -> None:
         assert gamma.startswith("users: interrupted; run the command again to continue (")
         assert "gamma" in gamma
         assert re.fullmatch(
-            r"\d of 5 tenants failed(, \d not begun; to go on: ./migrate.sh|; to do .*)", last
+            r"\d of 5 tenants failed(, \d not begun; to continue, run: ./migrate.sh|; to retry.*)",
+            last,
         ), err
         assert "Traceback" not in err
         assert sqlite.of("gamma").tables() == set()
@@ -336,7 +354,7 @@ def test_killed_worker_costs_its_tenant(sqlite: Tenants) -> None:
     assert "users  applied users_1 () in 4 tenants" in out
     assert err.splitlines() == [
         "beta: its process was killed by signal 9 (1 tenant: beta)",
-        "1 of 5 tenants failed; to do them again: ./migrate.sh --tenant beta",
+        "1 of 5 tenants failed; to retry, run: ./migrate.sh --tenant beta",
     ]
     assert "up to date in 4 tenants" in project.migrate()
 
@@ -413,9 +431,48 @@ def test_remove_is_refused(sqlite: Tenants) -> None:
     sqlite.project.migrate()
     remove = ("python", "-m", "migrations", "remove", "users")
     assert sqlite.project.refused(*remove, "--yes") == (
-        "users: remove works on one database; first run python -m migrations -n users downgrade"
+        "users: remove needs one database; first run python -m migrations -n users downgrade"
         " base, then python -m migrations remove --keep-tables users"
     )
     sqlite.project.migrations("-n", "users", "downgrade", "base")
     sqlite.project.migrations("remove", "--keep-tables", "users", "--yes")
     assert sqlite.project.migrate() == "books  up to date in 2 tenants\n"
+
+
+def test_schemas_behind_a_pgbouncer_that_ignores_options(schemas: Tenants) -> None:
+    schemas.make("acme", "beta")
+    schemas.project.generate()
+    with private_server(pgbouncer) as server:
+        url = server.database.url.set(database=schemas.base.url.database)
+        schemas.project.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
+        done = schemas.project.run("./migrate.sh", status=1)
+    assert "the session is in the schema public, not s_acme, " in done.stderr
+    assert schemas.base.tables() == set()
+
+
+def test_long_names_of_schemas(schemas: Tenants) -> None:
+    schemas.make("a" * 62)
+    line = f"users: a tenant's schema cannot be called 's_{'a' * 62}'; use at most 63 letters,"
+    assert schemas.project.refused("./migrate.sh") == f"{line} digits and underscores"
+
+
+def test_sql_for_a_schema(schemas: Tenants) -> None:
+    schemas.make("acme", "beta")
+    schemas.project.generate()
+    sql = schemas.project.migrate("--sql", "--tenant", "acme")
+    with schemas.base.engine() as engine, engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(sql)
+    assert schemas.base.tables() == set()
+    assert schemas.project.migrate("--tenant", "acme").count("up to date") == 2
+    assert "users" in schemas.of("acme").tables()
+
+
+def test_one_server_of_many_is_down(schemas: Tenants) -> None:
+    here = schemas.base.text
+    down = schemas.base.url.set(host="127.0.0.1", port=1).render_as_string(hide_password=False)
+    schemas.make(f"acme {here}?application_name=a", f"beta {down}", f"gamma {here}")
+    schemas.project.environment["DATABASE_URL"] = here
+    schemas.project.generate()
+    done = schemas.project.run("./migrate.sh", status=1)
+    assert done.stdout.count("(initial) in 2 tenants") == 2
+    assert "(1 tenant: beta)" in done.stderr

@@ -53,7 +53,7 @@ def options(parser: ArgumentParser) -> None:
     add("--tenant", action="append", default=[], metavar="GLOB", help="only these tenants")
     add("--part", default="", metavar="K/N", help="only part K of N, from 0 to N-1 or from 1 to N")
     add("--jobs", metavar="N", help="the number of processes; default: tenant_jobs or 1")
-    add("--max-failures", type=int, metavar="N", help="stop when N tenants have failed")
+    add("--max-failures", metavar="N", help="stop when N tenants have failed")
 
 
 def apps_of_tenant(config: Config, apps: dict[str, App]) -> dict[str, App]:
@@ -62,7 +62,9 @@ def apps_of_tenant(config: Config, apps: dict[str, App]) -> dict[str, App]:
     if not given:
         return apps
     names = [given[-1].removeprefix("tenant=")]
-    [tenant] = chosen(read_tenants(config, apps.values()), names)
+    tenant, *others = chosen(read_tenants(config, apps.values()), names)
+    if others:
+        raise CommandError(f"tenants: -x tenant={names[0]} is more than one; give one name")
     return bound(config, apps, tenant)
 
 
@@ -80,6 +82,9 @@ def around(command: Command) -> Command:
         elif name in NONE:
             command(run)
         elif not any(app.tenants for app in run.selected):
+            if given:
+                names = ", ".join(app.name for app in run.selected)
+                raise CommandError(f"{names}: no tenants; leave out --tenant")
             command(shared_run(run))
         elif name == "remove" and not run.options.keep_tables:
             names = " ".join(app.name for app in run.selected)
@@ -170,9 +175,14 @@ def jobs_of(run: Run) -> int:
     """Return the number of processes, which is 1 if a program calls `migrate_apps`."""
     if not hasattr(run.options, "jobs"):
         return 1
-    text = run.options.jobs or run.config.file_config.defaults().get("tenant_jobs", "1")
-    if not re.fullmatch(r"0*[1-9]\d*", text):
-        raise CommandError(f"tenant_jobs or --jobs is {text}; write a number of processes")
+    default = run.config.file_config.defaults().get("tenant_jobs", "1")
+    return number("tenant_jobs or --jobs", run.options.jobs or default)
+
+
+def number(name: str, text: str | int) -> int:
+    """Return a number that is 1 or more."""
+    if not re.fullmatch(r"0*[1-9]\d*", str(text)):
+        raise CommandError(f"{name} is {text}; write a number from 1")
     return int(text)
 
 
@@ -180,7 +190,7 @@ def results_of(
     run: Run, workers: Workers, tenants: Sequence[Tenant], apps: Sequence[App], name: str
 ) -> list[Result]:
     """Run the command for tenants, and return the results in the order of the tenants."""
-    most = getattr(run.options, "max_failures", None) or len(tenants)
+    most = number("--max-failures", getattr(run.options, "max_failures", None) or len(tenants))
     progress = tenant_reports.Progress(len(tenants))
     create = name in ("migrate", "upgrade", "stamp")
     current = tenant_schemas.read_all(run, tenants, apps, create)
