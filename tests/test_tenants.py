@@ -203,10 +203,8 @@ def test_refused(sqlite: Tenants) -> None:
     assert project.refused("./migrate.sh") == wrong
     project.remove_line(project.path / "alembic.ini", "tenant_schema")
     project.set_ini("DEFAULT", "tenant_url", "sqlite:///one.db")
-    assert (
-        "users: all tenants would share one database; "
-        in project.run("./migrate.sh", status=1).stderr
-    )
+    line = project.run("./migrate.sh", status=1).stderr
+    assert "users: all tenants would share one database; " in line
     shutil.rmtree(project.path / "migrations" / "extras")
     assert project.refused("./migrate.sh") == (
         "users: has tenants, and migrations/extras/tenants.py is missing; restore it, or remove"
@@ -330,8 +328,7 @@ def test_interrupted(sqlite: Tenants) -> None:
         assert gamma.startswith("users: interrupted; run the command again to continue (")
         assert "gamma" in gamma
         assert re.fullmatch(
-            r"\d of 5 tenants failed(, \d not begun; to continue, run: ./migrate.sh|; to retry.*)",
-            last,
+            r"\d of 5 tenants failed(, \d not begun; to continue, run: .*|; to retry, .*)", last
         ), err
         assert "Traceback" not in err
         assert sqlite.of("gamma").tables() == set()

@@ -65,9 +65,7 @@ def read_tenants(config: Config, apps: Iterable[App]) -> list[Tenant]:
             raise CommandError(f"tenants: {source} lists {tenant.name} twice; remove one")
         same = by_url.setdefault(tenant.url, tenant)
         if tenant.url and same is not tenant:
-            raise CommandError(
-                f"tenants: {same.name} and {tenant.name} have the same URL in {source}"
-            )
+            raise CommandError(f"tenants: {same.name} and {tenant.name} have the same URL")
         tenants[tenant.name] = tenant
     return list(tenants.values())
 
