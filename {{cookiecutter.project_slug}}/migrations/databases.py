@@ -137,7 +137,7 @@ def end_session(connection: Connection) -> None:
     connection.rollback()
     of_models = connection.engine.pool.dispatch.connect.parent_listeners  # listeners of all engines
     if connection.dialect.name == "postgresql" and not (connection.dialect.is_async or of_models):
-        # Cheaper than reconnecting, but it also resets what those listeners have set.
+        # This is cheaper than reconnecting, but it also resets what those listeners have set.
         connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("DISCARD ALL")
     else:
         connection.invalidate()

@@ -115,7 +115,7 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
         # The models of two apps may refer to each other. order.py sorts their revisions.
         warnings.filterwarnings("ignore", "Cannot correctly sort tables")
         if writes:
-            # Alembic has no hook between finding a command's steps and taking the first of them.
+            # Alembic has no hook between finding a command's steps and running the first of them.
             assert migration._migrations_fn is not None
             order = config.attributes.get("order") or order_of(apps, config.config_file_name)
             migration._migrations_fn = checked(migration._migrations_fn, app, order, connection)

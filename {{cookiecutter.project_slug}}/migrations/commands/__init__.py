@@ -2,8 +2,8 @@
 
 A module in extras/ can define any of these functions:
 
-- `arguments(parser)`, and one named like the module that takes a `Run`, add a command.
-  With `parser.set_defaults(needs_apps=False)`, it runs even if alembic.ini has no app.
+- `arguments(parser)`, together with a function that is named like the module and takes a `Run`,
+  adds a command. After `parser.set_defaults(needs_apps=False)`, it runs without any app.
 - `start()` is called first by `python -m migrations`.
 - `options(parser)` declares arguments of every command.
 - `around(work)` gets a command, which is a function of a `Run`, and returns one to run instead.
