@@ -213,7 +213,7 @@ def test_refused(sqlite: Tenants) -> None:
 
 
 def test_tenants_without_tenants(project: Project) -> None:
-    line = "--tenant acme: no section of alembic.ini has the key `tenants`"
+    line = "--tenant acme: no section of alembic.ini sets `tenants`"
     assert project.refused("./migrate.sh", "--tenant", "acme") == line
 
 
