@@ -136,13 +136,26 @@ def new_database(kind: str, folder: Path | None = None) -> Iterator[Database]:
         if os.environ.get("REQUIRE_DATABASES"):
             pytest.fail(problem)
         pytest.skip(problem)
-    name, server = f"test_{uuid.uuid4().hex[:16]}", Database(make_url(SERVERS[kind]))
+    server = Database(make_url(SERVERS[kind]))
     if kind == "postgresql":
-        with reused_database(server.url, name) as url:
+        with reused_database(server.url, new_name()) as url:
             yield Database(url)
         return
+    with database_on(server) as database:
+        yield database
+
+
+@contextmanager
+def database_on(server: Database) -> Iterator[Database]:
+    """An empty database on a server, which is gone afterwards."""
+    name = new_name()
     server.query(f"CREATE DATABASE {name}")
     try:
         yield Database(server.url.set(database=name))
     finally:
         server.query(f"DROP DATABASE {name}")
+
+
+def new_name() -> str:
+    """A name that no other database has."""
+    return f"test_{uuid.uuid4().hex[:16]}"

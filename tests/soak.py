@@ -11,17 +11,20 @@ import re
 import tempfile
 import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from random import Random
 
+from sqlalchemy import make_url
+
+from galera import Node, galera
 from private_servers import pgbouncer, private_server
 from project import Project, bake, wait_for
 from revisions import Checkpoints, add_revision
-from servers import Database, new_database
+from servers import Database, database_on, new_database
 
 Contents = tuple[dict[str, list[str]], dict[str, list[tuple[object, ...]]]]
 """The schema of a database, and its rows."""
@@ -104,6 +107,7 @@ class Case:
     driver: str
     concurrently: bool = False
     pgbouncer: bool = False
+    galera: bool = False
 
 
 CASES = {
@@ -116,6 +120,7 @@ CASES = {
     "aiosqlite": Case("sqlite+aiosqlite"),
     "asyncpg": Case("postgresql+asyncpg", concurrently=True),
     "aiomysql": Case("mysql+aiomysql"),
+    "galera": Case("mysql+pymysql", galera=True),
 }
 
 
@@ -127,6 +132,8 @@ class Soak:
     case: Case
     port: int | None
     """Where PgBouncer listens."""
+    nodes: Sequence[Node] = ()
+    """Those of a Galera cluster."""
 
     @classmethod
     @contextmanager
@@ -135,7 +142,10 @@ class Soak:
         project = bake(folder, apps=", ".join(APPS))
         if case.concurrently:
             project.set_ini("DEFAULT", "transaction_per_migration", "true")
-        if case.pgbouncer:
+        if case.galera:
+            with galera() as nodes:
+                yield cls(project, case, None, nodes)
+        elif case.pgbouncer:
             with private_server(pgbouncer) as server:
                 yield cls(project, case, server.database.url.port)
         else:
@@ -144,7 +154,9 @@ class Soak:
     @contextmanager
     def database(self) -> Iterator[Database]:
         """An empty database, which the project uses until the end of the block."""
-        with new_database(self.case.driver.partition("+")[0], self.project.path) as database:
+        kind = self.case.driver.partition("+")[0]
+        new = new_database(kind, self.project.path)
+        with database_on(self.nodes[0].database) if self.nodes else new as database:
             url = database.url.set(drivername=self.case.driver, port=self.port or database.url.port)
             self.project.environment["DATABASE_URL"] = Database(url).text
             yield database
@@ -183,11 +195,21 @@ class Soak:
             if self.case.concurrently:
                 assert not database.query("SELECT * FROM pg_index WHERE NOT indisvalid")
 
+    def at(self, number: int) -> dict[str, str]:
+        """The environment for one of several migrators: each node of a cluster in its turn."""
+        if not self.nodes:
+            return {}
+        port = self.nodes[number % len(self.nodes)].database.url.port
+        url = make_url(self.project.environment["DATABASE_URL"]).set(port=port)
+        return {"DATABASE_URL": Database(url).text}
+
     def _start_at_once(self, processes: int) -> None:
         with ExitStack() as stack:
             for run in [
-                stack.enter_context(self.project.started("./migrate.sh", env=self.project.shell()))
-                for _ in range(processes)
+                stack.enter_context(
+                    self.project.started("./migrate.sh", env=self.project.shell(self.at(number)))
+                )
+                for number in range(processes)
             ]:
                 out, err = run.communicate(timeout=600)
                 assert run.returncode == 0, out + err
@@ -216,9 +238,9 @@ class Soak:
 
 
 def contents(database: Database) -> Contents:
-    """What is in a database, but for a note on MySQL that does not count any more."""
-    schema = {k: v for k, v in database.schema().items() if "$half" not in k}
-    return schema, {k: v for k, v in database.rows().items() if "$half" not in k}
+    """What is in a database, but for a lock, and a note on MySQL that does not count any more."""
+    schema = {k: v for k, v in database.schema().items() if "$" not in k}
+    return schema, {k: v for k, v in database.rows().items() if "$" not in k}
 
 
 def finish_by_hand(project: Project, database: Database, line: str) -> None:

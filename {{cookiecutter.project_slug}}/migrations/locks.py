@@ -3,16 +3,35 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from hashlib import blake2b
+from threading import Event, Thread
 from typing import Any
+from uuid import uuid4
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    event,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, NotSupportedError
 
 from .apps import App
 from .databases import version_schema
+from .errors import program
+
+GALERA = (
+    "SET wsrep_trx_fragment_unit = 'statements', wsrep_trx_fragment_size = 1, wsrep_sync_wait = 15,"
+    " innodb_lock_wait_timeout = 0"
+)
 
 
 def one_migrator(connection: Connection, app: App) -> AbstractContextManager[None]:
@@ -21,8 +40,10 @@ def one_migrator(connection: Connection, app: App) -> AbstractContextManager[Non
     Raises CommandError when another migrator holds it for longer than the `lock_timeout`.
     """
     name = connection.dialect.name.replace("mariadb", "mysql")
+    if galera_node(connection):
+        return lock_row(connection, app)
     locks = {"postgresql": lock_postgresql, "mysql": lock_mysql, "sqlite": lock_sqlite}
-    return locks[name](connection, app) if name in locks else nullcontext()
+    return locks.get(name, lock_row)(connection, app)
 
 
 @contextmanager
@@ -46,7 +67,12 @@ def lock_postgresql(connection: Connection, app: App) -> Iterator[None]:
             holder.rollback()
             return False
 
-        wait_for(attempt, app)
+        try:
+            wait_for(attempt, app)
+        except NotSupportedError:  # a server that only speaks like PostgreSQL
+            with lock_row(connection, app):
+                yield
+            return
         # The server must not end the idle transaction that holds the lock.
         holder.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         if (holder.dialect.server_version_info or ()) >= (17,):
@@ -66,7 +92,8 @@ def lock_mysql(connection: Connection, app: App) -> Iterator[None]:
 
     https://mariadb.com/docs/server/reference/sql-functions/secondary-functions/miscellaneous-functions/get_lock
     """
-    name = mysql_lock(connection, app)
+    # The names are the server's, for all of its databases.
+    name = "alembic_" + lock_digest(connection, app, size=16).hex()
     cursor = connection.connection.cursor()  # the driver's: SQLAlchemy would begin a transaction
 
     def attempt() -> bool:
@@ -80,11 +107,6 @@ def lock_mysql(connection: Connection, app: App) -> Iterator[None]:
     finally:
         with suppress(Exception):  # the server frees the lock of a connection that it has lost
             cursor.execute(f"SELECT RELEASE_LOCK('{name}')")
-
-
-def mysql_lock(connection: Connection, app: App) -> str:
-    """Return the name of the app's lock; a server has one list of names for all databases."""
-    return "alembic_" + lock_digest(connection, app, size=16).hex()
 
 
 @contextmanager
@@ -144,6 +166,113 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
             connection.connection.cursor().execute("PRAGMA foreign_keys = ON")
         if autocommit is False:
             driver.autocommit = False
+
+
+@contextmanager
+def lock_row(connection: Connection, app: App) -> Iterator[None]:
+    """Hold a row, updated in an open transaction on a connection of its own.
+
+    This keeps out other machines of the same database, too: on Galera because each statement of
+    the transaction is replicated at once. A machine that is cut off for a while loses the lock,
+    so every statement of the migration first looks whether it is still there.
+    https://galeracluster.com/documentation/html_docs_20210213-1355-master/documentation/streaming-replication.html
+
+    Any other database waits in the UPDATE, for as long as it likes, so a thread does that. Async
+    drivers know no threads: with them nothing is said meanwhile, and `lock_timeout` has no effect.
+    """
+    rows = Table(  # no app owns what begins with alembic_version, and no app's name has a `$`
+        "alembic_version$lock",
+        MetaData(),
+        Column("name", String(32), primary_key=True),
+        Column("taken", Integer),
+        mysql_engine="InnoDB",
+    )
+    key, node = lock_digest(connection, app, size=16).hex(), galera_node(connection)
+    holder, given_up = connection.engine.connect(), Event()
+    cannot = CommandError(
+        f"{app.name}: {connection.dialect.name} cannot hold a lock in a transaction of a second"
+        f" connection; print the SQL with {program('migrate', '--sql')} and run that"
+    )
+    if holder.connection.dbapi_connection is connection.connection.dbapi_connection:
+        raise cannot
+    if galera_node(holder) != node:
+        raise CommandError(
+            f"{app.name}: two connections reached two nodes of the Galera cluster; give a URL that"
+            " always leads to the same"
+        )
+
+    def taken(name: str) -> bool:
+        return bool(holder.scalar(select(rows.c.taken).where(rows.c.name == name)))
+
+    def attempt() -> bool:
+        try:
+            if node:
+                holder.exec_driver_sql(GALERA)
+            update = rows.update().where(rows.c.name == key).values(taken=1)
+            if holder.execute(update).rowcount:
+                return True
+            holder.execute(rows.insert().values(name=key, taken=0))
+            holder.commit()
+        except DBAPIError:  # the database waits no longer, or another migrator was faster
+            holder.rollback()
+        return False
+
+    def wait_in_database() -> None:
+        while not (attempt() or given_up.wait(0.1)):
+            pass
+        if given_up.is_set():
+            holder.invalidate()
+
+    def check(*_: Any) -> None:
+        with suppress(DBAPIError):
+            if taken(key):
+                return
+        raise CommandError(f"{app.name}: the database has taken the lock away; run this again")
+
+    waiter = Thread(target=wait_in_database, daemon=True)
+    try:
+        try:
+            rows.create(holder, checkfirst=True)
+            holder.commit()
+        except DBAPIError:  # another migrator may have been faster
+            holder.rollback()
+            if not inspect(holder).has_table(rows.name):
+                raise
+        holder.execute(rows.insert().values(name=(probe := uuid4().hex), taken=1))
+        holder.rollback()
+        if taken(probe):
+            raise cannot
+        if node or connection.dialect.is_async:
+            wait_for(attempt, app)
+        else:
+            waiter.start()
+            wait_for(lambda: not waiter.is_alive(), app)
+        if node:  # what the last holder of the lock did comes first
+            connection.connection.cursor().execute("SET wsrep_sync_wait = 15")
+        event.listen(connection, "before_cursor_execute", check)
+        try:
+            yield
+        finally:
+            event.remove(connection, "before_cursor_execute", check)
+        with suppress(DBAPIError):
+            holder.rollback()
+    finally:
+        given_up.set()
+        if not waiter.is_alive():
+            holder.invalidate()
+
+
+def galera_node(connection: Connection) -> str | None:
+    """Return the name of the node that a connection leads to; None if it is no Galera cluster."""
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        return None
+    cursor = connection.connection.cursor()  # the driver's: SQLAlchemy would begin a transaction
+    cursor.execute(
+        "SHOW VARIABLES WHERE variable_name IN ('wsrep_on', 'wsrep_provider', 'wsrep_node_name')"
+    )
+    found = dict(cursor.fetchall())
+    in_cluster = found.get("wsrep_on") == "ON" and found["wsrep_provider"] != "none"
+    return found["wsrep_node_name"] if in_cluster else None
 
 
 def lock_digest(connection: Connection, app: App, size: int) -> bytes:
