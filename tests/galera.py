@@ -68,6 +68,7 @@ def node(folder: Path, ports: list[int], number: int) -> Node:
         "wsrep-node-address": f"127.0.0.1:{group}",
         "wsrep-sst-method": "rsync",
         "wsrep-sst-receive-address": f"127.0.0.1:{snapshot}",
+        "tmpdir": str(folder),  # a server that starts empties the one that all share
         "binlog-format": "ROW",
         "innodb-buffer-pool-size": "16M",
         "innodb-flush-log-at-trx-commit": "0",

@@ -9,29 +9,19 @@ from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
 
+import sqlalchemy as sa
 from alembic.util import CommandError
-from sqlalchemy import (
-    Column,
-    Connection,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    event,
-    inspect,
-    select,
-    text,
-)
+from sqlalchemy import Connection, event, inspect, select, text
 from sqlalchemy.exc import DBAPIError, NotSupportedError
 
 from .apps import App
 from .databases import version_schema
 from .errors import program
 
-GALERA = (
-    "SET wsrep_trx_fragment_unit = 'statements', wsrep_trx_fragment_size = 1, wsrep_sync_wait = 15,"
-    " innodb_lock_wait_timeout = 0"
-)
+GALERA = """
+    SET autocommit = 0, innodb_lock_wait_timeout = 0, wsrep_sync_wait = 15,
+        wsrep_trx_fragment_unit = 'statements', wsrep_trx_fragment_size = 1
+"""
 
 
 def one_migrator(connection: Connection, app: App) -> AbstractContextManager[None]:
@@ -180,11 +170,11 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
     Any other database waits in the UPDATE, for as long as it likes, so a thread does that. Async
     drivers know no threads: with them nothing is said meanwhile, and `lock_timeout` has no effect.
     """
-    rows = Table(  # no app owns what begins with alembic_version, and no app's name has a `$`
+    rows = sa.Table(  # no app owns what begins with alembic_version, and no app's name has a `$`
         "alembic_version$lock",
-        MetaData(),
-        Column("name", String(32), primary_key=True),
-        Column("taken", Integer),
+        sa.MetaData(),
+        sa.Column("name", sa.String(32), primary_key=True),
+        sa.Column("taken", sa.Integer),
         mysql_engine="InnoDB",
     )
     key, node = lock_digest(connection, app, size=16).hex(), galera_node(connection)
@@ -214,7 +204,8 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
             holder.execute(rows.insert().values(name=key, taken=0))
             holder.commit()
         except DBAPIError:  # the database waits no longer, or another migrator was faster
-            holder.rollback()
+            with suppress(DBAPIError):  # Galera may have done so, and calls that an error
+                holder.rollback()
         return False
 
     def wait_in_database() -> None:
@@ -238,10 +229,11 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
             holder.rollback()
             if not inspect(holder).has_table(rows.name):
                 raise
-        holder.execute(rows.insert().values(name=(probe := uuid4().hex), taken=1))
-        holder.rollback()
-        if taken(probe):
-            raise cannot
+        if not node:
+            holder.execute(rows.insert().values(name=(probe := uuid4().hex), taken=1))
+            holder.rollback()
+            if taken(probe):
+                raise cannot
         if node or connection.dialect.is_async:
             wait_for(attempt, app)
         else:
