@@ -181,14 +181,14 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
     holder, given_up = connection.engine.connect(), Event()
     cannot = CommandError(
         f"{app.name}: {connection.dialect.name} cannot hold a lock in a transaction of a second"
-        f" connection; print the SQL with {program('migrate', '--sql')} and run that"
+        f" connection; print the SQL with {program('migrate', '--sql')}, and run that by hand"
     )
     if holder.connection.dbapi_connection is connection.connection.dbapi_connection:
         raise cannot
-    if galera_node(holder) != node:
+    if (other := galera_node(holder)) != node:
         raise CommandError(
-            f"{app.name}: two connections reached two nodes of the Galera cluster; give a URL that"
-            " always leads to the same"
+            f"{app.name}: its connections reach two nodes of a Galera cluster, {node} and {other};"
+            " give a URL that leads to one"
         )
 
     def taken(name: str) -> bool:
