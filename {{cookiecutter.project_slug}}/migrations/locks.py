@@ -11,17 +11,12 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 from alembic.util import CommandError
-from sqlalchemy import Connection, event, inspect, select, text
-from sqlalchemy.exc import DBAPIError, NotSupportedError
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError
 
 from .apps import App
 from .databases import version_schema
 from .errors import program
-
-GALERA = """
-    SET autocommit = 0, innodb_lock_wait_timeout = 0, wsrep_sync_wait = 15,
-        wsrep_trx_fragment_unit = 'statements', wsrep_trx_fragment_size = 1
-"""
 
 
 def one_migrator(connection: Connection, app: App) -> AbstractContextManager[None]:
@@ -30,10 +25,9 @@ def one_migrator(connection: Connection, app: App) -> AbstractContextManager[Non
     Raises CommandError when another migrator holds it for longer than the `lock_timeout`.
     """
     name = connection.dialect.name.replace("mariadb", "mysql")
-    if galera_node(connection):
-        return lock_row(connection, app)
     locks = {"postgresql": lock_postgresql, "mysql": lock_mysql, "sqlite": lock_sqlite}
-    return locks.get(name, lock_row)(connection, app)
+    lock = lock_row if galera_node(connection) else locks.get(name, lock_row)
+    return lock(connection, app)
 
 
 @contextmanager
@@ -57,12 +51,7 @@ def lock_postgresql(connection: Connection, app: App) -> Iterator[None]:
             holder.rollback()
             return False
 
-        try:
-            wait_for(attempt, app)
-        except NotSupportedError:  # a server that only speaks like PostgreSQL
-            with lock_row(connection, app):
-                yield
-            return
+        wait_for(attempt, app)
         # The server must not end the idle transaction that holds the lock.
         holder.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         if (holder.dialect.server_version_info or ()) >= (17,):
@@ -160,25 +149,19 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
 
 @contextmanager
 def lock_row(connection: Connection, app: App) -> Iterator[None]:
-    """Hold a row, updated in an open transaction on a connection of its own.
+    """Hold a row, which an open transaction on a connection of its own has updated.
 
-    This keeps out other machines of the same database, too: on Galera because each statement of
-    the transaction is replicated at once. A machine that is cut off for a while loses the lock,
-    so every statement of the migration first looks whether it is still there.
-    https://galeracluster.com/documentation/html_docs_20210213-1355-master/documentation/streaming-replication.html
-
-    Any other database waits in the UPDATE, for as long as it likes, so a thread does that. Async
-    drivers know no threads: with them nothing is said meanwhile, and `lock_timeout` has no effect.
+    It locks out other machines of the database, too. On Galera it does because the transaction
+    is replicated while it is open. A machine that was cut off may have lost it: each statement of
+    the migration first makes sure. Elsewhere the UPDATE waits in the database, in a thread. With
+    an async driver there is none, and the database decides how long it waits.
+    https://mariadb.com/docs/galera-cluster/galera-management/general-operations/streaming-replication
     """
-    rows = sa.Table(  # no app owns what begins with alembic_version, and no app's name has a `$`
-        "alembic_version$lock",
-        sa.MetaData(),
-        sa.Column("name", sa.String(32), primary_key=True),
-        sa.Column("taken", sa.Integer),
-        mysql_engine="InnoDB",
-    )
-    key, node = lock_digest(connection, app, size=16).hex(), galera_node(connection)
-    holder, given_up = connection.engine.connect(), Event()
+    columns = sa.Column("name", sa.String(32), primary_key=True), sa.Column("taken", sa.Integer)
+    # No app owns what begins with alembic_version, and no app's name has a `$`.
+    rows = sa.Table("alembic_version$lock", sa.MetaData(), *columns, mysql_engine="InnoDB")
+    holder, name = connection.engine.connect(), lock_digest(connection, app, size=16).hex()
+    node, given_up = galera_node(connection), Event()
     cannot = CommandError(
         f"{app.name}: {connection.dialect.name} cannot hold a lock in a transaction of a second"
         f" connection; print the SQL with {program('migrate', '--sql')}, and run that by hand"
@@ -192,18 +175,17 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
         )
 
     def taken(name: str) -> bool:
-        return bool(holder.scalar(select(rows.c.taken).where(rows.c.name == name)))
+        return bool(holder.scalar(sa.select(rows.c.taken).where(rows.c.name == name)))
 
     def attempt() -> bool:
         try:
-            if node:
-                holder.exec_driver_sql(GALERA)
-            update = rows.update().where(rows.c.name == key).values(taken=1)
-            if holder.execute(update).rowcount:
+            if holder.execute(rows.update().where(rows.c.name == name).values(taken=1)).rowcount:
                 return True
-            holder.execute(rows.insert().values(name=key, taken=0))
+            holder.execute(rows.insert().values(name=name, taken=0))
             holder.commit()
-        except DBAPIError:  # the database waits no longer, or another migrator was faster
+        except DBAPIError as error:  # it waits no longer, or another migrator was faster
+            if node and error.connection_invalidated:  # a new one would have other settings
+                raise
             with suppress(DBAPIError):  # Galera may have done so, and calls that an error
                 holder.rollback()
         return False
@@ -216,7 +198,7 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
 
     def check(*_: Any) -> None:
         with suppress(DBAPIError):
-            if taken(key):
+            if taken(name):
                 return
         raise CommandError(f"{app.name}: the database has taken the lock away; run this again")
 
@@ -224,23 +206,29 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
     try:
         try:
             rows.create(holder, checkfirst=True)
-            holder.commit()
         except DBAPIError:  # another migrator may have been faster
             holder.rollback()
-            if not inspect(holder).has_table(rows.name):
+            if not sa.inspect(holder).has_table(rows.name):
                 raise
-        if not node:
+        holder.commit()
+        if node:
+            holder.exec_driver_sql(
+                "SET autocommit = 0, innodb_lock_wait_timeout = 0, wsrep_sync_wait = 15,"
+                " wsrep_trx_fragment_unit = 'statements', wsrep_trx_fragment_size = 1"
+            )
+            wait_for(attempt, app)
+            # What the last holder of the lock did comes first.
+            connection.connection.cursor().execute("SET wsrep_sync_wait = 15")
+        else:
             holder.execute(rows.insert().values(name=(probe := uuid4().hex), taken=1))
             holder.rollback()
             if taken(probe):
                 raise cannot
-        if node or connection.dialect.is_async:
-            wait_for(attempt, app)
-        else:
-            waiter.start()
+            if connection.dialect.is_async:
+                wait_in_database()
+            else:
+                waiter.start()
             wait_for(lambda: not waiter.is_alive(), app)
-        if node:  # what the last holder of the lock did comes first
-            connection.connection.cursor().execute("SET wsrep_sync_wait = 15")
         event.listen(connection, "before_cursor_execute", check)
         try:
             yield
@@ -255,13 +243,11 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
 
 
 def galera_node(connection: Connection) -> str | None:
-    """Return the name of the node that a connection leads to; None if it is no Galera cluster."""
+    """Return the name of the node of a Galera cluster that a connection leads to, if it does."""
     if connection.dialect.name not in ("mysql", "mariadb"):
         return None
     cursor = connection.connection.cursor()  # the driver's: SQLAlchemy would begin a transaction
-    cursor.execute(
-        "SHOW VARIABLES WHERE variable_name IN ('wsrep_on', 'wsrep_provider', 'wsrep_node_name')"
-    )
+    cursor.execute("SHOW VARIABLES LIKE 'wsrep_%'")
     found = dict(cursor.fetchall())
     in_cluster = found.get("wsrep_on") == "ON" and found["wsrep_provider"] != "none"
     return found["wsrep_node_name"] if in_cluster else None
