@@ -149,13 +149,15 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
 
 @contextmanager
 def lock_row(connection: Connection, app: App) -> Iterator[None]:
-    """Hold a row, which an open transaction on a connection of its own has updated.
+    """Hold a row that an open transaction has updated, on a connection of its own.
 
-    It locks out other machines of the database, too. On Galera it does because the transaction
-    is replicated while it is open. A machine that was cut off may have lost it: each statement of
-    the migration first makes sure. Elsewhere the UPDATE waits in the database, in a thread. With
-    an async driver there is none, and the database decides how long it waits.
-    https://mariadb.com/docs/galera-cluster/galera-management/general-operations/streaming-replication
+    This keeps out migrators on other machines of the database, too. A machine that was cut off may
+    have lost the lock, so each statement of the migration first makes sure that it is still there.
+    A Galera cluster replicates the transaction while it is open, and is polled.
+    https://galeracluster.com/library/documentation/using-sr.html
+
+    Elsewhere the UPDATE waits in the database, in a thread. An async driver cannot use one: with
+    it the database alone decides how long that takes.
     """
     columns = sa.Column("name", sa.String(32), primary_key=True), sa.Column("taken", sa.Integer)
     # No app owns what begins with alembic_version, and no app's name has a `$`.
@@ -175,7 +177,9 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
         )
 
     def taken(name: str) -> bool:
-        return bool(holder.scalar(sa.select(rows.c.taken).where(rows.c.name == name)))
+        with suppress(DBAPIError):
+            return bool(holder.scalar(sa.select(rows.c.taken).where(rows.c.name == name)))
+        return False
 
     def attempt() -> bool:
         try:
@@ -197,10 +201,8 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
             holder.invalidate()
 
     def check(*_: Any) -> None:
-        with suppress(DBAPIError):
-            if taken(name):
-                return
-        raise CommandError(f"{app.name}: the database has taken the lock away; run this again")
+        if not taken(name):
+            raise CommandError(f"{app.name}: the database has taken the lock away; run this again")
 
     waiter = Thread(target=wait_in_database, daemon=True)
     try:
@@ -217,17 +219,14 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
                 " wsrep_trx_fragment_unit = 'statements', wsrep_trx_fragment_size = 1"
             )
             wait_for(attempt, app)
-            # What the last holder of the lock did comes first.
+            # Its first query waits for what the last holder of the lock did on another node.
             connection.connection.cursor().execute("SET wsrep_sync_wait = 15")
         else:
             holder.execute(rows.insert().values(name=(probe := uuid4().hex), taken=1))
             holder.rollback()
             if taken(probe):
                 raise cannot
-            if connection.dialect.is_async:
-                wait_in_database()
-            else:
-                waiter.start()
+            (waiter.run if connection.dialect.is_async else waiter.start)()
             wait_for(lambda: not waiter.is_alive(), app)
         event.listen(connection, "before_cursor_execute", check)
         try:
@@ -244,11 +243,11 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
 
 def galera_node(connection: Connection) -> str | None:
     """Return the name of the node of a Galera cluster that a connection leads to, if it does."""
-    if connection.dialect.name not in ("mysql", "mariadb"):
-        return None
-    cursor = connection.connection.cursor()  # the driver's: SQLAlchemy would begin a transaction
-    cursor.execute("SHOW VARIABLES LIKE 'wsrep_%'")
-    found = dict(cursor.fetchall())
+    found: dict[str, str] = {}
+    if connection.dialect.name in ("mysql", "mariadb"):
+        cursor = connection.connection.cursor()  # SQLAlchemy would begin a transaction
+        cursor.execute("SHOW VARIABLES LIKE 'wsrep_%'")
+        found = dict(cursor.fetchall())
     in_cluster = found.get("wsrep_on") == "ON" and found["wsrep_provider"] != "none"
     return found["wsrep_node_name"] if in_cluster else None
 
