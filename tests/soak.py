@@ -252,6 +252,8 @@ class Soak:
         its node, or the node freezes for a while.
         """
         expected = self.clean
+        if self.nodes:  # it takes 5 s to notice that one is gone
+            self.project.set_ini("DEFAULT", "lock_timeout", "10")
         checkpoints = Checkpoints.of(self.project)
         moment = random.randrange(CHECKPOINTS)
         advice: list[str] = []

@@ -23,7 +23,6 @@ def test_many_at_once_apply_each_revision_once(cluster: Soak) -> None:
 
 @pytest.mark.parametrize("what", ["client", "node", "frozen"])
 def test_killed_at_any_moment_the_next_run_completes(what: str, cluster: Soak) -> None:
-    cluster.project.set_ini("DEFAULT", "lock_timeout", "10")
     cluster.kill(Random(what), what)
 
 
