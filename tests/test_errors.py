@@ -860,7 +860,7 @@ def test_type_that_exists_may_be_adopted(tmp_path: Path, postgresql: Database) -
     assert_line(
         project.refused("./migrate.sh"),
         'shop: type "kind" already exists, at …;'
-        " if it existed before, run: python -m migrations adopt",
+        " if it existed before the app's first revision, run: python -m migrations adopt",
     )
 
 

@@ -69,7 +69,8 @@ def test_it_migrates_as_the_page_says(repository: Project, database: Database) -
     line = repository.refused(*apps, "check")
     assert (
         line
-        == "users: models and database differ: add users age; run python -m alembic_apps generate"
+        == "users: models and database differ: add users age; run python -m alembic_apps generate,"
+        " or correct the database"
     )
     repository.run(*apps, "generate")
     assert "(add users age)" in repository.run(*apps, "migrate").stdout

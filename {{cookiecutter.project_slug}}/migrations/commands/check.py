@@ -39,7 +39,8 @@ def check(run: Run) -> None:
         difference = found.get(app) or compare(run, [app])[app]
         if changes := in_words(difference.upgrade):
             told = summarise(changes, width=1000)
-            raise CommandError(f"models and database differ: {told}; run {program('generate')}")
+            advice = f"run {program('generate')}, or correct the database"
+            raise CommandError(f"models and database differ: {told}; {advice}")
         return "no changes"
 
     run.each_despite_errors(report_on)

@@ -124,6 +124,8 @@ def run_for_one(run: Run, name: str) -> Run:
         raise CommandError(f"{name}: needs one tenant; name one: --tenant {tenants[0].name}")
     apps = bound(run.config, run.apps, tenants[0])
     selected = [apps[app.name] for app in run.selected if app.tenants or not given]
+    if len(tenants) > 1 and name in ("check", "generate", "adopt"):
+        print(f"with {tenants[0].name}, the first of {len(tenants)} tenants:")
     return replace(run, apps=apps, selected=selected)
 
 
