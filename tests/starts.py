@@ -46,6 +46,12 @@ ROWS = {
     "orders": "(id, user_id, placed) VALUES (3, 2, '1904-06-16 08:00:00')",
 }
 
+MORE = (
+    "INSERT INTO users (id, email) VALUES (99, 'admin')",
+    "CREATE VIEW customers AS SELECT id, email FROM users",
+)
+"""What no model has."""
+
 APPS = ("users", "orders")
 
 
@@ -65,13 +71,18 @@ class Start:
 
 
 def one_environment(repo: Project, urls: Sequence[str]) -> None:
-    """Plain `alembic init`, with two revisions."""
+    """Plain `alembic init`, with a revision for tables, one for a column, one for all else."""
     write(repo, "shop/models.py", BASE + USERS + ORDERS)
     init(repo, "alembic", urls)
     edit(repo, "alembic/env.py", "target_metadata = None", imports("models", "target_metadata"))
     autogenerate(repo)
     append(repo, "shop/models.py", "    note: orm.Mapped[str | None]\n")
     autogenerate(repo)
+    repo.run("alembic", "revision", "-m", "first rows")
+    [revision] = (repo.path / "alembic" / "versions").glob("*_first_rows.py")
+    lines = "".join(f'    op.execute("{statement}")\n' for statement in MORE)
+    revision.write_text(revision.read_text().replace("    pass\n", lines, 1))
+    repo.run("alembic", "upgrade", "head")
 
 
 def copied_environments(repo: Project, urls: Sequence[str]) -> None:
@@ -109,6 +120,17 @@ def create_all(repo: Project, urls: Sequence[str]) -> None:
     for app in APPS:
         lines += [imports(f"{app}.models", "metadata"), "metadata.create_all(engine)"]
     repo.run("python", "-c", "\n".join(lines))
+
+
+def create_all_and_stamp(repo: Project, urls: Sequence[str]) -> None:
+    """Tables made by `create_all`, and a revision that changes one and cannot make it."""
+    create_all(repo, urls)
+    init(repo, "alembic", urls)
+    lines = [imports(f"{app}.models", app) for app in APPS]
+    lines.append("target_metadata = [users, orders]")
+    edit(repo, "alembic/env.py", "target_metadata = None", "\n".join(lines))
+    append(repo, "shop/orders/models.py", "    note: orm.Mapped[str | None]\n")
+    autogenerate(repo)
 
 
 def multidb(repo: Project, urls: Sequence[str]) -> None:
@@ -149,7 +171,8 @@ STARTS = [
     Start("One Alembic environment becomes one app", one_environment, models="shop/models.py"),
     Start("One Alembic environment becomes several apps", one_environment, models="shop/models.py"),
     Start("A copied env.py in every app", copied_environments),
-    Start("Tables made by `create_all`, and no Alembic yet", create_all),
+    Start("Tables made by `create_all`", create_all),
+    Start("Tables made by `create_all`", create_all_and_stamp),
     Start(
         "Alembic's multidb template",
         multidb,

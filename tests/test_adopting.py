@@ -1,5 +1,6 @@
 """Repositories that used Alembic in another way, moved as docs/adopting.md says."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -10,16 +11,18 @@ import pytest
 from sqlalchemy import make_url
 
 from pages import assert_runs_as_shown, section
-from project import SECRET, TEMPLATE, Project, bake, tree
+from project import GIT, SECRET, TEMPLATE, Project, bake, tree
 from servers import Database, new_database
-from starts import ROWS, STARTS, Start, append
+from starts import ROWS, STARTS, Start, append, edit, one_environment
 
 PAGE = (TEMPLATE / "docs" / "adopting.md").read_text()
-FIRST_STEPS = PAGE.partition("\n## ")[0]
+COPYING = section(PAGE, "Copy the folder")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-@pytest.mark.parametrize("start", STARTS, ids=lambda start: start.title)
+@pytest.mark.parametrize(
+    "start", STARTS, ids=lambda start: f"{start.title} ({start.make.__name__})"
+)
 def test_a_repository_is_moved_and_keeps_every_row(start: Start, kind: str, tmp_path: Path) -> None:
     repo = Project(tmp_path / "repo")
     repo.path.mkdir()
@@ -31,7 +34,8 @@ def test_a_repository_is_moved_and_keeps_every_row(start: Start, kind: str, tmp_
 
         if kind != "sqlite":  # there, the ini of the page names the right files
             repo.environment = variables(start, live)
-        assert_runs_as_shown(FIRST_STEPS + section(PAGE, start.title), repo.path, repo.shell())
+        repo.environment["EMPTY"] = fresh[0].text
+        assert_runs_as_shown(COPYING + section(PAGE, start.title), repo.path, repo.shell())
         after = rows(live)
         assert {table: after[table] for table in before} == before
         assert all(name.startswith("alembic_version_") for _, name in after.keys() - before.keys())
@@ -47,6 +51,9 @@ def test_a_repository_is_moved_and_keeps_every_row(start: Start, kind: str, tmp_
 
         repo.run("./migrate.sh", env=variables(start, fresh))
         assert schema(fresh) == schema(live)
+        if start.make is one_environment:
+            for database in (*live, *fresh):
+                assert (99, "admin") in database.query("SELECT id, email FROM customers")
 
 
 @contextmanager
@@ -90,35 +97,118 @@ def schema(databases: Sequence[Database]) -> list[dict[str, list[str]]]:
     ]
 
 
-def test_what_env_py_did_besides(tmp_path: Path) -> None:
+def blocks(kind: str, title: str) -> list[str]:
+    """The blocks of one kind in a section of the page."""
+    return re.findall(rf"(?ms)^```{kind}\n(.*?)^```", section(PAGE, title))
+
+
+@pytest.fixture
+def moved(tmp_path: Path) -> Project:
+    """A repository with one environment, moved to several apps, beside the project `my_project`."""
     repo = Project(tmp_path / "repo")
     repo.path.mkdir()
-    other = bake(tmp_path)
-    start = next(start for start in STARTS if "several apps" in start.title)
-    with databases(start, "sqlite", repo.path) as [live]:
-        start.make(repo, [live.text])
-        assert_runs_as_shown(FIRST_STEPS + section(PAGE, start.title), repo.path, repo.shell())
-        text = section(PAGE, "What your env.py did besides")
-        [view] = re.findall(r"(?ms)^```python\n(.*?)^```", text)
-        model = "class Name(View):\n    __tablename__ = 'names'\n"
-        model += "    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)\n"
-        append(repo, start.models, f"\n\n{view}\n\n{model}")
-        live.query("CREATE VIEW names AS SELECT id FROM users")
-        assert repo.generate() == "users   no changes\norders  no changes\n"
+    bake(tmp_path)
+    one_environment(repo, [f"sqlite:///{repo.path}/shop.db"])
+    text = COPYING + section(PAGE, "One Alembic environment becomes several apps")
+    assert_runs_as_shown(text, repo.path, repo.shell({"EMPTY": "sqlite:///empty.db"}))
+    return repo
 
-    assert 'Config("alembic.ini", ini_section="users")' in text
+
+def test_what_env_py_did(moved: Project) -> None:
+    [view] = blocks("python", "Models of what is not yours")
+    model = "class Name(View):\n    __tablename__ = 'names'\n"
+    model += "    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)\n"
+    append(moved, "shop/models.py", f"\n\n{view}\n\n{model}")
+    moved.sqlite("CREATE VIEW names AS SELECT id FROM users", "shop.db")
+    assert moved.generate() == "users   no changes\norders  no changes\n"
+
+    models = moved.path / "shop" / "models.py"
+    models.write_text(re.sub(r"(?s)class Order.*(?=class View)", "", models.read_text()))
+    assert "drop orders" in moved.refused("python", "-m", "migrations", "-n", "orders", "check")
+    text = section(PAGE, "Tables whose models are elsewhere")
+    assert_runs_as_shown(text, moved.path, moved.shell())
+    [line] = re.findall(r"(?ms)^```ini\ninclude_object = (.*?)\n```", text)
+    moved.set_ini("orders", "include_object", line)
+    assert moved.generate() == "users   no changes\norders  no changes\n"
+
+    assert 'Config("alembic.ini", ini_section="users")' in PAGE
     code = "from alembic import command; from alembic.config import Config; "
     code += 'command.upgrade(Config("alembic.ini", ini_section="users"), "head")'
-    repo.run("python", "-c", code, env={"DATABASE_URL": "sqlite:///other.db"})
-    assert {"users", "addresses"} < repo.tables("other.db")
+    moved.run("python", "-c", code, env={"DATABASE_URL": "sqlite:///other.db"})
+    assert {"users", "addresses"} < moved.tables("other.db")
 
-    shutil.copytree(other.path / "tests", repo.path / "tests")
-    assert "2 passed" in repo.run("python", "-m", "pytest", "-k", "single_head").stdout
+    shutil.copytree(moved.path.parent / "my_project" / "tests", moved.path / "tests")
+    assert "2 passed" in moved.run("python", "-m", "pytest", "-k", "single_head").stdout
 
-    assert "`apps_folder = %(here)s/shop`" in FIRST_STEPS
-    repo.set_ini("DEFAULT", "apps_folder", "%(here)s/shop")
-    repo.run("./add_app.sh", "notes")
-    assert "\nnotes   wrote shop/notes/migrations/" in repo.generate()
+    assert "`apps_folder = %(here)s/shop`" in COPYING
+    moved.set_ini("DEFAULT", "apps_folder", "%(here)s/shop")
+    moved.run("./add_app.sh", "notes")
+    assert "\nnotes   wrote shop/notes/migrations/" in moved.generate()
+
+
+def test_a_program_that_migrates_when_it_starts(moved: Project) -> None:
+    copied, _ = blocks("python", "A program that migrates when it starts")
+    (moved.path / "shop" / "start.py").write_text(copied)
+    url = f"sqlite:///{moved.path}/started.db"
+    code = f"import os; os.environ['DATABASE_URL'] = {url!r}; from shop.start import start; start()"
+    environment = {"PYTHONPATH": str(moved.path)}
+    moved.run("python", "-c", code, cwd=moved.path.parent, env=environment)
+    assert {"alembic_version_users", "orders"} < moved.tables("started.db")
+
+
+def test_an_image_holds_what_migrating_needs(moved: Project, tmp_path: Path) -> None:
+    images = blocks("dockerfile", "A Docker image")
+    for number, dockerfile in enumerate(images):
+        image = tmp_path / f"image_{number}"
+        image.mkdir()
+        for sources, target in re.findall(r"(?m)^COPY (.+) (\S+)$", dockerfile):
+            moved.run("cp", "-R", *sources.split(), f"{image}/{target}")
+        [command] = re.findall(r"(?m)^CMD (.*)$", dockerfile)
+        done = Project(image).run(*json.loads(command), env={"DATABASE_URL": "sqlite:///new.db"})
+        assert done.stdout.count("  applied ") == 2
+    assert len(images) == 2
+
+
+def test_check_finds_what_alembic_check_does_not(tmp_path: Path) -> None:
+    repo = Project(tmp_path / "repo")
+    repo.path.mkdir()
+    bake(tmp_path)
+    one_environment(repo, [f"sqlite:///{repo.path}/shop.db"])
+    edit(repo, "shop/models.py", 'server_default="0"', 'server_default="1"')
+    before, after = section(PAGE, "What `check` finds that `alembic check` did not").split("After ")
+    assert_runs_as_shown(before, repo.path, repo.shell())
+    move = section(PAGE, "One Alembic environment becomes one app").partition("$ ./migrate.sh")[0]
+    assert_runs_as_shown(f"{COPYING}{move}```\n{after}", repo.path, repo.shell())
+    repo.migrate()
+    repo.migrations("check")
+
+
+def test_a_later_version_is_taken(moved: Project) -> None:
+    def commit() -> str:
+        moved.run("git", "add", ".")
+        moved.run("git", "commit", "--quiet", "--message", "step", env=GIT)
+        return moved.run("git", "rev-parse", "HEAD").stdout.strip()
+
+    moved.run("git", "init", "--quiet")
+    copied = commit()
+    append(moved, "migrations/script.py.mako", "# ours\n")
+    (moved.path / "migrations" / "extras" / "graph.py").unlink()
+    commit()
+
+    later = Project(moved.path.parent / "my_project")
+    edit(later, "migrations/script.py.mako", '"""${message}', '"""Later: ${message}')
+    (later.path / "migrations" / "extras" / "ruff_format.py").rename(
+        later.path / "migrations" / "extras" / "formatting.py"
+    )
+    text = section(PAGE, "Take a later version")
+    assert_runs_as_shown(text, moved.path, moved.shell({"COPIED": copied}))
+    template = (moved.path / "migrations" / "script.py.mako").read_text()
+    assert template.startswith('"""Later: ')
+    assert template.endswith("# ours\n")
+    extras = {path.name for path in (moved.path / "migrations" / "extras").glob("*.py")}
+    assert "formatting.py" in extras
+    assert not {"graph.py", "ruff_format.py"} & extras
+    assert not (moved.path / "ours.patch").exists()
 
 
 def test_models_without_names_for_constraints(project: Project, postgresql: Database) -> None:

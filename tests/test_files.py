@@ -126,6 +126,24 @@ def test_pages_name_only_files_that_are_there(projects: list[Path]) -> None:
             assert "\n\n\n" not in outside_blocks(text)
 
 
+def test_every_link_leads_somewhere() -> None:
+    pages = [
+        *TEMPLATE.glob("*.md"),
+        *TEMPLATE.glob("docs/*.md"),
+        *TEMPLATE.glob("examples/**/*.md"),
+    ]
+    for page in pages:
+        text = outside_blocks(page.read_text())
+        for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+            path, _, anchor = link.partition("#")
+            target = (page.parent / path) if path else page
+            assert target.exists(), f"{page.name}: {link}"
+            if anchor:
+                headings = re.findall(r"(?m)^#+ (.+)$", outside_blocks(target.read_text()))
+                anchors = {re.sub(r"[^\w -]", "", it).lower().replace(" ", "-") for it in headings}
+                assert anchor in anchors, f"{page.name}: {link}"
+
+
 def test_hook_refuses_a_model_without_its_revision(tmp_path: Path) -> None:
     project = bake(tmp_path)
     project.environment.update(GIT)

@@ -1,5 +1,6 @@
 """The package alembic_apps, installed into an empty virtual environment: nothing is copied."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,8 @@ from pages import assert_runs_as_shown, section
 from project import DEV, TEMPLATE, Project
 from servers import Database
 
-SECTION = section((TEMPLATE / "docs" / "adopting.md").read_text(), "Install instead of copying")
+PAGE = (TEMPLATE / "docs" / "adopting.md").read_text()
+SECTION = section(PAGE, "Install instead of copying")
 
 MODELS = """
 import sqlalchemy as sa
@@ -53,7 +55,7 @@ def repository(tmp_path: Path, venv: Path) -> Iterator[Project]:
         (tmp_path / "shop" / app / "models.py").write_text(MODELS.format(app=app))
     yield Project(tmp_path, venv=venv, warm=False)
     python = {path.name for path in tmp_path.glob("*") if path.suffix != ".db"}
-    assert python == {"alembic.ini", "shop"}
+    assert python <= {"alembic.ini", "shop"}
 
 
 def test_it_migrates_as_the_page_says(repository: Project, database: Database) -> None:
@@ -86,3 +88,43 @@ def test_alembic_without_a_name(repository: Project) -> None:
             "name an app: alembic --name APP ..., where APP is one of: users, orders;"
             " python -m alembic_apps migrate migrates them all"
         )
+
+
+def test_a_program_migrates_when_it_starts(repository: Project) -> None:
+    assert_runs_as_shown(SECTION, repository.path, repository.env())
+    text = section(PAGE, "A program that migrates when it starts")
+    assert_runs_as_shown(text, repository.path, repository.env())  # the last block counts
+    code = "from shop.start import start; start()"
+    repository.run("python", "-c", code, env={"USERS_DATABASE_URL": "sqlite:///started.db"})
+    assert repository.tables("started.db") == {"alembic_version_users", "users"}
+
+
+PYPROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "shop"
+version = "1.0"
+
+[tool.hatch.build.targets.wheel]
+packages = ["shop"]
+"""
+
+
+def test_a_package_ships_its_migrations(
+    repository: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    text = section(PAGE, "A package that ships its migrations")
+    assert_runs_as_shown(text, repository.path, repository.env())
+    source, site, elsewhere = (tmp_path_factory.mktemp(name) for name in ("source", "site", "any"))
+    shutil.copytree(repository.path / "shop", source / "shop")
+    (source / "pyproject.toml").write_text(PYPROJECT)
+    uv = str(DEV / "bin" / "uv")
+    install = [uv, "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(source)]
+    subprocess.run(install, check=True)
+    code = "from shop.start import start; start()"
+    user = Project(elsewhere, {"PYTHONPATH": str(site)}, repository.venv, warm=False)
+    user.run("python", "-c", code)
+    assert {"users", "orders", "alembic_version_orders"} < user.tables("shop.db")

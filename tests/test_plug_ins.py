@@ -1,5 +1,6 @@
 """Apps of installed packages, as docs/plug-ins.md says; the wheels are real."""
 
+import re
 import shutil
 import sys
 import sysconfig
@@ -125,6 +126,36 @@ def test_an_app_of_a_package(
         project.run("python", "-m", "migrations", "remove", "notes", "--yes")
         assert live.rows() == before
         assert not (venv / "alarm").exists()
+
+
+def test_a_package_without_an_entry_point(project: Project, plug_in: Project) -> None:
+    package = project.path.parent / "packages" / "acme_notes"
+    shutil.copytree(plug_in.path / "src" / "acme_notes", package)
+    versions = package / "migrations" / "versions"
+    versions.mkdir()
+    for revision in (package / "migrations").glob("*_initial.py"):
+        revision.rename(versions / revision.name)
+    project.environment["PYTHONPATH"] = str(package.parent)
+    text = section(PAGE, "A package without an entry point")
+    with_revisions, without = re.findall(r"(?ms)^```ini\n(.*?)^```", text)
+
+    ini = project.path / "alembic.ini"
+    before = ini.read_text()
+    ini.write_text(f"{before}\n{with_revisions}")
+    assert project.migrate("notes").startswith("notes  applied ")
+    with (package / "models.py").open("a") as models:
+        models.write("    written: orm.Mapped[str | None]\n")
+    assert "installed package, and none is written" in project.refused("./generate.sh", "notes")
+
+    project.environment["DATABASE_URL"] = "sqlite:///without.db"
+    ini.write_text(f"{before}\n{without}")
+    (project.path / "src" / "my_project" / "notes_migrations").mkdir()
+    assert project.revise("notes").parent.name == "notes_migrations"
+    assert project.migrate("notes").startswith("notes  applied ")
+    ini.write_text(before)
+    project.generate()
+    project.migrate()
+    assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
 
 
 def shown(database: Database) -> str:

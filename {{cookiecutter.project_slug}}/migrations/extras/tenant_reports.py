@@ -103,7 +103,7 @@ def print_status(results: Sequence[Result], shared: str, as_json: bool) -> None:
         print(f"{half_done} ({named([str(it) for it in tenants])})")
 
 
-def errors_of(failed: Sequence[Result], total: int, command: str) -> list[str]:
+def errors_of(failed: Sequence[Result], command: str, begun: int, total: int) -> list[str]:
     """Return the errors, those that differ only in the tenant's name in one line, and a sum."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for result in failed:
@@ -116,7 +116,10 @@ def errors_of(failed: Sequence[Result], total: int, command: str) -> list[str]:
     ]
     if len(groups) > MANY:
         lines.append(f"... and {len(groups) - MANY} other errors")
-    again = program(command)
-    if len(failed) <= MANY:
-        again = " ".join([again, *(f"--tenant {result.tenant}" for result in failed)])
-    return [*lines, f"{len(failed)} of {counted(total)} failed; to do them again: {again}"]
+    again = program(command) + (" ..." if command in ("upgrade", "downgrade", "stamp") else "")
+    if begun < total:
+        rest = f", {total - begun} not begun; to go on: {again}"
+    else:
+        names = [f" --tenant {result.tenant}" for result in failed if len(failed) <= MANY]
+        rest = f"; to do them again: {again}{''.join(names)}"
+    return [*lines, f"{len(failed)} of {counted(total)} failed{rest}"]

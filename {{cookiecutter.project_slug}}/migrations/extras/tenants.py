@@ -5,11 +5,12 @@ databases works on those of all tenants. A command that writes revisions compare
 """
 
 import io
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -40,7 +41,7 @@ def options(parser: ArgumentParser) -> None:
     add = parser.add_argument_group("for apps of tenants").add_argument
     add("--tenant", action="append", default=[], metavar="GLOB", help="only these tenants")
     add("--part", default="", metavar="K/N", help="one of N parts of them; K: 0 to N-1, or 1 to N")
-    add("--jobs", type=int, metavar="N", help="the number of processes; default: tenant_jobs or 1")
+    add("--jobs", metavar="N", help="the number of processes; default: tenant_jobs or 1")
     add("--max-failures", type=int, metavar="N", help="stop when N tenants have failed")
 
 
@@ -60,9 +61,12 @@ def around(command: Command) -> Command:
     def run_command(run: Run) -> None:
         given = getattr(run.options, "tenant", ())
         name = name_of(run, command)
-        if not any(app.tenants for app in run.apps.values()) or name in NONE:
+        if not any(app.tenants for app in run.apps.values()):
             if given:
-                raise CommandError(f"--tenant {given[0]}: no app that is meant here has tenants")
+                none = "no section of alembic.ini has the key `tenants`"
+                raise CommandError(f"--tenant {given[0]}: {none}")
+            command(run)
+        elif name in NONE:
             command(run)
         elif not any(app.tenants for app in run.selected):
             command(shared_run(run))
@@ -84,9 +88,7 @@ def shared_run(run: Run) -> Run:
     """Return a run over the apps without tenants."""
     apps = {app.name: app for app in run.apps.values() if not app.tenants}
     selected = [app for app in run.selected if not app.tenants]
-    return Run(
-        run.config, run.options, apps, selected, run.databases, run.command_line, run.scripts
-    )
+    return replace(run, apps=apps, selected=selected)
 
 
 def run_for_one(run: Run, name: str) -> Run:
@@ -100,19 +102,17 @@ def run_for_one(run: Run, name: str) -> Run:
         raise CommandError(f"{name}: works with one tenant; name one: --tenant {tenants[0].name}")
     apps = bound(run.config, run.apps, tenants[0])
     selected = [apps[app.name] for app in run.selected if app.tenants or not given]
-    return Run(
-        run.config, run.options, apps, selected, run.databases, run.command_line, run.scripts
-    )
+    return replace(run, apps=apps, selected=selected)
 
 
 def each_tenant(run: Run, command: Command, name: str) -> None:
     """Run a command for the tenants; before it, or after a downgrade, for the shared apps."""
     own = [app for app in run.selected if app.tenants]
-    shared = shared_run(run)
-    if getattr(run.options, "tenant", ()):
+    # `status` is asked for JSON, to be counted.
+    options = Namespace(**{**vars(run.options), "json": True})
+    shared = replace(shared_run(run), options=options)
+    if getattr(options, "tenant", ()):
         shared.selected.clear()
-    as_json = name == "status"
-    options = Namespace(**{**vars(run.options), **({"json": True} if as_json else {})})
     job = Job(str(run.config.config_file_name), options, command, [app.name for app in own])
     with Workers(job, jobs_of(run)) as workers:
         tenants: list[Tenant] = []
@@ -120,22 +120,18 @@ def each_tenant(run: Run, command: Command, name: str) -> None:
             tenants = tenants_of(run)
         before, after = io.StringIO(), name == "downgrade"
         if shared.selected and not after:
-            with redirect_stdout(before if as_json else sys.stdout):
+            with redirect_stdout(before if name == "status" else sys.stdout):
                 command(shared)
         tenants = tenants or tenants_of(run)
         results = results_of(run, workers, tenants, own, name)
-    if as_json:
+    if name == "status":
         tenant_reports.print_status(results, before.getvalue(), run.options.json)
     else:
         tenant_reports.print_results(results, [app.name for app in own], run.config.stdout)
     failed = [result for result in results if result.errors]
-    if workers.interrupted:
-        done = len(results) - len(failed)
-        raise KeyboardInterrupt(
-            f"interrupted: {done} of {len(tenants)} tenants done; run the same command to go on"
-        )
-    if failed:
-        raise CommandError("\n".join(tenant_reports.errors_of(failed, len(tenants), name)))
+    if failed or workers.interrupted:
+        lines = tenant_reports.errors_of(failed, name, len(results), len(tenants))
+        raise (KeyboardInterrupt if workers.interrupted else CommandError)("\n".join(lines))
     if shared.selected and after:
         command(shared)
 
@@ -144,6 +140,7 @@ def tenants_of(run: Run) -> list[Tenant]:
     """Return the tenants that a command is for."""
     options = run.options
     tenants = read_tenants(run.config, run.apps.values())
+    bound(run.config, run.apps, tenants[0])  # raises what is wrong for all of them
     return chosen(tenants, getattr(options, "tenant", ()), getattr(options, "part", ""))
 
 
@@ -152,7 +149,7 @@ def jobs_of(run: Run) -> int:
     if not hasattr(run.options, "jobs"):
         return 1
     text = run.options.jobs or run.config.file_config.defaults().get("tenant_jobs", "1")
-    if not str(text).isdecimal() or int(text) < 1:
+    if not re.fullmatch(r"0*[1-9]\d*", text):
         raise CommandError(f"tenant_jobs or --jobs is {text}; write a number of processes")
     return int(text)
 
@@ -166,16 +163,17 @@ def results_of(
     create = name in ("migrate", "upgrade", "stamp")
     current = tenant_schemas.read_all(run, tenants, apps, create)
     # What these need is known: no connection, and no process.
-    known = [it for it in tenants if name == "status" and it.name in current]
-    if name == "migrate":
-        at_head = {app.name: tuple(run.script(app).get_heads()) for app in apps}
-        known = [it for it in tenants if current.get(it.name) == at_head]
-    rest = [tenant for tenant in tenants if tenant not in known]
+    at_head = {app.name: tuple(run.script(app).get_heads()) for app in apps}
+    known: list[Tenant] = []
+    rest: list[Tenant] = []
+    for tenant in tenants:
+        now = current.get(tenant.name)
+        quick = now and (name == "status" or (name == "migrate" and now == at_head))
+        (known if quick else rest).append(tenant)
     found: dict[str, Result] = {}
     try:
-        for result in chain(
-            (workers.job(tenant, current[tenant.name]) for tenant in known), workers.do(rest)
-        ):
+        first = (workers.job(tenant, current[tenant.name]) for tenant in known)
+        for result in chain(first, workers.do(rest)):
             found[result.tenant] = result
             progress.add(result)
             if progress.failed >= most:
@@ -224,7 +222,10 @@ class Job:
         result = Result(tenant.name)
         out, err = io.StringIO(), io.StringIO()
         config.stdout = out
-        with closing(Databases()) as databases, redirect_stdout(out), redirect_stderr(err):
+        with closing(Databases()) as databases, ExitStack() as stack:
+            if hasattr(self.options, "cmd"):  # else a program called, which may print meanwhile
+                stack.enter_context(redirect_stdout(out))
+                stack.enter_context(redirect_stderr(err))
             try:
                 its = bound(config, apps, tenant)
                 selected = [its[name] for name in self.apps]

@@ -1,0 +1,382 @@
+"""The same apps for many tenants."""
+
+import json
+import os
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from project import Project
+from revisions import Checkpoints, add_revision
+from tenants import KINDS, Tenants, with_tenants
+
+ALL_OF_THEM = """
+import os
+import sqlalchemy as sa
+
+def all_of_them():
+    with sa.create_engine(os.environ["DATABASE_URL"]).connect() as connection:
+        return connection.scalars(sa.text("SELECT name FROM accounts")).all()
+"""
+
+TENANT = "op.get_bind().engine.url.database.rpartition('/')[2].partition('.')[0]"
+"""For a revision: the name of the tenant, on SQLite."""
+
+NAMES = ("acme", "beta", "gamma", "delta", "omega")
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Tenants]:
+    """Tenants in an SQLite file each."""
+    with with_tenants("sqlite", tmp_path) as tenants:
+        yield tenants
+
+
+@pytest.fixture
+def schemas(tmp_path: Path) -> Iterator[Tenants]:
+    """Tenants in a schema each."""
+    with with_tenants("schemas", tmp_path) as tenants:
+        yield tenants
+
+
+def heads(project: Project) -> tuple[str, str]:
+    """The heads of both apps."""
+    found = dict(re.findall(r"(?m)^(\w+):\n(\w+) \(head\)$", project.migrations("heads")))
+    return found["users"], found["books"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_story(kind: str, tmp_path: Path) -> None:
+    with with_tenants(kind, tmp_path) as tenants:
+        project = tenants.project
+        tenants.make(*NAMES)
+        assert project.generate().count("initial") == 2
+        users, books = heads(project)
+        assert project.migrate("--jobs", "2") == (
+            f"users  applied {users} (initial) in 5 tenants\n"
+            f"books  applied {books} (initial) in 5 tenants\n"
+        )
+        assert tenants.all_alike(NAMES)
+        assert (
+            project.migrate() == "users  up to date in 5 tenants\nbooks  up to date in 5 tenants\n"
+        )
+        assert project.migrations("check", "--tenant", "*") == (
+            "users  no changes in 5 tenants\nbooks  no changes in 5 tenants\n"
+        )
+
+        project.add_column("users", "email")
+        for name in NAMES[1:4]:
+            tenants.of(name).query("ALTER TABLE users ADD COLUMN email INTEGER")
+        project.generate()
+        email, _ = heads(project)
+        done = project.run("./migrate.sh", "--jobs", "2", status=1)
+        assert done.stdout == (
+            f"users  applied {email} (add users email) in 2 tenants\n"
+            "books  up to date in 2 tenants\n"
+        )
+        [error, last] = done.stderr.splitlines()
+        assert error.startswith("users: ")
+        assert error.endswith(" (3 tenants: beta, gamma, delta)")
+        again = "./migrate.sh --tenant beta --tenant gamma --tenant delta"
+        assert last == f"3 of 5 tenants failed; to do them again: {again}"
+        assert [line.split() for line in project.migrations("status").splitlines()] == [
+            ["app", "current", "head", "pending", "tenants"],
+            ["users", users, email, "1", "3", "tenants:", "beta,", "gamma,", "delta"],
+            ["users", email, email, "0", "2", "tenants"],
+            ["books", books, books, "0", "5", "tenants"],
+        ]
+        found = json.loads(project.migrations("status", "--json"))
+        assert [(row["tenant"], row["app"], len(row["pending"])) for row in found][2:4] == [
+            ("beta", "users", 1),
+            ("beta", "books", 0),
+        ]
+        for name in NAMES[1:4]:
+            tenants.of(name).query("ALTER TABLE users DROP COLUMN email")
+        assert project.run(*again.split()).stdout == (
+            f"users  applied {email} (add users email) in 3 tenants\n"
+            "books  up to date in 3 tenants\n"
+        )
+        assert tenants.all_alike(NAMES)
+
+        assert project.migrations("tenant", "new") == (
+            f"users  applied {users} (initial), {email} (add users email)\n"
+            f"books  applied {books} (initial)\n"
+            "tenants.txt does not name new yet\n"
+        )
+        assert tenants.all_alike(["acme", "new"])
+        project.migrations("-n", "users", "downgrade", "-1", "--tenant", "a*")
+        tenants.name(*NAMES, "new")
+        assert "users  up to date in 5 tenants" not in project.migrate("--tenant", "a*")
+        assert tenants.all_alike([*NAMES, "new"])
+        project.migrations("downgrade", "base")
+        assert tenants.of("beta").tables() == {"alembic_version_users", "alembic_version_books"}
+
+
+def test_plain_alembic_for_one_tenant(schemas: Tenants) -> None:
+    project = schemas.project
+    schemas.make("acme", "beta")
+    project.generate()
+    project.migrate("--tenant", "acme")
+    users, _ = heads(project)
+    current = ("--name", "users", "current")
+    done = project.run("alembic", "-x", "tenant=acme", *current)
+    assert done.stdout == f"{users} (head)\n"
+    assert project.run("alembic", "-x", "tenant=beta", *current).stdout == ""
+    assert project.refused("alembic", *current) == (
+        "users: has a database for each tenant; name one: python -m migrations COMMAND"
+        " --tenant NAME, or alembic -x tenant=NAME --name users COMMAND"
+    )
+    unknown = project.refused("alembic", "-x", "tenant=gamma", *current)
+    assert unknown == "tenants: there is no tenant gamma"
+    project.migrations("-x", "tenant=acme", "downgrade", "base")
+    assert "users" not in schemas.of("acme").tables()
+
+
+@pytest.mark.parametrize(
+    ("names", "line"),
+    [
+        ("acme\nbad-name", "tenants.txt names 'bad-name'; use letters, digits and underscores"),
+        ('acme\nx"; DROP', "tenants.txt names 'x\";'; use letters, digits and underscores"),
+        ("acme\nbeta\nacme", "tenants.txt names acme twice"),
+        ("\n", "tenants.txt names none"),
+        (None, "tenants.txt: No such file or directory"),
+    ],
+)
+def test_bad_lists(names: str | None, line: str, sqlite: Tenants) -> None:
+    sqlite.make("acme")
+    sqlite.project.generate()
+    if names is None:
+        (sqlite.project.path / "tenants.txt").unlink()
+    else:
+        (sqlite.project.path / "tenants.txt").write_text(names)
+    for command in (["./migrate.sh"], ["./migrate.sh", "--jobs", "2"], ["./generate.sh"]):
+        assert sqlite.project.refused(*command) == f"tenants: {line}"
+    assert not (sqlite.project.path / "acme.db").stat().st_size
+
+
+def test_refused(sqlite: Tenants) -> None:
+    project = sqlite.project
+    sqlite.make("acme", "beta")
+    project.generate()
+    none = "tenants: there is no tenant x*"
+    assert project.refused("./migrate.sh", "--tenant", "x*") == none
+    for part in ("3/2", "1", "x/y", "1/0"):
+        wrong = f"--part is {part}; write K/N, with K from 0 to N-1 or from 1 to N"
+        assert project.refused("./migrate.sh", "--part", part) == wrong
+    wrong = "tenant_jobs or --jobs is 0; write a number of processes"
+    assert project.refused("./migrate.sh", "--jobs", "0") == wrong
+    one = "works with one tenant; name one: --tenant acme"
+    assert project.refused("./generate.sh", "--tenant", "*") == f"generate: {one}"
+    assert project.refused("./migrate.sh", "--sql") == f"migrate: {one}"
+    assert "CREATE TABLE users" in project.migrate("--sql", "--tenant", "acme")
+    bad = "tenants: 'a-b' is no name; use letters, digits and underscores"
+    assert project.refused("python", "-m", "migrations", "tenant", "a-b") == bad
+    project.set_ini("DEFAULT", "tenant_schema", "s_{tenant}")
+    wrong = "users: tenant_schema needs PostgreSQL; correct it in alembic.ini"
+    assert project.refused("./migrate.sh") == wrong
+    project.remove_line(project.path / "alembic.ini", "tenant_schema")
+    project.set_ini("DEFAULT", "tenant_url", "sqlite:///one.db")
+    assert (
+        "users: all tenants would be in one place; " in project.run("./migrate.sh", status=1).stderr
+    )
+    shutil.rmtree(project.path / "migrations" / "extras")
+    assert project.refused("./migrate.sh") == (
+        "users: has tenants, and migrations/extras/tenants.py is missing; restore it, or take"
+        " `tenants` out of alembic.ini"
+    )
+
+
+def test_tenants_without_tenants(project: Project) -> None:
+    line = "--tenant acme: no section of alembic.ini has the key `tenants`"
+    assert project.refused("./migrate.sh", "--tenant", "acme") == line
+
+
+def test_parts(sqlite: Tenants) -> None:
+    names = [f"t{number}" for number in range(30)]
+    sqlite.make(*names)
+    sqlite.project.generate()
+    counts = []
+    for part in ("1/3", "2/3", "3/3"):
+        found = re.search(r"in (\d+) tenants", sqlite.project.migrate("--part", part))
+        assert found
+        counts.append(int(found[1]))
+    assert sum(counts) == 30
+    assert min(counts) > 3
+    assert "in 30 tenants" in sqlite.project.migrate()
+    assert sqlite.project.migrate("--part", "0/3") == sqlite.project.migrate("--part", "3/3")
+
+
+def test_ends_after_so_many_failures(sqlite: Tenants) -> None:
+    sqlite.make(*NAMES)
+    add_revision(sqlite.project, "users", "raise RuntimeError('no')")
+    done = sqlite.project.run("./migrate.sh", "--max-failures", "2", status=1)
+    [error, last] = done.stderr.splitlines()
+    assert error.endswith(" (2 tenants: acme, beta)")
+    assert last == "2 of 5 tenants failed, 3 not begun; to go on: ./migrate.sh"
+
+
+def test_shared_apps_first(tmp_path: Path) -> None:
+    """A function finds the tenants in a table of a shared app, which migrate creates before."""
+    with with_tenants("schemas", tmp_path, apps="accounts, users, books") as tenants:
+        project = tenants.project
+        project.set_ini("accounts", "tenants", "none")
+        project.set_ini("DEFAULT", "tenants", "my_project.tenants:all_of_them")
+        accounts, users = project.models("accounts"), project.models("users")
+        table = '__tablename__ = "accounts"'
+        in_public = f'{table}\n    __table_args__ = {{"schema": "public"}}'
+        accounts.write_text(accounts.read_text().replace(table, in_public))
+        key = "    account: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey(Account.id))\n"
+        shared = "from my_project.accounts.models import Account\n"
+        users.write_text(
+            users.read_text().replace("from my_project.naming", f"{shared}from my_project.naming")
+            + key
+        )
+        (project.package / "tenants.py").write_text(ALL_OF_THEM)
+
+        line = project.refused("./generate.sh")
+        assert 'relation "accounts" does not exist' in line
+        project.generate("accounts")
+        line = project.refused("./migrate.sh")
+        assert line == "tenants: my_project.tenants:all_of_them names none"
+        tenants.base.query("INSERT INTO accounts (name) VALUES ('acme'), ('beta')")
+        project.generate()
+        [initial] = project.revisions("users")
+        [needed] = project.revisions("accounts")
+        assert f"accounts:{needed.name.split('_')[4]}" in initial.read_text()
+        out = project.migrate("--jobs", "2")
+        assert [line.split()[:2] for line in out.splitlines()] == [
+            ["accounts", "up"],
+            ["users", "applied"],
+            ["books", "applied"],
+        ]
+        assert out.endswith(" (initial) in 2 tenants\n")
+        assert tenants.base.tables() == {"accounts", "alembic_version_accounts"}
+        assert len(tenants.of("beta").schema()["users foreign_keys"]) == 1
+        assert project.generate() == (
+            "accounts  no changes\nusers     no changes\nbooks     no changes\n"
+        )
+        project.migrations("check", "--tenant", "*")
+        rows = json.loads(project.migrations("status", "--json"))
+        assert [(row["tenant"], row["app"]) for row in rows][:2] == [
+            (None, "accounts"),
+            ("acme", "users"),
+        ]
+        assert project.migrations("status").splitlines()[1].endswith("shared")
+        project.migrations("downgrade", "base")
+        assert tenants.base.tables() == {"alembic_version_accounts"}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_new_tenant_is_a_copy_of_the_template(kind: str, tmp_path: Path) -> None:
+    with with_tenants(kind, tmp_path) as tenants:
+        project = tenants.project
+        tenants.make("acme")
+        add_revision(
+            project, "users", "reach('here'); op.create_table('users', sa.Column('id', sa.Integer))"
+        )
+        project.migrations("tenant", "template")
+        add_revision(project, "users", "reach('there')")
+        checkpoints = Checkpoints.of(project)
+        done = project.run("python", "-m", "migrations", "tenant", "new", env=checkpoints.env)
+        assert "users  up to date" in done.stdout
+        assert checkpoints.reached() == ["there"]  # in the template
+        assert tenants.of("new").tables() == tenants.of("template").tables()
+
+
+def test_interrupted(sqlite: Tenants) -> None:
+    project = sqlite.project
+    sqlite.make(*NAMES)
+    create = "op.create_table('users', sa.Column('id', sa.Integer))"
+    add_revision(project, "users", f"{create}; reach({TENANT})")
+    for jobs in ("1", "2"):
+        checkpoints = Checkpoints.of(project)
+        checkpoints.order("wait at gamma")
+        with project.started("./migrate.sh", "--jobs", jobs, env=checkpoints.env) as run:
+            checkpoints.wait_for("gamma", run)
+            run.send_signal(signal.SIGINT)
+            _, err = run.communicate(timeout=60)
+        assert run.returncode == 130, err
+        *_, gamma, last = err.splitlines()
+        assert gamma.startswith("users: interrupted; run the command again to go on (")
+        assert "gamma" in gamma
+        assert re.fullmatch(
+            r"\d of 5 tenants failed(, \d not begun; to go on: ./migrate.sh|; to do .*)", last
+        ), err
+        assert "Traceback" not in err
+        assert sqlite.of("gamma").tables() == set()
+
+
+def test_killed_worker_costs_its_tenant(sqlite: Tenants) -> None:
+    project = sqlite.project
+    sqlite.make(*NAMES)
+    create = "op.create_table('users', sa.Column('id', sa.Integer))"
+    pid = f"reach('pid ' + {TENANT} + ' ' + str(__import__('os').getpid()))"
+    add_revision(project, "users", f"{create}; {pid}; reach({TENANT})")
+    checkpoints = Checkpoints.of(project)
+    checkpoints.order("wait at beta")
+    with project.started("./migrate.sh", "--jobs", "2", env=checkpoints.env) as run:
+        checkpoints.wait_for("beta", run)
+        [worker] = (it.split()[2] for it in checkpoints.reached() if it.startswith("pid beta"))
+        os.kill(int(worker), signal.SIGKILL)
+        out, err = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert "users  applied users_1 () in 4 tenants" in out
+    assert err.splitlines() == [
+        "beta: its process was killed by signal 9 (1 tenant: beta)",
+        "1 of 5 tenants failed; to do them again: ./migrate.sh --tenant beta",
+    ]
+    assert "up to date in 4 tenants" in project.migrate()
+
+
+def test_from_a_program(sqlite: Tenants) -> None:
+    sqlite.make("acme", "beta")
+    sqlite.project.generate()
+    lines = (
+        "from migrations.commands.migrate import migrate_apps",
+        "from migrations.extras.tenant import make_tenant",
+        "migrate_apps(tenant='acme')",
+        "make_tenant('new')",
+        "migrate_apps()",
+        "migrate_apps(tenant='gamma')",
+    )
+    done = sqlite.project.run("python", "-c", "\n".join(lines), status=1)
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1].endswith("CommandError: tenants: there is no tenant gamma")
+    assert sqlite.all_alike(["acme", "beta", "new"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_async_drivers(kind: str, tmp_path: Path) -> None:
+    """And the tests of the project itself."""
+    with with_tenants(kind, tmp_path, async_driver=True) as tenants:
+        project = tenants.project
+        driver = {"sqlite": "aiosqlite", "mysql": "aiomysql"}.get(kind, "asyncpg")
+        url = tenants.base.with_driver(f"{tenants.base.url.get_backend_name()}+{driver}")
+        if kind == "schemas":
+            project.environment["DATABASE_URL"] = url.text
+        else:
+            head, colon, rest = tenants.url.partition(":")
+            project.environment["TENANT_URL"] = f"{url.url.drivername}{colon}{rest}"
+        tenants.make("acme", "beta")
+        project.generate()
+        assert project.migrate("--jobs", "2").count(" in 2 tenants") == 2
+        project.add_column("users", "email")
+        project.generate()
+        assert "(add users email) in 2 tenants" in project.migrate()
+        assert project.migrations("check", "--tenant", "*").count("no changes in 2 tenants") == 2
+        assert tenants.all_alike(["acme", "beta"])
+        project.environment["DATABASE_URL"] = url.text if kind != "sqlite" else ""
+        done = project.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider")
+        assert "failed" not in done.stdout
+
+
+def test_remove_is_refused(sqlite: Tenants) -> None:
+    sqlite.make("acme", "beta")
+    sqlite.project.generate()
+    sqlite.project.migrate()
+    line = sqlite.project.refused("python", "-m", "migrations", "remove", "users")
+    assert line == ""
