@@ -8,7 +8,7 @@ UV_COMPILE_BYTECODE=1 ./venv.sh .venv-bench --group bench
 ./venv.sh .venv-plot --group plot
 script=run
 if [ "${1-}" = tenants ]; then
-  script=tenants
+  script=many_tenants
   shift
 fi
 exec .venv-plot/bin/python "benchmarks/$script.py" "$@"

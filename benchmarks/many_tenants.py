@@ -452,8 +452,11 @@ def main() -> None:
             benchmark = Benchmark(name, fleet, tenants, min(options.shell, tenants))
             for number in range(options.rounds):
                 print(f"{name}: {tenants} tenants, round {number + 1}", file=sys.stderr, flush=True)
-                benchmark.fleet_round((SHELL, ONE, TWO, DDL)[:: -1 if number % 2 else 1])
-                benchmark.new_round()
+                try:
+                    benchmark.fleet_round((SHELL, ONE, TWO, DDL)[:: -1 if number % 2 else 1])
+                    benchmark.new_round()
+                finally:
+                    fleet.drop([*benchmark.tenants, *benchmark.new, "template"])
         results += benchmark.results.values()
         numbers = {"machine": machine, "series": [asdict(one) for one in results]}
         (options.output / "tenants.json").write_text(json.dumps(numbers) + "\n")
