@@ -1,9 +1,9 @@
 """Filters for cookiecutter.json and the files it renders; cookiecutter loads them as an extension.
 
-The answers are checked here and not in a hook: this runs before anything is written, and when
-a hook fails, cookiecutter prints a traceback. They are checked twice: after the prompts, by
-`__apps` of cookiecutter.json, and before the project's folder is made, for `cookiecutter --replay`,
-which asks nothing. No other file uses `__apps`: answers in a replay file may have been edited.
+The answers are checked here, before anything is written. A hook would be too late, and prints a
+traceback when it fails. `__apps` of cookiecutter.json checks them after the prompts. They are
+checked again before the project's folder is made, because `cookiecutter --replay` has no prompts.
+No other file uses `__apps`, as answers in a replay file may have been edited.
 """
 
 import json
@@ -21,7 +21,7 @@ from cookiecutter.exceptions import FailedHookException, OutputDirExistsExceptio
 from jinja2 import Environment
 from jinja2.ext import Extension
 
-# What the project itself needs under these names, its package would hide.
+# The project needs modules of these names. A package of the same name would hide them.
 NEEDED = """
     aiomysql aiosqlite alembic asyncpg cryptography greenlet hatchling iniconfig mako markupsafe
     migrations mypy packaging pip pluggy psycopg psycopg_binary py pygments pymysql pytest
@@ -29,7 +29,7 @@ NEEDED = """
 """
 
 FOLDER = "{{cookiecutter.project_slug}}"
-"""What cookiecutter renders right before it makes the project's folder: its name."""
+"""The name of the project's folder; cookiecutter renders it right before it makes the folder."""
 
 QUESTIONS = Path(__file__).with_name("cookiecutter.json")
 ADD_APP = Path(__file__).parent / FOLDER / "new_app" / "add_app.py"
@@ -53,12 +53,12 @@ class Answers(Extension):
         environment.globals["template_commit"] = template_commit
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        """Return a template's source; that of the folder's name checks everything first."""
+        """Return a template's source; the folder's name first checks all answers."""
         return f"{{{{ cookiecutter | check_folder }}}}{source}" if source == FOLDER else source
 
 
 def slug(name: str) -> str:
-    """A name for the folder and the package, as near to the project's name as ASCII goes."""
+    """Return a name for the folder and the package, as close to the project's as ASCII allows."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     words = re.sub(r"[^a-z0-9]+", "_", ascii_name.lower())
     found = words.lstrip("_0123456789")[:63].rstrip("_")
@@ -66,10 +66,10 @@ def slug(name: str) -> str:
 
 
 def checked_apps(answers: dict[str, Any]) -> str:
-    """The names of the apps, separated by blanks; one line and no project if an answer is wrong."""
+    """Return the names of the apps, separated by blanks; fail in one line if an answer is wrong."""
     for key in ("project_name", "description"):
         if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in answers[key]):
-            raise FailedHookException(f"{key}: take out the control characters")
+            raise FailedHookException(f"{key}: remove the control characters")
     for key, choices in json.loads(QUESTIONS.read_text("utf-8")).items():
         if isinstance(choices, list) and key[0] != "_" and answers[key] not in choices:
             raise FailedHookException(f"{key}: choose one of {', '.join(choices)}")
@@ -85,7 +85,7 @@ def checked_apps(answers: dict[str, Any]) -> str:
 
 
 def check_folder(answers: dict[str, Any]) -> str:
-    """Return "" if the project can be made; `cookiecutter -f` writes over files that exist."""
+    """Return "" if the project can be made; `cookiecutter -f` would overwrite existing files."""
     checked_apps(answers)
     name = answers["project_slug"]
     folder = Path(answers.get("_output_dir", ".")).absolute()
@@ -97,25 +97,25 @@ def check_folder(answers: dict[str, Any]) -> str:
     for path in ("alembic.ini", f"src/{name}"):
         there = folder / name / path
         if "_output_dir" in answers and there.exists():  # cruft does not say where it writes
-            raise OutputDirExistsException(f"{there} exists already: move it away first")
+            raise OutputDirExistsException(f"{there} exists already; move it away first")
     return ""
 
 
 def problem_with_slug(name: str) -> str | None:
-    """What is wrong with a name for the folder and the package, or None."""
+    """Return what is wrong with a name for the folder and the package, or None."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         return "use a to z, 0 to 9 and _, and begin with a letter"
     if keyword.iskeyword(name):
         return "it is a keyword of Python"
     if name in sys.stdlib_module_names or name in NEEDED.split():
-        return "the project needs something else of that name"
+        return "the project needs a module of that name"
     if len(name) > 63:
         return "it is longer than 63 characters"
     return None
 
 
 def url(answers: dict[str, Any]) -> str:
-    """The URL for alembic.ini; with a database per app, APP stands in it for the app's name."""
+    """Return the URL for alembic.ini; with a database per app, APP stands for the app's name."""
     database = answers["database"]
     name = answers["project_slug"]
     driver = DRIVERS[database][bool(answers["async_driver"])]
@@ -127,13 +127,13 @@ def url(answers: dict[str, Any]) -> str:
 
 
 def toml(text: str) -> str:
-    """A text as the inside of a TOML string; a description is one line there."""
+    """Return text for the inside of a TOML string, in one line."""
     quoted = json.dumps(" ".join(text.splitlines()), ensure_ascii=False)
     return quoted[1:-1].replace("\x7f", "\\u007f")
 
 
 def template_commit() -> str:
-    """The commit that the template is checked out at; empty where git cannot tell."""
+    """Return the commit that the template is checked out at, or "" if git cannot tell."""
     template = Path(__file__).parent
     if not (template / ".git").exists() or not shutil.which("git"):
         return ""

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need, and runs them: ./test.sh [PYTEST-ARGUMENTS]
+# Installs what the tests need and runs them: ./test.sh [PYTEST-ARGUMENTS]
 set -eu
 
 cd -- "$(dirname -- "$0")"

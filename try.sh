@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Generates the default project, its first revisions, and migrates: ./try.sh [FOLDER]
+# Creates the default project, generates its first revisions and migrates: ./try.sh [FOLDER]
 set -eu
 
 template=$(CDPATH='' cd -P -- "$(dirname -- "$0")" && pwd)
 folder=${1:-try}
 project=$folder/my_project
 if [ -e "$project" ]; then
-  echo "$project exists already: remove it, or name another folder" >&2
+  echo "$project exists already; remove it, or name another folder" >&2
   exit 1
 fi
 mkdir -p "$folder"

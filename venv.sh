@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes a virtual environment and installs into it: ./venv.sh FOLDER PIP-ARGUMENTS...
-# With the uv of the tests' environment, if that is there: it takes a quarter of the time.
+# Creates a virtual environment and installs packages into it: ./venv.sh FOLDER PIP-ARGUMENTS...
+# It uses uv if the tests' environment has it, and then takes a quarter of the time.
 set -eu
 
 folder=$1
@@ -13,7 +13,7 @@ find_python() {
       return
     fi
   done
-  echo "Python 3.11 or later is not installed, or lacks its venv module" >&2
+  echo "Python 3.11 or later with the venv module is missing; install both" >&2
   return 1
 }
 if ! [ -x "$folder/bin/python" ]; then

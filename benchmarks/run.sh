@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures the template's project beside Django and a shell loop: ./benchmarks/run.sh [OPTIONS]
-# Measures it with many tenants: ./benchmarks/run.sh tenants [OPTIONS]
+# Compares the speed of a generated project with Django and a shell loop: ./benchmarks/run.sh [OPTIONS]
+# Measures a project with many tenants: ./benchmarks/run.sh tenants [OPTIONS]
 set -eu
 
 cd -- "$(dirname -- "$0")/.."

@@ -1,6 +1,6 @@
-"""Adds the apps that were asked for, by the code of ./add_app.sh; removes the other files.
+"""Add the apps with the code of ./add_app.sh, and remove the files that the answers exclude.
 
-A template from a zip, or from a repository with core.fileMode=false, has no executable scripts.
+Make the scripts executable, too: from a zip, or with core.fileMode=false, they are not.
 """
 
 import runpy

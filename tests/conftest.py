@@ -30,6 +30,15 @@ LONG = (
     "test_concurrency.py",
 )
 
+# Files whose tests run on the newest PostgreSQL, too.
+NEWEST_TOO = ("test_concurrency", "test_enum_types")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let tests of some files have a database of either PostgreSQL server in turn."""
+    if metafunc.module.__name__ in NEWEST_TOO and "postgresql" in metafunc.fixturenames:
+        metafunc.parametrize("postgresql", ["postgresql", "newest postgresql"], indirect=True)
+
 
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors: most tests wait now and then, for a disk or a lock."""
@@ -56,9 +65,9 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def postgresql() -> Iterator[Database]:
+def postgresql(request: pytest.FixtureRequest) -> Iterator[Database]:
     """An empty PostgreSQL database."""
-    with new_database("postgresql") as database:
+    with new_database(getattr(request, "param", "postgresql")) as database:
         yield database
 
 

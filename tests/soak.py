@@ -107,6 +107,7 @@ class Case:
     """A way to reach a database, and whether its revisions leave their transaction."""
 
     driver: str
+    server: str = ""
     concurrently: bool = False
     pgbouncer: bool = False
 
@@ -116,6 +117,7 @@ CASES = {
     "postgresql": Case("postgresql+psycopg"),
     "mysql": Case("mysql+pymysql"),
     "concurrently": Case("postgresql+psycopg", concurrently=True),
+    "newest postgresql": Case("postgresql+psycopg", "newest postgresql", concurrently=True),
     "pgbouncer": Case("postgresql+psycopg", concurrently=True, pgbouncer=True),
     "pgbouncer and asyncpg": Case("postgresql+asyncpg", pgbouncer=True),
     "aiosqlite": Case("sqlite+aiosqlite"),
@@ -149,7 +151,8 @@ class Soak:
     @contextmanager
     def database(self) -> Iterator[Database]:
         """An empty database, which the project uses until the end of the block."""
-        with new_database(self.case.driver.partition("+")[0], self.project.path) as database:
+        kind = self.case.server or self.case.driver.partition("+")[0]
+        with new_database(kind, self.project.path) as database:
             url = database.url.set(drivername=self.case.driver, port=self.port or database.url.port)
             self.project.environment["DATABASE_URL"] = Database(url).text
             yield database

@@ -97,9 +97,9 @@ def nothing(project: Project) -> None:
 @pytest.mark.parametrize(
     ("change", "name", "problem"),
     [
-        (nothing, "users", "such a section already"),
-        (nothing, "alembic", "for another purpose"),
-        (nothing, "logger_x", "for another purpose"),
+        (nothing, "users", "a section of that name already"),
+        (nothing, "alembic", "has another purpose"),
+        (nothing, "logger_x", "has another purpose"),
         (nothing, "class", "keyword"),
         (nothing, "naming", "module of that name"),
         (nothing, "sqlite_x", "SQLite"),

@@ -256,13 +256,13 @@ def test_interrupted_adopt_writes_no_revision(project: Project) -> None:
 def test_generate_leaves_no_table_out(project: Project) -> None:
     project.sqlite("CREATE TABLE users (id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(9))")
     assert project.refused("./generate.sh") == (
-        "users: no revision creates users, which its database has already;"
+        "users: no revision creates users, which the database has already;"
         " first run: python -m migrations adopt users"
     )
     assert project.refused(*ADOPT, "users") == (
-        "users: not stamped, because its tables are not what its models say;"
-        " they would have to:"
-        " alter users name (type VARCHAR(length=9) to String(length=200), nullable True to False)"
+        "users: not stamped, because models and database differ:"
+        " alter users name (type VARCHAR(length=9) to String(length=200), nullable True to False);"
+        " change the models until they match"
     )
     assert project.revisions("users") == project.revisions("books") == []
 
@@ -288,7 +288,7 @@ def test_adopt_tries_first_revisions_in_an_empty_database(
     line = project.refused(*ADOPT, "--yes")
     [revision] = project.revisions("users")
     assert line.startswith(
-        f"users: wrote {revision.relative_to(project.path)} and did not stamp it, because it fails"
+        f"users: wrote {revision.relative_to(project.path)} but did not stamp it, because it fails"
         " in an empty database: function next_code() does not exist, at src/my_project/users/"
     )
     assert line.endswith("; correct it, then run: python -m migrations adopt users --yes")
@@ -317,8 +317,8 @@ def test_adopt_finds_no_table_or_no_model(project: Project) -> None:
     (project.package / "base.py").write_text("import sqlalchemy\n\nempty = sqlalchemy.MetaData()\n")
     project.set_ini("users", "metadata", "my_project.base:empty")
     assert project.run(*ADOPT, "--yes").stdout.splitlines() == [
-        "users  nothing to adopt: my_project.base:empty has no tables; does it import models?",
-        "books  nothing to adopt: no table is there; ./generate.sh and ./migrate.sh make them",
+        "users  nothing to adopt: my_project.base:empty has no tables; does it import the models?",
+        "books  nothing to adopt: it has no tables yet; run ./generate.sh and ./migrate.sh",
     ]
 
 
@@ -345,7 +345,7 @@ def test_a_key_that_the_database_does_not_number(kind: str, tmp_path: Path) -> N
         )
         database.query("INSERT INTO users VALUES (7, 'Ann')")
         line = project.refused("python", "-m", "migrations", "adopt")
-        assert line.startswith("users: the database does not number users.id, as its model has it:")
+        assert line.startswith("users: the database does not number users.id, but its model")
         for statement in line.partition("by hand: ")[2].split("; "):
             database.query(statement)
         assert "stamped it" in project.migrations("adopt", "--yes")

@@ -363,6 +363,6 @@ from sqlalchemy.types import UserDefinedType as UserDefined"""
     with models.open("a") as file:
         file.write("    place = Column(Point)\n")
     assert project.refused("./generate.sh") == (
-        "shop: the type Point needs a __repr__ that is code: <Point> is none"
+        "shop: Point has the repr <Point>; write one that creates the type"
     )
     assert len(project.revisions("shop")) == 1

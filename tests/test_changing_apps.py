@@ -115,7 +115,7 @@ def test_rows_stay_and_new_databases_become_the_same(title: str, kind: str, tmp_
             for app in ("users", "books"):
                 remove = ("python", "-m", "migrations", "remove", app, "--yes")
                 assert project.refused(*remove) == (
-                    f"{app}: the revisions of users create reviews, which books has now;"
+                    f"{app}: the revisions of users create reviews, which is now in books;"
                     " first run: python -m migrations squash users books"
                 )
             project.migrations("squash", "users", "books", "--yes")

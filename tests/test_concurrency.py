@@ -15,7 +15,15 @@ from soak import CASES, FLEETS, Soak, TenantSoak
 
 @pytest.mark.parametrize(
     "case",
-    ["sqlite", "postgresql", "mysql", "concurrently", "pgbouncer", "pgbouncer and asyncpg"],
+    [
+        "sqlite",
+        "postgresql",
+        "mysql",
+        "concurrently",
+        "newest postgresql",
+        "pgbouncer",
+        "pgbouncer and asyncpg",
+    ],
 )
 def test_many_at_once_apply_each_revision_once(case: str, tmp_path: Path) -> None:
     with Soak.of(CASES[case], tmp_path) as soak:

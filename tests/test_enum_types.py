@@ -116,7 +116,7 @@ def test_types_of_strangers_stay_as_they_are(shop: Project, postgresql: Database
     own = 'mood = sa.Column(sa.Enum("happy", name="mood"))'
     shop.models("shop").write_text(MODELS.format(own))
     assert shop.refused("./generate.sh") == (
-        "shop: its enum type mood has other values than that of another program;"
+        "shop: its enum type mood has other values in another program;"
         " give it another name: Enum(..., name=...)"
     )
     theirs = 'mood = sa.Column(ENUM("good", name="mood", create_type=False))'
@@ -141,7 +141,7 @@ def test_two_apps_with_one_type(tmp_path: Path, postgresql: Database) -> None:
     project.add_column("books", "color", 'sa.Enum("blue", name="color")')
     project.migrate()
     assert project.refused("./generate.sh").startswith(
-        "books: its enum type color has other values than that of users"
+        "books: its enum type color has other values in users"
     )
 
 
@@ -169,7 +169,7 @@ def set_roles(project: Project, *labels: str) -> None:
 def check_both(project: Project, postgresql: Database) -> None:
     """Check that nothing is left to do, here and in a new database."""
     assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
-    with new_database("postgresql") as other:
+    with new_database(postgresql.kind) as other:
         elsewhere = replace(project, environment={"DATABASE_URL": other.text})
         elsewhere.migrate()
         assert other.schema() == postgresql.schema()
@@ -189,7 +189,7 @@ def test_a_type_that_another_app_uses_only_gets_labels(
     assert types(postgresql) == {"Role": ["a", "b"]}
 
     line = (
-        "users: labels of its enum type Role were removed or reordered, but {} uses that type, too:"
+        "users: labels of its enum type Role were removed or reordered, but {} also uses that type;"
         " only add labels, or give one of the two types another name: Enum(..., name=...)"
     ).format
     set_roles(sharing, "c", "a")

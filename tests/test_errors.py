@@ -464,7 +464,7 @@ URLS = {
     "option of another driver": Case(
         url(f"postgresql+asyncpg://me:{QUOTED}@127.0.0.1/books?sslmode=require"),
         "books: TypeError: connect() got an unexpected keyword argument 'sslmode';"
-        " take that option out of the URL, or write the driver's own: asyncpg has ssl for sslmode",
+        " remove that option from the URL, or use the driver's own: asyncpg has ssl for sslmode",
         (*READ, "alembic"),
     ),
     "SQLite with two slashes": Case(
@@ -530,7 +530,7 @@ REVISIONS = {
     "database at another revision, plain Alembic": Case(
         sql("UPDATE alembic_version_books SET version_num = 'nosuch'"),
         "books: Can't locate revision identified by 'nosuch'; is the code older than the"
-        " database, or the id another app's (name that with -n APP)?",
+        " database, or does the id belong to another app (add -n APP)?",
         ("alembic",),
     ),
     "syntax error": Case(
@@ -687,17 +687,18 @@ def unknown(database: Database) -> AbstractContextManager[URL]:
 
 CREATE_IT = "create it first, or correct its name"
 GRANTS = "check the user, the password and the grants"
+STANDBY = "the database is read-only; if it is a standby, use the URL of the primary"
 
 SERVERS: list[tuple[str, Access, str]] = [
     (
         "postgresql+psycopg",
         read_only_postgresql,
-        "cannot execute CREATE TABLE in a read-only transaction",
+        f"cannot execute CREATE TABLE in a read-only transaction; {STANDBY}",
     ),
     (
         "mysql+pymysql",
         read_only_mysql,
-        "Cannot execute statement in a READ ONLY transaction (1792)",
+        f"Cannot execute statement in a READ ONLY transaction (1792); {STANDBY}",
     ),
     ("postgresql+psycopg", of_reader, f"permission denied for schema public…; {GRANTS}"),
     ("postgresql+asyncpg", of_reader, f"permission denied for schema public…; {GRANTS}"),
@@ -860,7 +861,7 @@ def test_type_that_exists_may_be_adopted(tmp_path: Path, postgresql: Database) -
     assert_line(
         project.refused("./migrate.sh"),
         'shop: type "kind" already exists, at …;'
-        " if it was there before: python -m migrations adopt",
+        " if it existed before, run: python -m migrations adopt",
     )
 
 
@@ -881,7 +882,7 @@ def test_locked_by_another_program(pending: Project, postgresql: Database) -> No
         assert_line(
             pending.refused("./migrate.sh"),
             "users: canceling statement due to lock timeout, at …;"
-            " another program uses what this changes: run the command again when it is done",
+            " another program is using the same tables; run the command again when it is done",
         )
 
 

@@ -94,6 +94,14 @@ def test_gitlab_files_are_valid(projects: list[Path]) -> None:
     judge("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", *files)
 
 
+def test_kubernetes_jobs_are_valid(projects: list[Path], tmp_path: Path) -> None:
+    pages = [path.read_text() for path in found(projects, "docs/deploying.md")]
+    jobs = re.findall(r"(?s)```yaml\n(.*?)```", "\n".join(pages))
+    assert len(jobs) == 8
+    (tmp_path / "jobs.yaml").write_text("---\n".join(jobs))
+    judge("kubernetes-validate", "--strict", tmp_path / "jobs.yaml")
+
+
 def test_image_holds_what_migrating_needs(
     projects: list[Path], tmp_path: Path, postgresql: Database
 ) -> None:

@@ -11,14 +11,12 @@ ON_SQLITE = "test_sqlite.py::test_limits"
 
 TESTS = {
     "A computed column that changes": BY_HAND,
-    "An `EXCLUDE` constraint that comes or goes": BY_HAND,
+    "An `EXCLUDE` constraint that is added or removed": BY_HAND,
     "`Identity` in place of `SERIAL`, or the other way round": BY_HAND,
     "A check without a name that changes": ON_SQLITE,
-    "A type of your own that is no `TypeDecorator`, with a `repr` that is no code": (
-        "test_changes.py::test_types_within_types"
-    ),
-    "A descending index that becomes ascending under its name": ON_SQLITE,
-    "What SQLAlchemy has no word for, in a table that is copied": ON_SQLITE,
+    "A custom type whose `repr` does not create it": "test_changes.py::test_types_within_types",
+    "A descending index that becomes ascending and keeps its name": ON_SQLITE,
+    "Parts of a copied table that SQLAlchemy does not know": ON_SQLITE,
 }
 """The test for each bullet that no case shows: `test_file.py::test_name`."""
 

@@ -340,7 +340,7 @@ def test_squash_and_remove_heed_requirements(tmp_path: Path, database: Database)
     project.migrate()
     assert project.refused(*migrations, "remove", "users", "--yes").startswith(
         f"users: revision {id_of(books)} of books requires users:{id_of(users)};"
-        " first take that out of `requires` in src/my_project/books/"
+        " first remove that from `requires` in src/my_project/books/"
     )
 
 

@@ -392,7 +392,7 @@ def test_a_model_on_a_view(tmp_path: Path, database: Database) -> None:
     with models.open("a") as file:
         file.write(VIEW)
     assert project.refused("./generate.sh") == (
-        "users: named_users is a view in its database, not a table; say so in the model,"
+        "users: named_users is a view in the database, not a table; say so in the model,"
         " with the table argument info={'is_view': True}"
     )
     assert len(project.revisions("users")) == 1

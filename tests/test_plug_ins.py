@@ -103,7 +103,7 @@ def test_an_app_of_a_package(
         models = venv_file(venv, "acme_notes/models.py")
         released = models.read_text()
         models.write_text(f"{released}    added: orm.Mapped[int | None]\n")
-        assert "its revisions belong to an installed package" in project.refused("./generate.sh")
+        assert "belong to an installed package" in project.refused("./generate.sh")
         models.write_text(released)
 
         follow("Remove an app of a package")
@@ -145,7 +145,7 @@ def test_a_package_without_an_entry_point(project: Project, plug_in: Project) ->
     assert project.migrate("notes").startswith("notes  applied ")
     with (package / "models.py").open("a") as models:
         models.write("    written: orm.Mapped[str | None]\n")
-    assert "installed package, and none is written" in project.refused("./generate.sh", "notes")
+    assert "belong to an installed package; install" in project.refused("./generate.sh", "notes")
 
     project.environment["DATABASE_URL"] = "sqlite:///without.db"
     ini.write_text(f"{before}\n{without}")
@@ -207,7 +207,7 @@ def offer(project: Project, package: str, apps: dict[str, str]) -> Path:
     ("name", "problem"),
     [
         ("nosuch", "no installed package has it; see ./add_app.sh --installed"),
-        ("users", "there is such a section already"),
+        ("users", "there is a section of that name already"),
         ("twice", "acme-one 1.0 and acme-two 1.0 have it; uninstall one"),
         ("wrong", "acme-one 1.0 says acme.models, not module:attribute"),
         ("Capital", "use a to z"),

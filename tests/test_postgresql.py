@@ -1,11 +1,12 @@
-"""What only PostgreSQL has: partitions, and comparing without a right to temporary tables."""
+"""What only PostgreSQL has: partitions, standbys, comparing without a right to temporary tables."""
 
 import shutil
 from pathlib import Path
 
 import pytest
 
-from project import bake
+from private_servers import private_postgresql, private_server, standby
+from project import TEMPLATE, Project, bake, tree, wait_for
 from servers import Database
 
 MODELS = '''
@@ -94,7 +95,6 @@ def test_comparing_needs_no_right_and_draws_no_number(tmp_path: Path, postgresql
         models.write_text(models.read_text().replace("'s'", "'measure_id_seq'"))
         line = project.refused("python", "-m", "migrations", "check", env=reader)
         assert "differ: alter measure c1;" in line
-        postgresql.query(f"DROP OWNED BY {url.username}")
     assert postgresql.query("SELECT last_value, is_called FROM s") == [(1, False)]
 
 
@@ -126,3 +126,65 @@ def test_rows_keep_their_values_when_types_change(tmp_path: Path, postgresql: Da
     assert shown[1] == (1, 7, "a", "a", "a", "a", "{a}", 1)
     project.migrations("downgrade", "-1")
     assert postgresql.query("SELECT * FROM measure") == shown[:1]
+
+
+READ_ONLY = "is read-only; if it is a standby, use the URL of the primary"
+
+
+def test_on_a_standby_all_works_that_only_reads(project: Project) -> None:
+    migrations = ("python", "-m", "migrations")
+    with private_server(private_postgresql) as server, private_server(standby(server)) as replica:
+        primary, copy = server.database, replica.database
+        on_primary = {"DATABASE_URL": primary.text}
+        project.environment["DATABASE_URL"] = copy.text
+
+        def refused(*command: str) -> str:
+            before = tree(project.path), primary.rows(), primary.schema()
+            line = project.refused(*command)
+            assert (tree(project.path), primary.rows(), primary.schema()) == before
+            return line
+
+        def replicate(*command: str) -> None:
+            project.run(*command, env=on_primary)
+            wait_for_replica()
+
+        def wait_for_replica() -> None:
+            [[written]] = primary.query("SELECT pg_current_wal_lsn()")
+            there = f"SELECT 1 WHERE pg_last_wal_replay_lsn() >= '{written}'"
+            wait_for(lambda: copy.query(there))
+
+        project.generate()
+        assert "CREATE TABLE" in (line := refused("./migrate.sh"))
+        assert line == (
+            f"users: {copy.text}: cannot execute CREATE TABLE in a read-only transaction;"
+            f" the database {READ_ONLY}"
+        )
+        replicate("./migrate.sh")
+        assert project.migrate() == "users  up to date\nbooks  up to date\n"
+        project.add_column("users", "email")
+        assert "books  no changes\n" in project.generate()
+        assert project.migrations("status").splitlines()[1].split()[3] == "1"
+        for command in (("./migrate.sh",), ("alembic", "--name", "users", "upgrade", "head")):
+            line = refused(*command)
+            assert line.startswith("users: cannot execute ALTER TABLE in a read-only transaction,")
+            assert line.endswith(f"; the database {READ_ONLY}")
+        replicate("./migrate.sh")
+        assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+
+        not_squashed = "not squashed: an empty database has to be made beside its own, which"
+        line = refused(*migrations, "squash", "users", "--yes")
+        assert line == f"users: {not_squashed} {READ_ONLY}"
+        primary.query("DROP TABLE alembic_version_books")
+        wait_for_replica()
+        assert "books  would stamp " in project.migrations("adopt")
+        not_stamped = "not stamped: its database"
+        assert refused(*migrations, "adopt", "--yes") == f"books: {not_stamped} {READ_ONLY}"
+        [revision] = project.revisions("books")
+        revision.unlink()
+        assert "books  would write a first revision" in project.migrations("adopt")
+        assert refused(*migrations, "adopt", "--yes") == f"books: {not_stamped} {READ_ONLY}"
+        page = (TEMPLATE / "docs" / "distributed.md").read_text()
+        for refusal in ("the database", not_squashed, not_stamped):
+            assert f"{refusal} is read-only; " in page
+        replicate(*migrations, "adopt", "--yes")
+        assert project.migrations("check") == "users  no changes\nbooks  no changes\n"

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import make_url
 
 from pages import assert_runs_as_shown, masked
-from project import GIT, Project, bake_anew, template_copy
+from project import GIT, TEMPLATE, Project, bake_anew, template_copy
 from servers import Database
 
 # What pip installs is compiled when it is imported, and most of it never is.
@@ -20,9 +20,22 @@ def test_every_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
     readme = (copy / "README.md").read_text()
     outer = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
     assert_runs_as_shown(readme, copy, outer | COMPILE_LATER)
-    [picture] = re.findall(r"(?ms)^```mermaid\n(.*?)^```", readme)
+    _, picture = re.findall(r"(?ms)^```mermaid\n(.*?)^```", readme)
     graph = Project(copy / "try" / "my_project").migrations("graph")
     assert masked(graph) == masked(picture)
+
+
+def test_first_tables_in_postgresql(tmp_path: Path, postgresql: Database) -> None:
+    readme = (TEMPLATE / "README.md").read_text()
+    _, block = re.findall(r"(?ms)^```bash\n(.*?)^```", readme)
+    install, export, commands = re.split(r"(export DATABASE_URL=.*\n)", block)
+    assert export.startswith("export DATABASE_URL=postgresql+psycopg://USER:PASSWORD@")
+    assert install.splitlines()[1:] == ["pip install -e '.[dev]'"]  # as in test_start.py
+    project = bake_anew(tmp_path, database="postgresql")
+    script = f"export DATABASE_URL={postgresql.text}\n{commands}./add_app.sh shop\n{commands}"
+    said = project.run("bash", "-c", script).stdout
+    assert said.count(" applied ") == 3
+    assert {"users", "books", "shop"} < postgresql.tables()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

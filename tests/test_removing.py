@@ -41,22 +41,20 @@ def test_an_app_goes_and_the_others_stay_as_they_are(kind: str, tmp_path: Path) 
 
         said = project.refused(*REMOVE, "shop", "users", "--yes")
         assert said == (
-            "users: books.user_id of books refers to users; take that foreign key out of the"
-            " models of books first, or remove books, too"
+            "users: books.user_id of books refers to users; first remove that foreign key from the"
+            " models of books, or remove books as well"
         )
         project.models("books").write_text(models)
         said = project.refused(*REMOVE, "users", "--yes")
         assert said == (
-            "users: its database has a foreign key from books.user_id of books to users;"
-            " run ./generate.sh and ./migrate.sh first"
+            "users: the database has a foreign key from books.user_id of books to users;"
+            " first run ./generate.sh and ./migrate.sh"
         )
         project.models("books").write_text(models + REFERENCE)
 
         done = project.run(*REMOVE, "shop", status=1)
-        assert done.stdout == "shop  drops shop (1 row); takes its section out of alembic.ini\n"
-        assert done.stderr == (
-            "nothing is changed: there is no terminal to ask on; --yes does it\n"
-        )
+        assert done.stdout == "shop  drops shop (1 row); removes its section from alembic.ini\n"
+        assert done.stderr == ("nothing is changed: there is no terminal to ask on; add --yes\n")
         assert answer(project, "n", "shop") == 1
         assert (live.rows(), tree(project.path)) == (before, files)
 
@@ -81,12 +79,12 @@ def test_an_app_goes_and_the_others_stay_as_they_are(kind: str, tmp_path: Path) 
 
         done = project.run(*REMOVE, "users", "books", "--yes")
         assert done.stdout == (
-            "books  drops books (1 row); takes its section out of alembic.ini\n"
-            "users  drops users (2 rows); takes its section out of alembic.ini\n"
+            "books  drops books (1 row); removes its section from alembic.ini\n"
+            "users  drops users (2 rows); removes its section from alembic.ini\n"
             "books  removed, dropped books, alembic_version_books;"
-            " code left as it is: my_project.books.models\n"
+            " its code is still in my_project.books.models\n"
             "users  removed, dropped users, alembic_version_users;"
-            " code left as it is: my_project.users.models\n"
+            " its code is still in my_project.users.models\n"
         )
         assert live.tables() == {"of_nobody"}
 
@@ -171,13 +169,13 @@ VERSION = "alembic_version_shop at "
             [
                 "shop: src/my_project/shop/migrations is not a folder",
                 f"what is left in sqlite:///my_project.db: {VERSION}",
-                "shop, by its name; bring its code back",
+                "shop (by its name); bring its code back",
                 "python -m migrations remove shop --keep-tables",
             ],
         ),
         (without_revisions, ["shop: src/my_project/shop/migrations is not a folder", VERSION]),
         (at_no_revision, ["shop: no revision created shop,", "python -m migrations adopt shop"]),
-        (strange_reference, ["from log.shop_id of no app to shop; drop it by hand first"]),
+        (strange_reference, ["from log.shop_id of no app to shop; first drop it by hand"]),
         (irreversible, ["shop: NotImplementedError, at src/my_project/shop/migrations/"]),
     ],
 )
@@ -197,10 +195,7 @@ def test_what_downgrades_forget_is_named(copy: Project) -> None:
     copy.remove_line(revision, "op.drop_table")
     revision.write_text(revision.read_text() + "    pass\n")
     said = copy.refused(*REMOVE, "shop", "--yes")
-    assert said == (
-        "shop: its downgrades left shop behind; drop what they should have dropped by hand,"
-        " then run this again"
-    )
+    assert said == ("shop: its downgrades left shop behind; drop that by hand, then run this again")
     copy.sqlite("DROP TABLE shop")
     copy.run(*REMOVE, "shop", "--yes")
     assert copy.tables() == {"users", "alembic_version_users"}
@@ -235,8 +230,8 @@ def test_tables_of_a_lost_app_are_named_and_can_be_dropped_once_its_code_is_back
     (copy.package / "shop").rename(kept)
     done = copy.run(*REMOVE, "shop", "--keep-tables", "--yes")
     assert done.stdout == (
-        "shop  its tables stay; takes its section out of alembic.ini\n"
-        "shop  removed, dropped no table; code left as it is: my_project.shop.models\n"
+        "shop  keeps its tables; removes its section from alembic.ini\n"
+        "shop  removed, dropped no table; its code is still in my_project.shop.models\n"
     )
     assert copy.sqlite("SELECT * FROM shop") == [(4, "open")]
     assert copy.migrations("check") == "users  no changes\n"
@@ -258,8 +253,8 @@ def test_a_section_without_code_or_tables_goes(copy: Project) -> None:
     copy.environment["DATABASE_URL"] = "sqlite:///empty.db"
     done = copy.run(*REMOVE, "shop", "--yes")
     assert done.stdout == (
-        "shop  drops no table; takes its section out of alembic.ini\n"
-        "shop  removed, dropped no table; code left as it is: my_project.shop.models\n"
+        "shop  drops no table; removes its section from alembic.ini\n"
+        "shop  removed, dropped no table; its code is still in my_project.shop.models\n"
     )
 
 
@@ -278,7 +273,7 @@ def test_every_other_line_stays(newline: str, copy: Project) -> None:
 def test_nothing_goes_where_nobody_can_be_asked(copy: Project) -> None:
     before = tree(copy.path)
     said = copy.refused("bash", "-c", "exec python -m migrations remove shop <&-")
-    assert said == "nothing is changed: there is no terminal to ask on; --yes does it"
+    assert said == "nothing is changed: there is no terminal to ask on; add --yes"
     assert tree(copy.path) == before
 
 

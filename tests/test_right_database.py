@@ -260,7 +260,7 @@ except CommandError as error:
 def test_one_connection_is_not_enough(project: Project, postgresql: Database) -> None:
     add_revision(project, "users", "pass")
     said = project.run("python", "-c", ONE_CONNECTION, env={"ONLY": postgresql.text}).stdout
-    needs_two = "; a migration needs two connections at a time on PostgreSQL: one of them holds"
+    needs_two = "; allow two connections at a time: on PostgreSQL, one of them holds"
     assert f"{needs_two} the lock\n" in said
     with postgresql.reader("x") as url:
         name = url.username
@@ -277,7 +277,7 @@ def test_what_a_transaction_keeps_from_working(project: Project) -> None:
     add_revision(project, "users", "op.execute('PRAGMA journal_mode=WAL')")
     done = project.run("./migrate.sh")
     assert done.stderr == (
-        "users: warning: PRAGMA journal_mode=WAL does nothing in a transaction; write it into a"
+        "users: warning: PRAGMA journal_mode=WAL does nothing in a transaction; run it in a"
         " block: with op.get_context().autocommit_block()\n"
     )
     block = "with op.get_context().autocommit_block(): op.execute('PRAGMA journal_mode=WAL')"
@@ -305,7 +305,7 @@ def test_an_index_that_failed_is_dropped_first(project: Project, postgresql: Dat
     assert "could not create unique index" in project.refused("./migrate.sh")
     line = project.refused("./migrate.sh")
     assert line.endswith(
-        "; one that failed before leaves an invalid index: drop it, then run this again"
+        "; an earlier attempt may have left an invalid index; drop it, then run this again"
     )
 
 

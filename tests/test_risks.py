@@ -34,39 +34,39 @@ class Account(Base):
     code: orm.Mapped[str] = orm.mapped_column(sa.String(5))
 """
 DOWNGRADE = (
-    "a downgrade fails on rows, as account.login is NOT NULL: give it a server_default in"
+    "a downgrade fails on rows, as account.login is NOT NULL; give it a server_default in"
     " downgrade()"
 )
 RISKS = {
     "all": [
-        "drops the table old and its rows: first deploy code that does not use it",
-        "drops account.login and its data: if it was renamed,"
+        "drops the table old and its rows; first deploy code that does not use it",
+        "drops account.login and its data; if it was renamed,"
         ' write alter_column("login", new_column_name="user_name") instead',
     ],
     "sqlite": [
         DOWNGRADE,
-        "account.user_name is NOT NULL without server_default, which fails on old rows:"
+        "account.user_name is NOT NULL without server_default, which fails on old rows;"
         " add it nullable, fill it, then alter it",
-        "account.notes becomes NOT NULL, which fails on NULLs: fill them before",
+        "account.notes becomes NOT NULL, which fails on NULLs; first fill them",
     ],
     "mysql": [
-        "account.user_name is NOT NULL without server_default, which gives old rows '' or 0:"
+        "account.user_name is NOT NULL without server_default, which gives old rows '' or 0;"
         " add it nullable, fill it, then alter it",
-        "account.notes becomes NOT NULL, which fails on NULLs: fill them before",
+        "account.notes becomes NOT NULL, which fails on NULLs; first fill them",
     ],
     "postgresql": [
         DOWNGRADE,
-        "account.user_name is NOT NULL without server_default, which fails on old rows:"
+        "account.user_name is NOT NULL without server_default, which fails on old rows;"
         " add it nullable, fill it, then alter it",
         "account.notes becomes NOT NULL, which fails on NULLs and reads the whole table under"
-        " a lock: fill them before",
-        "building ix_account_label locks out writers: on a big table, create it with"
+        " a lock; first fill them",
+        "building ix_account_label locks out writers; on a big table, create it with"
         " postgresql_concurrently=True inside op.get_context().autocommit_block()",
     ],
 }
 TYPE = (
-    "account.code changes its type, which may cut or refuse values and locks the table:"
-    " safer is a new column, filled in batches"
+    "account.code changes its type, which may cut or refuse values and locks the table;"
+    " a new column, filled in batches, is safer"
 )
 
 
@@ -141,10 +141,10 @@ def test_generate_warns_of_fewer_enum_labels(project: Project, postgresql: Datab
     project.migrate()
     postgresql.query("INSERT INTO users (name, role) VALUES ('Ada', 'old')")
     risk = (
-        "\n       warning: takes old from the type role, which fails on rows that have it and"
-        " rewrites tables under a lock: "
+        "\n       warning: removes old from the type role, which fails on rows that have it and"
+        " rewrites tables under a lock; "
     )
-    assert generate("kept").endswith(f"{risk}give those rows another value before\n")
+    assert generate("kept").endswith(f"{risk}first give those rows another value\n")
     [revision] = project.package.glob("users/migrations/*_alter_type_role.py")
     revision.unlink()
 

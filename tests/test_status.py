@@ -1,6 +1,7 @@
 """What `status` shows to people and to programs, for few apps and for many."""
 
 import json
+import re
 from collections.abc import Callable
 
 from project import Project
@@ -79,3 +80,25 @@ def test_version_tables_of_different_collations(project: Project, mysql: Databas
         table = f"alembic_version_{app}"
         mysql.query(f"ALTER TABLE {table} CONVERT TO CHARACTER SET utf8mb4 COLLATE {collation}")
     assert project.migrate() == "users  up to date\nbooks  up to date\n"
+
+
+def test_check_names_some_of_many_changes(project: Project) -> None:
+    columns = "".join(
+        f"    column_{number}: orm.Mapped[int] = orm.mapped_column(index=True)\n"
+        for number in range(100)
+    )
+    with project.models("users").open("a") as file:
+        file.write(columns)
+    project.generate("users")
+    project.migrate("users")
+    project.models("users").write_text(project.models("users").read_text().replace(columns, ""))
+    line = project.run("python", "-m", "migrations", "-n", "users", "check", status=1).stderr
+    assert 900 < len(line) < 1100
+    assert re.search(r", and \d+ more; run \./generate\.sh\n$", line)
+
+    # The indexes of a table that goes are not named.
+    project.models("users").write_text(
+        project.models("users").read_text().partition("class User(")[0]
+    )
+    line = project.refused("python", "-m", "migrations", "-n", "users", "check")
+    assert line == "users: models and database differ: drop users; run ./generate.sh"

@@ -1,6 +1,9 @@
 """What a user does with a project, one command after the other."""
 
+import pytest
+
 from project import Project
+from servers import new_database
 
 
 def test_from_nothing_to_tables(project: Project) -> None:
@@ -44,3 +47,24 @@ def test_a_column_more_and_back(project: Project) -> None:
     assert "email" not in str(project.sqlite("SELECT sql FROM sqlite_schema WHERE name = 'users'"))
     assert project.migrate().splitlines()[1] == "books  up to date"
     assert project.sqlite("SELECT name FROM books") == [("Ulysses",)]
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "newest postgresql"])
+def test_on_a_server(kind: str, project: Project) -> None:
+    with new_database(kind) as database:
+        project.environment["DATABASE_URL"] = database.text
+        project.generate()
+        assert project.migrate().count("(initial)") == 2
+        at_first = database.schema()
+        project.add_column("users", "email", "sa.String(50), unique=True")
+        project.generate()
+        assert "(add users email)" in project.migrate()
+        with_email = database.schema()
+        assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
+        project.run("alembic", "--name", "users", "downgrade", "-1")
+        assert database.schema() == at_first != with_email
+        project.migrate()
+        assert database.schema() == with_email
+        assert project.migrate() == "users  up to date\nbooks  up to date\n"
+        _, users, books = project.migrations("status").splitlines()
+        assert [users.split()[3], books.split()[3]] == ["0", "0"]

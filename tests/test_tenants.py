@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from private_servers import pgbouncer, private_server
 from project import Project
 from revisions import Checkpoints, add_revision
 from tenants import KINDS, Tenants, with_tenants
@@ -22,6 +23,8 @@ def all_of_them():
     with sa.create_engine(os.environ["DATABASE_URL"]).connect() as connection:
         return connection.scalars(sa.text("SELECT name FROM accounts")).all()
 """
+
+FIRST = "name the first one, and make it with: python -m migrations tenant NAME"
 
 TENANT = "op.get_bind().engine.url.database.rpartition('/')[2].partition('.')[0]"
 """For a revision: the name of the tenant, on SQLite."""
@@ -102,7 +105,10 @@ def test_story(kind: str, tmp_path: Path) -> None:
         )
         assert tenants.all_alike(NAMES)
 
-        assert project.migrations("tenant", "new") == (
+        done = project.run("python", "-m", "migrations", "tenant", "new")
+        created, _, said = done.stdout.partition("users  ")
+        assert created.startswith("created ") or kind == "schemas"
+        assert f"users  {said}" == (
             f"users  applied {users} (initial), {email} (add users email)\n"
             f"books  applied {books} (initial)\n"
             "tenants.txt does not name new yet\n"
@@ -112,7 +118,16 @@ def test_story(kind: str, tmp_path: Path) -> None:
         tenants.name(*NAMES, "new")
         assert "users  up to date in 5 tenants" not in project.migrate("--tenant", "a*")
         assert tenants.all_alike([*NAMES, "new"])
-        project.migrations("downgrade", "base")
+        done = project.run("python", "-m", "migrations", "downgrade", "base", "--jobs", "2")
+        assert done.stderr == ""
+        assert done.stdout.splitlines() == [
+            "6 tenants: acme, beta, gamma, delta, omega, new",
+            "books:",
+            f"Running downgrade {books} -> , initial",
+            "users:",
+            f"Running downgrade {email} -> {users}, add users email",
+            f"Running downgrade {users} -> , initial",
+        ]
         assert tenants.of("beta").tables() == {"alembic_version_users", "alembic_version_books"}
 
 
@@ -142,7 +157,8 @@ def test_plain_alembic_for_one_tenant(schemas: Tenants) -> None:
         ("acme\nbad-name", "tenants.txt names 'bad-name'; use letters, digits and underscores"),
         ('acme\nx"; DROP', "tenants.txt names 'x\";'; use letters, digits and underscores"),
         ("acme\nbeta\nacme", "tenants.txt names acme twice"),
-        ("\n", "tenants.txt names none"),
+        ("acme sqlite:///x.db\nbeta sqlite:///x.db", "acme and beta have the same URL"),
+        ("# nobody yet\n", f"tenants.txt names none; {FIRST}"),
         (None, "tenants.txt: No such file or directory"),
     ],
 )
@@ -167,8 +183,12 @@ def test_refused(sqlite: Tenants) -> None:
     for part in ("3/2", "1", "x/y", "1/0"):
         wrong = f"--part is {part}; write K/N, with K from 0 to N-1 or from 1 to N"
         assert project.refused("./migrate.sh", "--part", part) == wrong
-    wrong = "tenant_jobs or --jobs is 0; write a number of processes"
+    wrong = "tenant_jobs or --jobs is 0; write a number from 1"
     assert project.refused("./migrate.sh", "--jobs", "0") == wrong
+    wrong = "--max-failures is -1; write a number from 1"
+    assert project.refused("./migrate.sh", "--max-failures=-1") == wrong
+    several = ("alembic", "-x", "tenant=*", "--name", "users", "current")
+    assert project.refused(*several) == "tenants: -x tenant=* is more than one; give one name"
     one = "works with one tenant; name one: --tenant acme"
     assert project.refused("./generate.sh", "--tenant", "*") == f"generate: {one}"
     assert project.refused("./migrate.sh", "--sql") == f"migrate: {one}"
@@ -238,10 +258,11 @@ def test_shared_apps_first(tmp_path: Path) -> None:
         (project.package / "tenants.py").write_text(ALL_OF_THEM)
 
         line = project.refused("./generate.sh")
+        assert line.startswith("tenants: my_project.tenants:all_of_them failed: ")
         assert 'relation "accounts" does not exist' in line
         project.generate("accounts")
         line = project.refused("./migrate.sh")
-        assert line == "tenants: my_project.tenants:all_of_them names none"
+        assert line == f"tenants: my_project.tenants:all_of_them names none; {FIRST}"
         tenants.base.query("INSERT INTO accounts (name) VALUES ('acme'), ('beta')")
         project.generate()
         [initial] = project.revisions("users")
@@ -282,7 +303,8 @@ def test_new_tenant_is_a_copy_of_the_template(kind: str, tmp_path: Path) -> None
         add_revision(project, "users", "reach('there')")
         checkpoints = Checkpoints.of(project)
         done = project.run("python", "-m", "migrations", "tenant", "new", env=checkpoints.env)
-        assert "users  up to date" in done.stdout
+        copied = "created .*new.*, a copy of .*template.*\nusers  up to date\n"
+        assert re.match(copied, done.stdout)
         assert checkpoints.reached() == ["there"]  # in the template
         assert tenants.of("new").tables() == tenants.of("template").tables()
 
@@ -359,8 +381,8 @@ def test_async_drivers(kind: str, tmp_path: Path) -> None:
         if kind == "schemas":
             project.environment["DATABASE_URL"] = url.text
         else:
-            head, colon, rest = tenants.url.partition(":")
-            project.environment["TENANT_URL"] = f"{url.url.drivername}{colon}{rest}"
+            place = tenants.url.partition(":")[2]
+            project.environment["TENANT_URL"] = f"{url.url.drivername}:{place}"
         tenants.make("acme", "beta")
         project.generate()
         assert project.migrate("--jobs", "2").count(" in 2 tenants") == 2
@@ -374,9 +396,78 @@ def test_async_drivers(kind: str, tmp_path: Path) -> None:
         assert "failed" not in done.stdout
 
 
+def test_adopt_tables_of_tenants(schemas: Tenants) -> None:
+    """The tables are there, nobody is stamped, and one tenant is not like the others."""
+    schemas.make("acme", "beta", "gamma")
+    for name in ("acme", "beta", "gamma"):
+        schemas.base.query(f"CREATE SCHEMA s_{name}")
+        size = 100 if name == "beta" else 200
+        for table in ("users", "books"):
+            columns = f"id SERIAL CONSTRAINT pk_{table} PRIMARY KEY, name VARCHAR({size}) NOT NULL"
+            schemas.of(name).query(f"CREATE TABLE {table} ({columns})")
+    adopt = ("python", "-m", "migrations", "adopt", "--yes")
+    assert schemas.project.refused(*adopt, "--tenant", "*") == (
+        "users: has no revision yet; first run python -m migrations adopt --yes, which writes one"
+        " and stamps the first tenant"
+    )
+    schemas.project.migrations("adopt", "--yes")
+    done = schemas.project.run(*adopt, "--tenant", "*", status=1)
+    assert re.sub(r"[0-9a-f]{12}", "ID", done.stdout) == (
+        "users  stamped already: ID in 1 tenant\n       stamped ID in 1 tenant\n"
+        "books  stamped already: ID in 1 tenant\n       stamped ID in 1 tenant\n"
+    )
+    assert done.stderr.splitlines()[0].endswith(" (1 tenant: beta)")
+    assert schemas.project.migrations("check", "--tenant", "[ag]*").count("in 2 tenants") == 2
+
+
 def test_remove_is_refused(sqlite: Tenants) -> None:
     sqlite.make("acme", "beta")
     sqlite.project.generate()
     sqlite.project.migrate()
-    line = sqlite.project.refused("python", "-m", "migrations", "remove", "users")
-    assert line == ""
+    remove = ("python", "-m", "migrations", "remove", "users")
+    assert sqlite.project.refused(*remove, "--yes") == (
+        "users: remove works on one database; first run python -m migrations -n users downgrade"
+        " base, then python -m migrations remove --keep-tables users"
+    )
+    sqlite.project.migrations("-n", "users", "downgrade", "base")
+    sqlite.project.migrations("remove", "--keep-tables", "users", "--yes")
+    assert sqlite.project.migrate() == "books  up to date in 2 tenants\n"
+
+
+def test_schemas_behind_a_pgbouncer_that_ignores_options(schemas: Tenants) -> None:
+    schemas.make("acme", "beta")
+    schemas.project.generate()
+    with private_server(pgbouncer) as server:
+        url = server.database.url.set(database=schemas.base.url.database)
+        schemas.project.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
+        done = schemas.project.run("./migrate.sh", status=1)
+    assert "the session is in the schema public, not s_acme; " in done.stderr
+    assert schemas.base.tables() == set()
+
+
+def test_long_names_of_schemas(schemas: Tenants) -> None:
+    schemas.make("a" * 62)
+    line = f"users: the schema of a tenant cannot be 's_{'a' * 62}'; use at most 63 letters, digits"
+    assert schemas.project.refused("./migrate.sh") == f"{line} and underscores"
+
+
+def test_sql_for_a_schema(schemas: Tenants) -> None:
+    schemas.make("acme", "beta")
+    schemas.project.generate()
+    sql = schemas.project.migrate("--sql", "--tenant", "acme")
+    with schemas.base.engine() as engine, engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(sql)
+    assert schemas.base.tables() == set()
+    assert schemas.project.migrate("--tenant", "acme").count("up to date") == 2
+    assert "users" in schemas.of("acme").tables()
+
+
+def test_one_server_of_many_is_down(schemas: Tenants) -> None:
+    here = schemas.base.text
+    down = schemas.base.url.set(host="127.0.0.1", port=1).render_as_string(hide_password=False)
+    schemas.make(f"acme {here}?application_name=a", f"beta {down}", f"gamma {here}")
+    schemas.project.environment["DATABASE_URL"] = here
+    schemas.project.generate()
+    done = schemas.project.run("./migrate.sh", status=1)
+    assert done.stdout.count("(initial) in 2 tenants") == 2
+    assert "(1 tenant: beta)" in done.stderr

@@ -27,31 +27,31 @@ CHANGES = [
     (
         TWICE.format(""),
         TWICE.format(", Computed('n * 2', persisted=True)"),
-        "{}.twice is computed in another way than in the database",
+        "model and database compute {}.twice differently",
     ),
     (
         TWICE.format(", Computed('n * 2', persisted=True)"),
         TWICE.format(""),
-        "{}.twice is computed in another way than in the database",
+        "model and database compute {}.twice differently",
     ),
 ]
 BUT_NOT_MYSQL = [
     (
         TWICE.format(", Computed('n * 2', persisted=True)"),
         TWICE.format(", Computed('n + n', persisted=True)"),
-        "{}.twice is computed in another way than in the database",
+        "model and database compute {}.twice differently",
     ),
 ]
 ONLY_POSTGRESQL = [
     (
         PERIODS.format(""),
         PERIODS.format(", ExcludeConstraint(('period', '&&'), name='no_overlap_1')"),
-        "an EXCLUDE constraint of {} comes or goes",
+        "{} has gained or lost an EXCLUDE constraint",
     ),
     (
         PERIODS.format(", ExcludeConstraint(('period', '&&'), name='no_overlap_2')"),
         PERIODS.format(""),
-        "an EXCLUDE constraint of {} comes or goes",
+        "{} has gained or lost an EXCLUDE constraint",
     ),
     (
         "Column('id', Integer, primary_key=True)",
@@ -89,6 +89,6 @@ def test_what_has_to_be_written_by_hand(tmp_path: Path, database: Database) -> N
         write(changed=number)
         for command in (("./generate.sh",), ("python", "-m", "migrations", "check")):
             assert project.refused(*command) == (
-                f"shop: {what.format(f't{number}')}, which you have to write by hand:"
+                f"shop: {what.format(f't{number}')}; write the change by hand:"
                 " alembic --name shop revision"
             )

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A new app, its package and its section of alembic.ini; or one of an installed package:
+# Adds apps: new packages with a section of alembic.ini each, or apps of installed packages.
 #   ./add_app.sh [-c INI] NAME ...
 #   ./add_app.sh --installed [-c INI] [NAME ...]
 set -eu

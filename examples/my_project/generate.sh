@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A new revision for every app whose models changed:
+# Writes a new revision for every app whose models changed:
 #   ./generate.sh [-m MESSAGE] [-c INI] [-x KEY=VALUE] [APP ...]
 set -eu
 

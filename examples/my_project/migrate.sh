@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every app's database brought to its newest revision:
-#   ./migrate.sh [--sql] [-c INI] [-x KEY=VALUE] [APP ...]
+# Upgrades every app to its newest revision:
+#   ./migrate.sh [--sql] [-c INI] [-x KEY=VALUE] [--tenant GLOB] [--jobs N] [APP ...]
 set -eu
 
 script=${BASH_SOURCE[0]}

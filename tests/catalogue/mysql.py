@@ -109,6 +109,6 @@ CASES = [
         "Column('x', Integer), Index('x', 'x')",
         "Column('x', Integer)",
         plain="schema: leaves out an index with the name of its column",
-        here="schema: An index with the name of its column that goes",
+        here="schema: Dropping an index that has the name of its column",
     ),
 ]

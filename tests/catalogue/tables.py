@@ -158,7 +158,7 @@ CASES = [
         'Table("primary_key_grows", Base.metadata, Column("a", Integer, primary_key=True, autoincrement=False), Column("b", Integer, nullable=False))',
         'Table("primary_key_grows", Base.metadata, Column("a", Integer, primary_key=True, autoincrement=False), Column("b", Integer, primary_key=True, autoincrement=False))',
         plain="schema: sees no change",
-        here="generate: A primary key of other columns",
+        here="generate: A primary key whose columns change",
     ),
     Case(
         "key_other_action",

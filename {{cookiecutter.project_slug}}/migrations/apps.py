@@ -124,8 +124,7 @@ class App:
     def schema(self) -> str | None:
         """The schema of tables that name none, where the URL tells: on MySQL, the database."""
         if self.database[0] == "postgresql":
-            found = re.search(r"search_path=\W*(\w+)", str(self._parsed_url.query.get("options")))
-            return found and found[1]
+            return search_path(self._parsed_url)
         return self.database[-1] if self.database[0] == "mysql" else None
 
     @cached_property
@@ -288,6 +287,12 @@ def table_key(schema: str | None, name: str, default_schema: str | None) -> Tabl
     return (None if schema == default_schema else schema, name)
 
 
+def search_path(url: URL) -> str | None:
+    """Return the schema that a URL of PostgreSQL sets as its search_path, if it is one."""
+    found = re.search(r'search_path="?(\w+)"?$', str(url.query.get("options")))
+    return found and found[1]
+
+
 def select_apps(apps: dict[str, App], names: Iterable[str]) -> list[App]:
     """Return the apps of these names in the order of their sections, or all if none is named."""
     wanted = set(names)
@@ -360,7 +365,7 @@ def _read_app(
     config.config_ini_section = name
     ini = Path(str(config.config_file_name))
     try:
-        tenants = get("tenants").removeprefix("none")
+        tenants = get("tenants") if get("tenants") != "none" else ""
         url_text, url_source = url()
         timeout = get("lock_timeout", "60")
         app = App(

@@ -6,10 +6,11 @@ from contextlib import nullcontext
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, inspect, pool
 from sqlalchemy.schema import CreateSchema
 
-from .apps import App
+from .apps import App, search_path
 
 T = TypeVar("T")
 
@@ -39,6 +40,7 @@ class Databases:
             self.close()
             self._open = engine
         with engine.connect() as connection:
+            check_schema(connection, url)
             return work(connection)
 
     def close(self) -> None:
@@ -87,6 +89,7 @@ def run_async(url: URL, work: Callable[[Connection], T]) -> T:
         event.listen(engine.sync_engine, "connect", end_transaction, insert=True)
         try:
             async with engine.connect() as connection:
+                await connection.run_sync(check_schema, url)
                 return await connection.run_sync(work)
         finally:
             await engine.dispose()
@@ -97,6 +100,16 @@ def run_async(url: URL, work: Callable[[Connection], T]) -> T:
         return asyncio.run(connect_and_work())
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, connect_and_work()).result()
+
+
+def check_schema(connection: Connection, url: URL) -> None:
+    """Refuse a session that is in another schema than its URL says."""
+    schema, found = search_path(url), connection.dialect.default_schema_name
+    if schema and found not in (schema, None):
+        raise CommandError(
+            f"the session is in the schema {found}, not {schema}; connect to PostgreSQL directly:"
+            " something between ignores the `options` of the URL"
+        )
 
 
 def create_schema(connection: Connection, schema: str | None) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Dialect, Engine
 from sqlalchemy.schema import CreateSchema
 
 try:
-    from migrations.apps import App, choose_an_app, read_apps
+    from migrations.apps import App, choose_an_app, read_apps, search_path
 except ImportError as error:
     if error.name != "migrations.apps":
         raise
@@ -91,8 +91,12 @@ def run_offline(app: App, apps: dict[str, App]) -> None:
         **settings(app, apps, app.url.get_dialect()()),
     )
     with context.begin_transaction():
-        if app.version_table_schema and not context.get_starting_revision_argument():
-            context.execute(CreateSchema(app.version_table_schema, if_not_exists=True))
+        path = search_path(app.url)
+        for schema in (app.version_table_schema, path):
+            if schema and not context.get_starting_revision_argument():
+                context.execute(CreateSchema(schema, if_not_exists=True))
+        if path:
+            context.execute(f'SET search_path = "{path}"')
         context.run_migrations()
     (config.output_buffer or sys.stdout).write(script.getvalue())
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs the project's Python in the folder of alembic.ini, for the scripts in it.
+# Runs the project's Python in the folder of alembic.ini. The scripts in that folder call it.
 set -eu
 
-export MIGRATIONS_CALLED_FROM=$PWD # where `-c FILE` is
-# Not with -P: in examples/, this folder is a link.
+export MIGRATIONS_CALLED_FROM=$PWD # `-c FILE` is relative to it
+# Without -P, because in examples/ this folder is a symbolic link.
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-unset PYTHONSAFEPATH # with it, -m would not look into this folder
+unset PYTHONSAFEPATH # if it is set, -m finds no modules in this folder
 
 for python in "${VIRTUAL_ENV:+$VIRTUAL_ENV/bin/python}" "${VIRTUAL_ENV:+$VIRTUAL_ENV/Scripts/python.exe}" \
   .venv/bin/python .venv/Scripts/python.exe "$(command -v python3)" "$(command -v python)"; do
@@ -14,5 +14,5 @@ for python in "${VIRTUAL_ENV:+$VIRTUAL_ENV/bin/python}" "${VIRTUAL_ENV:+$VIRTUAL
     exec "$python" "$@"
   fi
 done
-echo "Python is not installed: this needs version 3.11 or later" >&2
+echo "Python is not installed; install version 3.11 or later" >&2
 exit 1

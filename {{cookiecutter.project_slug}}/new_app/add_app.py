@@ -1,7 +1,7 @@
-"""Add apps to the project: for each a copy of the folder app, and a section of alembic.ini.
+"""Add apps to the project: copy the folder app for each, and add a section to alembic.ini.
 
-In the templates, $app, $package and $model stand for names; change them as you like.
-It needs the standard library alone: the project's template runs it when nothing is installed.
+In the templates, $app, $package and $model stand for names; change the templates as you like.
+This needs only the standard library, as the project's template runs it before any installation.
 """
 
 import signal
@@ -25,7 +25,7 @@ NOT_A_NAME = {
     r"(?![a-z][a-z0-9_]*\Z)": "use a to z, 0 to 9 and _, and begin with a letter",
     rf"({'|'.join(keyword.kwlist)})\Z": "it is a keyword of Python",
     r"(default|alembic|post_write_hooks|loggers|handlers|formatters)\Z"
-    r"|(logger|handler|formatter)_": "a section of that name is for another purpose",
+    r"|(logger|handler|formatter)_": "a section of that name has another purpose",
     r"alembic_version|sqlite_": "tables of that name belong to Alembic or SQLite",
     r"naming\Z": "a module of that name holds the naming convention",
     # PostgreSQL's 63 bytes less "alembic_version_" and "_pkc".
@@ -39,11 +39,11 @@ class Refused(Exception):
 
 
 def add_apps(ini: Path, names: list[str]) -> None:
-    """Add all of these apps to the project of an alembic.ini; after any error, none is added."""
+    """Add apps to the project of an alembic.ini; after any error, none is added."""
     text, parser = read(ini)
     settings = parser["DEFAULT"]
     if "apps_folder" not in settings:
-        raise Refused(f"{ini} has no apps_folder in [DEFAULT]: where should new apps go?")
+        raise Refused(f"{ini} has no apps_folder in [DEFAULT]; set it to the folder for apps")
     folder = Path(settings["apps_folder"])
     package = package_of(folder, settings.get("prepend_sys_path", ""))
     check_names(names, parser.sections())
@@ -67,7 +67,7 @@ def add_apps(ini: Path, names: list[str]) -> None:
             fill(NEW_APP / "naming.py.tpl", naming, {})
         replace(ini, insert(sections, text))
     except BaseException:
-        if read(ini)[0] == text:  # else all is done
+        if read(ini)[0] == text:  # else everything was done
             for name in names:
                 shutil.rmtree(folder / name, ignore_errors=True)
             if is_first:
@@ -76,7 +76,7 @@ def add_apps(ini: Path, names: list[str]) -> None:
 
 
 def check_names(names: list[str], sections: list[str]) -> None:
-    """Raise Refused for names that new apps cannot have beside these sections of alembic.ini."""
+    """Raise Refused if an app cannot have one of these names; alembic.ini has these sections."""
     for name in names:
         for pattern, problem in NOT_A_NAME.items():
             if re.match(pattern, name):
@@ -84,7 +84,7 @@ def check_names(names: list[str], sections: list[str]) -> None:
         if names.count(name) > 1:
             raise Refused(f"{name!r} is named twice")
         if name in sections:
-            raise Refused(f"{name!r} cannot be added: there is such a section already")
+            raise Refused(f"{name!r} cannot be added: there is a section of that name already")
 
 
 def package_of(folder: Path, sys_path: str) -> str:
@@ -97,21 +97,21 @@ def package_of(folder: Path, sys_path: str) -> str:
 
 
 def model_of(app: str) -> str:
-    """Return the name of the class for a row of a table: City for cities."""
+    """Return the name of an app's first model, in the singular: City for cities."""
     singular = f"{app[:-3]}y" if app.endswith("ies") else re.sub(r"(?<![sui])s$", "", app)
     model = "".join(word.capitalize() for word in singular.split("_"))
     return f"{model}Row" if keyword.iskeyword(model) or model in ("", "Base", "I", "O") else model
 
 
 def fill(template: Path, path: Path, words: dict[str, str]) -> None:
-    """Write a file: the template, with words in the place of its placeholders."""
+    """Write a file from a template, with words in place of the placeholders."""
     text = Template(template.read_text(encoding="utf-8")).safe_substitute(words)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def section(parser: configparser.ConfigParser, app: str, metadata: str, versions: str) -> str:
-    """Return the section of a new app, with its own database where alembic.ini has `app_url`."""
+    """Return the section of a new app, with a database of its own if alembic.ini has `app_url`."""
     lines = ["", f"[{app}]", f"metadata = {metadata}", f"version_locations = {versions}"]
     if url := parser.get("DEFAULT", "app_url", raw=True, fallback=""):
         lines.append(f"sqlalchemy.url = {url.replace('APP', app)}")
@@ -121,11 +121,11 @@ def section(parser: configparser.ConfigParser, app: str, metadata: str, versions
 def insert(sections: str, text: str) -> str:
     """Return the text of alembic.ini with new sections below the last app, or below [DEFAULT]."""
     parts = re.split(r"(?m)^(?=\[.+\])", text)
-    # Any part, [DEFAULT], an app: the last of these that is found counts.
+    # From weak to strong: any part, [DEFAULT], an app. The strongest that is found counts.
     kinds = ("", r"\[DEFAULT\]", r"\[(?!DEFAULT\])(?s:.*)\nmetadata\s*[=:]")
     ends = [end for kind in kinds for end, part in enumerate(parts, 1) if re.match(kind, part)]
     old, after = "".join(parts[: ends[-1]]), "".join(parts[ends[-1] :])
-    comments = r"(^[#;].*\n)*" if after else ""  # those right above the next section stay there
+    comments = r"(^[#;].*\n)*" if after else ""  # comments right above the next section stay there
     before = re.sub(rf"(?m)(^[^\S\n]*\n)*{comments}\Z", "", old, count=1)
     newline = "\r\n" if "\r\n" in text else "\n"
     added = sections if before.endswith("\n") else f"\n{sections}"
@@ -159,7 +159,7 @@ def replace(path: Path, text: str) -> None:
 
 
 def interrupt(*_: object) -> None:
-    """End at Ctrl-C or SIGTERM; another one does not keep what is half done from being undone."""
+    """Exit on Ctrl-C or SIGTERM; ignore later ones, so that half-done changes are undone."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     print("interrupted", file=sys.stderr)
@@ -172,7 +172,7 @@ def main() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)
     usage = "%(prog)s [-c INI] NAME ...\n       %(prog)s --installed [NAME ...]"
-    parser = argparse.ArgumentParser("./add_app.sh", usage, "Add apps, or those of packages.")
+    parser = argparse.ArgumentParser("./add_app.sh", usage, "Add new apps, or those of packages.")
     parser.add_argument("names", metavar="NAME", nargs="+", help="such as cities")
     parser.add_argument("-c", "--config", metavar="INI", help="default: alembic.ini")
     options = parser.parse_args()

@@ -1,6 +1,6 @@
-"""The migrations of every app: one head, up, down and up again, and models that match them.
+"""Test the migrations of every app: one head, up, down and up again, and models that match them.
 
-New apps are found in alembic.ini. Every test has a new database: an SQLite file or, where
+The apps are found in alembic.ini. Every test gets a new database: an SQLite file or, if
 DATABASE_URL is set, a database on that server.
 """
 
@@ -49,27 +49,27 @@ SURROUNDINGS = """
         || ' SCHEMA ' || CAST(CAST(extnamespace AS regnamespace) AS text), 2, oid FROM pg_extension
     ORDER BY rank, oid
 """
-"""Ask a PostgreSQL database what creates its schemas and extensions."""
+"""Select the statements that create a PostgreSQL database's schemas and extensions."""
 
 
 @pytest.fixture(params=APPS, ids=[app.name for app in APPS])
 def app(request: pytest.FixtureRequest) -> App:
-    """The app under test."""
+    """Return the app under test."""
     found: App = request.param
     return found
 
 
 @pytest.fixture
 def alembic_config(app: App) -> Config:
-    """What pytest-alembic needs to know of the app."""
+    """Return the configuration of Alembic for the app, as pytest-alembic needs it."""
     if not script(app).get_heads():
-        pytest.skip(f"{app.name} has no revisions yet: ./generate.sh makes the first")
+        pytest.skip(f"{app.name} has no revisions yet; run ./generate.sh")
     return Config(INI, ini_section=app.name)
 
 
 @pytest.fixture
 def alembic_engine(tmp_path: Path) -> Iterator[Engine | AsyncEngine]:
-    """A new database, and an engine for it."""
+    """Create a new database, and yield an engine for it."""
     with new_database(tmp_path) as url:
         create = create_async_engine if url.get_dialect().is_async else create_engine
         yield create(url, poolclass=NullPool)
@@ -82,7 +82,7 @@ def alembic_runner(
     alembic_engine: Engine | AsyncEngine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[MigrationContext]:
-    """pytest-alembic's runner; it takes the other apps with it as far as is needed."""
+    """Yield pytest-alembic's runner; it also migrates other apps as far as is needed."""
     steps = steps_with_others(app)
     own = [place for place, (other, _) in enumerate(steps) if other is app]
     end_of = {steps[place][1].revision: place + 1 for place in own}
@@ -107,10 +107,10 @@ def alembic_runner(
 
 
 def steps_with_others(app: App) -> list[tuple[App, Script]]:
-    """Return all revisions of an app with those of other apps that it needs, in their order.
+    """Return all revisions of an app and those of other apps that it needs, in their order.
 
-    These are all of the earlier apps of its database, all of apps that created a table of its
-    models, and what any of them require.
+    It needs all revisions of earlier apps in its database, all of apps that created a table of its
+    models, and whatever any of these require.
     """
     order = Order({it.name: it for it in APPS}, script)
     revisions = {it: oldest_first(script(it)) for it in APPS}
@@ -136,23 +136,22 @@ def script(app: App) -> ScriptDirectory:
 
 @contextmanager
 def new_database(folder: Path) -> Iterator[URL]:
-    """Create a database, and drop it afterwards.
+    """Create a database, yield its URL, and drop it afterwards.
 
-    On PostgreSQL it gets the schemas and extensions that are there already: mostly an administrator
-    made them, and no revision.
+    On PostgreSQL it gets the schemas and extensions of the original, which revisions seldom create.
     """
     server = make_url(os.environ.get("DATABASE_URL") or "sqlite://")
     if server.get_backend_name() == "sqlite":
         yield server.set(database=str(folder / "test.db"))
         return
     name = f"test_{uuid4().hex}"
-    # These options, if there are any, would outrank the name of the new database.
+    # These options would override the name of the new database.
     new = server.set(database=name).difference_update_query(["dbname", "database", "db"])
     execute(server, f"CREATE DATABASE {name}")
     try:
         if server.get_backend_name() == "postgresql":
             for statement in execute(server, SURROUNDINGS):
-                with suppress(DBAPIError):  # a revision that needs it says so
+                with suppress(DBAPIError):  # a revision that needs it fails
                     execute(new, statement)
         yield new
     finally:
@@ -168,7 +167,7 @@ def unless_there(_: Any, __: Any, statement: str, parameters: Any, *___: Any) ->
 
 
 def execute(server: URL, statement: str) -> Sequence[str]:
-    """Run a statement outside of any transaction, and return its first column if it has any."""
+    """Run a statement outside any transaction, and return its first column if it has one."""
 
     def work(connection: Connection) -> Sequence[str]:
         options = connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -182,5 +181,5 @@ def execute(server: URL, statement: str) -> Sequence[str]:
 
 
 def on(engine: Engine | AsyncEngine, app: App) -> Config:
-    """Configure Alembic for an app, to work on an engine."""
+    """Return the configuration of Alembic for an app, to work on this engine."""
     return Config(INI, ini_section=app.name, attributes={"connection": engine})

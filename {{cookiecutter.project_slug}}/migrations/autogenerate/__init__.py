@@ -1,21 +1,21 @@
-"""An Alembic plug-in: what autogenerate misses, gets wrong, or asks too often.
+"""An Alembic plug-in that corrects autogenerate and lets it find more.
 
-Without this folder, autogenerate finds what plain Alembic does, for the app's own tables. What is
-lost, by its files, each of which imports only from those above it:
+Without this folder, autogenerate compares each app's own tables as plain Alembic does. The list
+says what you lose with each file. A file imports only from files above it.
 
-sql, column_types       SQL of names, expressions and types, as one database writes it
-mysql, server_defaults  types and defaults that Alembic takes for changed or for the same
-indexes                 PostgreSQL's indexes, whose expressions it writes in other words
-limits                  the refusal of what cannot be written
-enum_types              PostgreSQL's enum types as objects of their own
-domains_and_sequences   PostgreSQL's domains and sequences as objects of their own
+sql, column_types       helpers for names, expressions and types in a database's SQL
+mysql, server_defaults  types and defaults whose changes Alembic misses, or finds by mistake
+indexes                 PostgreSQL's indexes, whose expressions the server rewrites
+limits                  an error for each change that autogenerate cannot write
+enum_types              creating, altering and dropping PostgreSQL's enum types
+domains_and_sequences   creating PostgreSQL's domains and sequences
 column_changes          the steps that PostgreSQL needs for a new type or identity
-sqlite                  indexes on expressions, and what a copy of a table would lose
+sqlite                  indexes on expressions, and what SQLite loses when it copies a table
 separate_keys           foreign keys of new tables that refer to each other
-constraints             checks that changed, NOT NULL, and foreign keys that are the same
-mysql_keys              the indexes that MySQL makes for foreign keys
-operation_order         the order of operations that every database accepts
-rendering               the code of types and defaults that Alembic cannot write
+constraints             changed checks, NOT NULL, and foreign keys that only look changed
+mysql_keys              the indexes that MySQL creates for foreign keys
+operation_order         an order of operations that every database accepts
+rendering               code for types and defaults that Alembic renders wrongly
 """
 
 import sys
@@ -50,11 +50,11 @@ OPTIONS: dict[str, Any] = {
     "process_revision_directives": operation_order.sort_operations,
     "render_item": rendering.render_item,
 }
-"""What env.py passes to `context.configure`."""
+"""The options that env.py passes to `context.configure`."""
 
 
 def setup(plugin: Plugin) -> None:
-    """Register what the plug-in compares; Alembic calls this."""
+    """Register the comparators of the plug-in; Alembic calls this."""
     first, last = DispatchPriority.FIRST, DispatchPriority.LAST
 
     def add(
@@ -86,19 +86,19 @@ def setup(plugin: Plugin) -> None:
     add(limits.refuse_without_numbers, "column", "numbers", (*pg, *mysql.NAMES))
     add(constraints.compare_nullable, "column", "nullable", priority=first)
     add(mysql.compare_mysql_type, "column", "types", mysql.NAMES)
-    # With no dialect: where two are last, Alembic begins with those for one dialect.
+    # Without a dialect: if two have priority LAST, Alembic first runs the one for a dialect.
     add(column_changes.find_casts, "column", "casts", priority=last)
 
 
 def comparator(compare: Callable[..., bool | None]) -> Callable[..., PriorityDispatchResult]:
-    """Return `compare` as Alembic calls it; where it returns True, Alembic compares no further.
+    """Return `compare` as a comparator for Alembic; if it returns True, no other comparator runs.
 
-    Of a table or a column, `compare` gets both states: in the database and in the models.
+    For a table or a column, `compare` gets both states: in the database and in the models.
     """
 
     def called(context: Any, change: Any, *details: Any) -> PriorityDispatchResult:
         states = details[-2:] if len(details) > 1 else ()
-        if any(state is None for state in states):  # the whole table comes or goes
+        if any(state is None for state in states):  # the whole table is created or dropped
             return PriorityDispatchResult.CONTINUE
         stop = compare(context, change, *states)
         return PriorityDispatchResult.STOP if stop else PriorityDispatchResult.CONTINUE

@@ -1,4 +1,4 @@
-"""Changes of columns on PostgreSQL: which types are the same, and which steps a change takes."""
+"""Changes of columns on PostgreSQL: which types are the same, and which steps a change needs."""
 
 from collections.abc import Iterator
 from copy import copy
@@ -20,14 +20,14 @@ CAST = sa.text("""
                  WHERE castsource = to_regtype(:before) AND casttarget = t.oid) END
     FROM pg_type t WHERE t.oid = to_regtype(:after)
 """)
-"""Which cast there is from a type to another: `a` or `i` needs no USING."""
+"""Select the kind of cast from one type to another; `a` and `i` need no USING."""
 
 CASTS = "casts"
-"""The key of `AlterColumnOp.kw` with the USING for each of the two types."""
+"""The key in `AlterColumnOp.kw` for the USING expressions, one for each new type of the column."""
 
 
 class ColumnName(str):
-    """A column that a unique constraint includes: Alembic knows the others alone by name."""
+    """An INCLUDE column of a unique constraint; Alembic finds only the key columns by name."""
 
     __slots__ = ()
 
@@ -36,7 +36,7 @@ class ColumnName(str):
 
 
 def compare_type(context: MigrationContext, *columns_and_types: Any) -> bool | None:
-    """Return True for another type, not for another name of one; None leaves it to Alembic."""
+    """Return True if a type changed, False if only its name did; None leaves it to Alembic."""
     types = columns_and_types[-2:]
     if context.dialect.name != "postgresql":
         return None
@@ -54,9 +54,9 @@ def compare_type(context: MigrationContext, *columns_and_types: Any) -> bool | N
 
 
 def in_steps(change: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
-    """Yield a change of a column in the steps that PostgreSQL accepts.
+    """Yield the steps in which PostgreSQL accepts a change of a column.
 
-    A default, or an identity, goes before the type changes to one without a cast, and comes after.
+    If the new type needs USING, drop the default or identity first, and add the new one last.
     """
     if isinstance(change, ops.CreateUniqueConstraintOp) and "postgresql_include" in change.kw:
         included = [ColumnName(name) for name in change.kw["postgresql_include"] or ()]
@@ -93,7 +93,7 @@ def in_steps(change: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
 
 
 def find_casts(context: AutogenContext, change: ops.AlterColumnOp, *columns: Any) -> None:
-    """Find the expressions with which a column takes another type, and takes the old one back."""
+    """Find the USING expressions for a changed type, for the upgrade and for the downgrade."""
     if change.modify_type is not None and context.dialect.name == "postgresql":
         types = (change.existing_type, change.modify_type)
         change.kw[CASTS] = casts = {
@@ -106,7 +106,7 @@ def find_casts(context: AutogenContext, change: ops.AlterColumnOp, *columns: Any
 
 
 def cast_of(context: AutogenContext, column: str, *types: Any) -> str | None:
-    """Return the USING that a column needs for another type, or None if it needs none."""
+    """Return the USING expression that a change of type needs, or None if it needs none."""
     before, after = names = [type_name(kind, context.dialect) for kind in types]
     if before.endswith("[]") and after.endswith("[]"):
         names = [name.removesuffix("[]") for name in names]
@@ -122,7 +122,7 @@ alembic_code = renderers.dispatch(ops.AlterColumnOp("", ""))
 
 @renderers.dispatch_for(ops.AlterColumnOp, replace=True)
 def render_alter_column(context: AutogenContext, change: ops.AlterColumnOp) -> str:
-    """Return the code for a change of a column, with two arguments that Alembic leaves out."""
+    """Return the code that alters a column, with two arguments that Alembic leaves out."""
     code = str(alembic_code(context, change)).removesuffix(")")
     if using := change.kw.get(CASTS, {}).get(change.modify_type):
         code += f", postgresql_using={using!r}"

@@ -1,4 +1,4 @@
-"""What the type of a column is on one database."""
+"""The type that a column has on one database."""
 
 import re
 from typing import Any, TypeGuard
@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import ENUM
 
 
 def plain_type(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-    """Return what a type is on this database, or what it decorates."""
+    """Return the type for this database; for a TypeDecorator, the type that it decorates."""
     kind = kind.dialect_impl(dialect)
     while isinstance(kind, sa.TypeDecorator):
         kind = kind.impl_instance.dialect_impl(dialect)
@@ -16,7 +16,7 @@ def plain_type(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.
 
 
 def item_type(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-    """Return the plain type that a type is an array of, or that it is."""
+    """Return the plain type of an array's items; for other types, the plain type itself."""
     kind = plain_type(kind, dialect)
     return plain_type(kind.item_type, dialect) if isinstance(kind, sa.ARRAY) else kind
 
@@ -27,5 +27,5 @@ def is_enum(kind: sa.types.TypeEngine[Any]) -> TypeGuard[ENUM]:
 
 
 def type_name(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> str:
-    """Return a type in SQL as a cast names it, which is without a collation."""
+    """Return a type in SQL as CAST accepts it: without a collation."""
     return re.sub(r' COLLATE ("[^"]+"|\w+)', "", kind.compile(dialect=dialect))

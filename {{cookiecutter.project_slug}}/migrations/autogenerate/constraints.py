@@ -1,4 +1,4 @@
-"""Constraints, NOT NULL among them: what Alembic's own comparators leave to do."""
+"""Constraints and NOT NULL, where Alembic's own comparators are not enough."""
 
 import re
 from copy import copy
@@ -16,13 +16,13 @@ STRING = re.compile("'(?:[^']|'')*'")
 """A string in SQL; the check of an Enum has one for each of its values."""
 
 OPTIONS = ("onupdate", "ondelete", "deferrable", "initially")
-"""What Alembic compares of a foreign key besides tables and columns."""
+"""The options of a foreign key that Alembic compares."""
 
 
 def compare_nullable(
     context: AutogenContext, change: ops.AlterColumnOp, reflected: Any, model: Any
 ) -> bool:
-    """Compare nullability: that of a key is no difference, that of a new identity is one."""
+    """Ignore nullability in primary keys; compare it where an identity is added or dropped."""
     change.existing_nullable = reflected.nullable
     if reflected.primary_key and model.primary_key:
         return True
@@ -36,11 +36,11 @@ def compare_nullable(
 def compare_checks_of_types(
     context: AutogenContext, changes: ops.ModifyTableOps, reflected: sa.Table, model: sa.Table
 ) -> None:
-    """Take out the checks of Boolean and Enum columns, which come and go with their columns.
+    """Leave out the checks of Boolean and Enum columns, which come and go with their columns.
 
-    Create those that existing columns get with a new type, and replace those of an Enum: Alembic
-    cannot drop that of the type before. No check is dropped if the model has one without a name:
-    the database may have named it.
+    If an existing column gets such a type, create its check. If the values of an Enum change,
+    replace its check, as Alembic cannot drop the old one. If the model has a check without a name,
+    drop none: the database may have given it any name.
     """
     of_columns = [constraint for column in model.columns for constraint in column.constraints]
     constraints = [*model.constraints, *of_columns]
@@ -69,11 +69,11 @@ def compare_checks_of_types(
     in_database: dict[str, Any] = {str(it.name): it for it in reflected.constraints}
     compiler: Any = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
     for check in sorted(of_types, key=lambda check: str(check.name)):
-        # Private as well: some databases need no check, such as those that have a BOOLEAN.
+        # Also private: it is False where no check is needed, as on databases with a BOOLEAN type.
         if not (isinstance(check.name, str) and check._create_rule(compiler)):
             continue
         if any(column.name not in reflected.columns for column in check.columns):
-            continue  # it comes with its column
+            continue  # it is created with its column
         known_as = [str(final_name(check)).strip('"`'), str(check.name)]
         known_as += [str(column.type.name) for column in check.columns]
         name = next((name for name in known_as if name in in_database), known_as[0])
@@ -89,7 +89,7 @@ def compare_checks_of_types(
 def leave_out_same_foreign_keys(
     context: AutogenContext, changes: ops.ModifyTableOps, *_tables: Any
 ) -> None:
-    """Take out foreign keys that only name the default schema, where the database does not."""
+    """Leave out foreign keys that differ only because the model names the default schema."""
     table_key = context.opts["target_metadata"].key
 
     def meaning(key: ops.CreateForeignKeyOp) -> tuple[Any, ...]:
@@ -104,6 +104,6 @@ def leave_out_same_foreign_keys(
         for add in added:
             if meaning(add) == before:
                 changes.ops = [change for change in changes.ops if change not in (drop, add)]
-    for add in added:  # SQLite would leave out a key to a table in what seems to be another schema
+    for add in added:  # else SQLite leaves out the key, because the schemas seem to differ
         add.kw["source_schema"] = changes.schema
         add.kw["referent_schema"], _ = table_key(add.kw["referent_schema"], add.referent_table)

@@ -1,6 +1,6 @@
-"""Domains and sequences of PostgreSQL, which a revision creates before the columns that use them.
+"""Domains and sequences of PostgreSQL: a revision creates them before the columns that use them.
 
-They are not compared: one that has changed, or that no model uses any more, stays as it is.
+They are not compared. If one changes, or no model uses it any more, it is left as it is.
 """
 
 from typing import Any
@@ -18,24 +18,24 @@ from .sql import connection_of, escape_colons, quoted_name, without_doubled_perc
 
 
 class StatementOp(ops.ExecuteSQLOp):
-    """Create a domain or a sequence, or take that back."""
+    """Create or drop a domain or a sequence."""
 
     def __init__(self, app: App, do: str, undo: str) -> None:
         super().__init__(escape_colons(do))
         self.app, self.do, self.undo = app, do, undo
 
     def reverse(self) -> "StatementOp":
-        """Return the operation that takes this one back."""
+        """Return the operation that undoes this one."""
         return StatementOp(self.app, self.undo, self.do)
 
     def to_diff_tuple(self) -> tuple[str, str]:
-        """Return what `check` and `generate` say of it."""
+        """Return the words that `check` and `generate` print for this operation."""
         verb, kind, name = self.do.split()[:3]
         return verb.lower(), f"{kind.lower()} {name}"
 
 
 def create_missing(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
-    """Create the domains and sequences of the models that the database does not have."""
+    """Create the domains and sequences that the models use and the database lacks."""
     ownership: Ownership = context.opts["target_metadata"]
     dialect = without_doubled_percents(context.dialect)
     seen = set()
@@ -55,7 +55,7 @@ def create_missing(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
 
 
 def items_of(column: sa.Column[Any], dialect: sa.Dialect) -> list[Any]:
-    """Return the domain that a column has, and the sequences that it takes its values from."""
+    """Return the domain of a column, and the sequences that supply its values, if any."""
     default = getattr(column.server_default, "arg", None)
     items = [item_type(column.type, dialect), column.default]
     items.append(getattr(default, "sequence", None))

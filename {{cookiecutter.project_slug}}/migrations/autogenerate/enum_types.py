@@ -1,7 +1,7 @@
 """Enum types of PostgreSQL, which Alembic's autogenerate does not compare.
 
-Revisions create, alter and drop them, and columns only refer to them. On other databases, where
-an enum is a kind of column, these statements do nothing.
+Revisions create, alter and drop the types; columns only refer to them. On other databases, where
+an enum is part of its column, these statements do nothing.
 """
 
 import ast
@@ -27,7 +27,7 @@ from .sql import connection_of, cut, default_of, escape_colons, quoted_name, quo
 Labels = tuple[str, ...]
 
 Columns = Mapping[tuple[str, ...], str | None]
-"""Columns (the table in SQL, the name, `[]` for an array), with their server defaults in SQL."""
+"""Columns as (table in SQL, name, `[]` for an array), each with its server default in SQL."""
 
 COLUMNS = sa.text("""
     SELECT n.nspname, c.relname, a.attname, CASE a.atttypid WHEN t.oid THEN '' ELSE '[]' END,
@@ -44,10 +44,10 @@ COLUMNS = sa.text("""
 
 @dataclass
 class EnumTypeOp(ops.MigrateOperation):
-    """Create, alter or drop an enum type: where it is missing, it has no labels."""
+    """Create, alter or drop an enum type; labels of None mean that it does not exist."""
 
     app: App
-    """The one that has the type."""
+    """The app that owns the type."""
     schema: str | None
     name: str
     before: Labels | None
@@ -57,31 +57,31 @@ class EnumTypeOp(ops.MigrateOperation):
 
     @property
     def only_adds(self) -> bool:
-        """True if the type stays and only gets more labels."""
+        """True if the type exists before and after, and only gets more labels."""
         before, after = self.before, self.after
         return bool(before and after and [it for it in after if it in before] == list(before))
 
     @property
     def risks(self) -> list[str]:
-        """What `generate` warns of: with fewer labels, another type takes its place."""
+        """Warnings that `generate` prints if labels are removed, as that replaces the type."""
         before, after = self.before or (), self.after or ()
         gone = [label for label in before if label not in after]
         if not gone or not after:
             return []
         renamed = "if it was renamed, execute ALTER TYPE ... RENAME VALUE instead"
         return [
-            f"takes {', '.join(gone)} from the type {self.name}, which fails on rows that have"
-            " it and rewrites tables under a lock: "
-            + (renamed if set(after) - set(before) else "give those rows another value before")
+            f"removes {', '.join(gone)} from the type {self.name}, which fails on rows that have"
+            " it and rewrites tables under a lock; "
+            + (renamed if set(after) - set(before) else "first give those rows another value")
         ]
 
     def reverse(self) -> "EnumTypeOp":
-        """Return the operation that takes this one back."""
+        """Return the operation that undoes this one."""
         columns = (self.columns_after, self.columns_before)
         return EnumTypeOp(self.app, self.schema, self.name, self.after, self.before, *columns)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
-        """Return what `check` and `generate` say of it."""
+        """Return the words that `check` and `generate` print for this operation."""
         verb = "create" if self.before is None else "drop" if self.after is None else "alter"
         return (f"{verb} type", self.name)
 
@@ -94,7 +94,7 @@ def compare_enum_types(context: AutogenContext, upgrade: ops.UpgradeOps) -> None
 
 
 class EnumTypes:
-    """The enum types of one database: in its apps' models and revisions, and in itself."""
+    """The enum types of one database, and those of its apps' models and revisions."""
 
     def __init__(self, context: AutogenContext) -> None:
         self.ownership: Ownership = context.opts["target_metadata"]
@@ -108,11 +108,11 @@ class EnumTypes:
         self.in_models = {app: self.of_models(app) for app in self.ownership.apps}
 
     def changes(self, app: App) -> Iterator[EnumTypeOp]:
-        """Yield what gives an app's models their types, and drops those that nothing uses."""
+        """Yield operations that create or alter an app's enum types, and drop the unused ones."""
         files = revision_files.files_of(self.ownership.compared[app]) if self.existing else []
         created = self.created(files)
         for key, labels in self.in_models[app].items():
-            # The first of several apps that share a type has it, as upgrades go in that order.
+            # If several apps share a type, the first owns it, because it is upgraded first.
             owner = next((other for other, types in self.in_models.items() if types.get(key)), app)
             before = self.existing.get(key) if owner is app else self.in_models[owner][key]
             if before and labels and owner is app and key in created:
@@ -121,25 +121,25 @@ class EnumTypes:
                 continue
             if before is None:
                 yield EnumTypeOp(app, *key, before=None, after=labels)
-            # Another app has created the type of a model that moved.
+            # If its model moved here, another app's revision created the type.
             elif owner is app and key in created | self.created(self.files_of_others(app)):
                 yield self.alter(app, key, before, labels)
             else:
                 whose = "another program" if owner is app else owner.name
                 raise CommandError(
-                    f"{app.name}: its enum type {key[1]} has other values than that of {whose};"
+                    f"{app.name}: its enum type {key[1]} has other values in {whose};"
                     " give it another name: Enum(..., name=...)"
                 )
         unused = (created & self.existing.keys()).difference(*self.in_models.values())
         if unused:
-            # In a new database the revisions of other apps run later, and need the type.
+            # In a new database, revisions of other apps may run later and need the type.
             for file in self.files_of_others(app):
                 unused -= {self.key(*key) for key, _ in types_in(file)}
         for key in sorted(unused, key=str):
             yield EnumTypeOp(app, *key, before=self.existing[key], after=None)
 
     def alter(self, app: App, key: TableKey, before: Labels, after: Labels) -> EnumTypeOp:
-        """Return what gives a type other labels; refuse to replace one that others use, too."""
+        """Return the operation that changes a type's labels; refuse to replace one others use."""
         others = [other.name for other in self.in_models if key in self.in_models[other]]
         others.remove(app.name)
         columns_before: dict[tuple[str, ...], str | None] = {}
@@ -160,13 +160,13 @@ class EnumTypes:
         if others and not operation.only_adds:
             raise CommandError(
                 f"{app.name}: labels of its enum type {key[1]} were removed or reordered, but"
-                f" {others[0]} uses that type, too: only add labels, or give one of the two types"
+                f" {others[0]} also uses that type; only add labels, or give one of the two types"
                 " another name: Enum(..., name=...)"
             )
         return operation
 
     def of_models(self, app: App) -> dict[TableKey, Labels | None]:
-        """Return the enum types of an app's models; None for one that they only refer to."""
+        """Return an app's enum types with their labels; None if its models only refer to a type."""
         found: dict[TableKey, Labels | None] = {}
         for key, enum, _, _ in self.columns_of_models(app):
             labels = tuple(enum.enums) if enum.create_type else None
@@ -178,7 +178,7 @@ class EnumTypes:
         return found
 
     def columns_of_models(self, app: App) -> Iterator[tuple[TableKey, ENUM, sa.Column[Any], str]]:
-        """Yield an app's enum types, each with a column that has it, and `[]` for an array."""
+        """Yield the key and type of each enum column, the column, and `[]` if it is an array."""
         for table in app.model_tables.values():
             for column in table.columns:
                 enum = item_type(column.type, self.dialect)
@@ -187,16 +187,16 @@ class EnumTypes:
                     yield self.key(enum.schema, str(enum.name)), enum, column, brackets
 
     def key(self, schema: str | None, name: str) -> TableKey:
-        """Return the key of a type in the database, which cuts long names."""
+        """Return the key of a type, its name cut to the length that the database keeps."""
         return self.ownership.key(schema, cut(name))
 
     def files_of_others(self, app: App) -> list[Path]:
-        """Return the revision files of the other apps of the database."""
+        """Return the revision files of the other apps in the database."""
         others = [other for other in self.ownership.apps if other is not app]
         return [file for other in others for file in revision_files.files_by_name(other)]
 
     def created(self, files: Iterable[Path]) -> set[TableKey]:
-        """Return the types that revision files create and do not drop again; nothing is run."""
+        """Return the types that revision files create and do not drop; the files are not run."""
         types: set[TableKey] = set()
         for file in files:
             called = [call.func for call in revision_files.upgrade_calls(file)]
@@ -220,21 +220,21 @@ def types_in(file: Path) -> Iterator[tuple[TableKey, ast.Call]]:
 
 
 def without_failed_labels(before: Labels, wanted: Labels, files: Iterable[Path]) -> Labels:
-    """Return the labels of a type in the database, without wanted ones that no revision adds.
+    """Return a type's labels in the database, except those that are wanted but no revision adds.
 
-    A label is there to stay before the end of its revision, which may fail and be deleted.
+    A new label is committed before its revision ends, which may still fail and be deleted.
     """
     strings = {string for file in files for string in strings_in(file)}
     sql = " ".join(strings)
     known = [label for label in before if label in strings or quoted_string(label) in sql]
-    if not known:  # they are written in some other way
+    if not known:  # the revisions write them in some other way
         return before
     return tuple(label for label in before if label in known or label not in wanted)
 
 
 @cache
 def strings_in(file: Path) -> set[str]:
-    """Return the strings in the code of a revision file."""
+    """Return the string literals in a revision file."""
     nodes = ast.walk(revision_files.parsed(file))
     values = [node.value for node in nodes if isinstance(node, ast.Constant)]
     return {value.replace("\\:", ":") for value in values if isinstance(value, str)}
@@ -242,14 +242,14 @@ def strings_in(file: Path) -> set[str]:
 
 @renderers.dispatch_for(EnumTypeOp)
 def render_enum_type(context: AutogenContext, operation: EnumTypeOp) -> list[str]:
-    """Return the lines of a revision file; an empty one ends a block."""
+    """Return the lines of code for an operation; an empty line ends an indented block."""
     before, after = operation.before, operation.after
     if before is None or after is None:
         enum = enum_arguments(before or after or (), operation.name, operation.schema)
         return [f"sa.Enum({enum}).{'create' if after else 'drop'}(op.get_bind())"]
     block = ["if op.get_context().dialect.name == 'postgresql':"]
     if operation.only_adds:
-        # Until its transaction ends, nothing can use a new label: no default, no later revision.
+        # The transaction that adds a label cannot use it: in no default, and in no later revision.
         block.append("with op.get_context().autocommit_block():")
         statements = statements_to_add(operation, before, after, context.dialect)
     else:
@@ -273,7 +273,7 @@ def statements_to_add(
 
 
 def statements_to_replace(operation: EnumTypeOp, after: Labels, dialect: sa.Dialect) -> list[str]:
-    """Return the SQL that puts another type in the place of one, in the app's own tables."""
+    """Return the SQL that replaces a type, and alters the columns of the app's own tables."""
     name = quoted_name(dialect, operation.schema, operation.name)
     old_name = f"{cut(operation.name, 59)}_old"
     statements = [
@@ -293,7 +293,7 @@ def statements_to_replace(operation: EnumTypeOp, after: Labels, dialect: sa.Dial
 
 
 def enum_reference(kind: sa.types.TypeEngine[Any], context: AutogenContext) -> str | None:
-    """Return the code of a column's enum type, which other statements have created."""
+    """Return code that refers to a column's enum type and does not create it, or None."""
     enum = plain_type(kind, context.dialect)
     if is_enum(enum):
         context.imports.add("from sqlalchemy.dialects import postgresql")
@@ -303,6 +303,6 @@ def enum_reference(kind: sa.types.TypeEngine[Any], context: AutogenContext) -> s
 
 
 def enum_arguments(labels: Iterable[str], name: str, schema: str | None) -> str:
-    """Return the arguments that make an enum type."""
+    """Return the code of the arguments for an enum type."""
     words = [*map(repr, labels), f"name={name!r}"]
     return ", ".join(words + ([f"schema={schema!r}"] if schema else []))

@@ -1,4 +1,4 @@
-"""Indexes of PostgreSQL: the expressions and conditions that it writes in other words."""
+"""Indexes of PostgreSQL, which rewrites their expressions and conditions."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from .sql import explained, quoted_name, sql_of
 def compare_indexes(
     context: AutogenContext, changes: ops.ModifyTableOps, reflected: sa.Table, model: sa.Table
 ) -> None:
-    """Leave out what Alembic takes for a change of an expression; compare what it does not."""
+    """Leave out expressions that only look changed; compare the options that Alembic ignores."""
     source = f"FROM ONLY {quoted_name(context.dialect, model.schema, model.name)}"
     existing = {index.name: index for index in reflected.indexes}
     for after in model.indexes:
@@ -30,11 +30,11 @@ def compare_indexes(
 def described(
     context: AutogenContext, index: sa.Index, source: str, expressions: bool
 ) -> dict[str, Any]:
-    """Return what makes an index, its expressions only where these are asked for."""
+    """Return what defines an index; its expressions only if `expressions` is true."""
 
     def shown(*items: Any) -> list[str] | None:
         sql = [sql_of(item, context.dialect) for item in items]
-        # In parentheses, `x DESC` is not valid, and no `x` that is called `desc`.
+        # In parentheses, `x DESC` is not valid. Without them, it would be `x` named `desc`.
         return explained(context, f"({'), ('.join(sql)}) {source}")
 
     options = index.dialect_options["postgresql"]

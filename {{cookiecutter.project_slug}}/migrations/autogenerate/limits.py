@@ -1,4 +1,4 @@
-"""Differences that autogenerate finds, or could, but cannot write: they are refused by name."""
+"""Differences that autogenerate cannot write: each raises an error that names it."""
 
 import re
 from typing import Any
@@ -25,7 +25,7 @@ EXCLUSIONS = sa.text("""
 def refuse_other_keys(
     context: AutogenContext, _: ops.ModifyTableOps, reflected: sa.Table, model: sa.Table
 ) -> None:
-    """Refuse a primary key of other columns."""
+    """Refuse a primary key whose columns changed."""
     keys = [", ".join(column.name for column in it.primary_key) for it in (reflected, model)]
     if keys[0] and {*keys[0].split(", ")} != {*keys[1].split(", ")}:
         change = f"from ({keys[0]}) to ({keys[1]})"
@@ -33,7 +33,7 @@ def refuse_other_keys(
 
 
 def refuse_other_exclusions(context: AutogenContext, _: ops.UpgradeOps) -> None:
-    """Refuse an EXCLUDE constraint that comes or goes; one query asks for those of all tables."""
+    """Refuse an added or removed EXCLUDE constraint; one query reads those of all tables."""
     ownership: Ownership = context.opts["target_metadata"]
     assert context.inspector is not None
     in_database: dict[TableKey, set[str]] = {}
@@ -44,15 +44,15 @@ def refuse_other_exclusions(context: AutogenContext, _: ops.UpgradeOps) -> None:
         after = [it.name for it in model.constraints if isinstance(it, ExcludeConstraint)]
         same = len(before) == len(after) and (None in after or before == {*after})
         if not same and context.inspector.has_table(model.name, model.schema):
-            raise by_hand(context, model, f"an EXCLUDE constraint of {model.name} comes or goes")
+            raise by_hand(context, model, f"{model.name} has gained or lost an EXCLUDE constraint")
 
 
 def refuse_other_values(
     context: AutogenContext, _: ops.AlterColumnOp, *columns: sa.Column[Any]
 ) -> bool:
-    """Refuse a column that is computed in another way, and SERIAL in exchange for Identity.
+    """Refuse a change of a computed column, and a change between SERIAL and Identity.
 
-    MySQL rewrites expressions: there, Alembic warns of what may be a change.
+    MySQL rewrites expressions. There, Alembic only warns of a possible change.
     """
     reflected, model = columns
     name = f"{model.table.name}.{model.name}"
@@ -74,13 +74,13 @@ def refuse_other_values(
         return True
     if len(shown) == 2 and context.dialect.name in mysql.NAMES:
         return False
-    raise by_hand(context, model.table, f"{name} is computed in another way than in the database")
+    raise by_hand(context, model.table, f"model and database compute {name} differently")
 
 
 def refuse_without_numbers(
     context: AutogenContext, change: ops.AlterColumnOp, reflected: Any, model: Any
 ) -> None:
-    """Refuse a primary key that the database does not number, although its model counts on it."""
+    """Refuse a primary key without numbers from the database, if its model expects them."""
     numbered = model is model.table.autoincrement_column and model.default is None
     if numbered and model.server_default is None and not reflected.autoincrement:
         table, name = change.table_name, change.column_name
@@ -92,17 +92,15 @@ def refuse_without_numbers(
                 f" SELECT setval('{table}_{name}_seq', max({name})) FROM {table}"
             )
         raise CommandError(
-            f"{owner_name(context, model.table)}: the database does not number {table}.{name}, as"
-            f" its model has it: set autoincrement=False in the model, or execute by hand: {sql}"
+            f"{owner_name(context, model.table)}: the database does not number {table}.{name}, but"
+            f" its model expects it; set autoincrement=False there, or execute by hand: {sql}"
         )
 
 
 def by_hand(context: AutogenContext, table: sa.Table, what: str) -> CommandError:
-    """Return the error that says what to write by hand, and for which app."""
+    """Return the error for a change that has to be written by hand."""
     name = owner_name(context, table)
-    return CommandError(
-        f"{name}: {what}, which you have to write by hand: alembic --name {name} revision"
-    )
+    return CommandError(f"{name}: {what}; write the change by hand: alembic --name {name} revision")
 
 
 def owner_name(context: AutogenContext, table: sa.Table) -> str:

@@ -16,7 +16,7 @@ from .sql import connection_of, default_of
 NAMES = ("mysql", "mariadb")
 
 SIZES = {"TINY": 8, "": 16, "MEDIUM": 24, "LONG": 32}
-"""The kinds of BLOB and TEXT, with the bits of the length of what fits in."""
+"""The prefixes of BLOB and TEXT, each with the bits of its greatest length."""
 
 JSON_CHECK = sa.text("""
     SELECT 1 FROM information_schema.check_constraints
@@ -25,13 +25,13 @@ JSON_CHECK = sa.text("""
 """)
 
 REWRITTEN = (sa.Numeric, sa.Float, sa.Date, sa.DateTime, sa.Time)
-"""The types whose defaults the server rewrites: it makes 1.00 of '1'."""
+"""The types whose defaults the server rewrites, for example '1' as 1.00."""
 
 
 def compare_mysql_type(
     context: AutogenContext, change: ops.AlterColumnOp, *columns: sa.Column[Any]
 ) -> bool:
-    """Compare what Alembic leaves out of a type, and know what the server makes of one."""
+    """Compare what Alembic ignores in a type, and allow for what the server makes of it."""
     reflected, model = (column.type for column in columns)
     wanted: Any = plain_type(model, context.dialect)
     if isinstance(wanted, sa.types.NullType) or context.opts["compare_type"] is False:
@@ -39,7 +39,7 @@ def compare_mysql_type(
     sql = wanted.compile(dialect=context.dialect)
     changed = None
     if isinstance(wanted, sa.JSON) and isinstance(reflected, LONGTEXT):
-        change.existing_type = model  # else altering the column takes away MariaDB's check of it
+        change.existing_type = model  # else altering the column drops MariaDB's check for JSON
         changed = False
     elif sql != "LONGTEXT" and isinstance(reflected, LONGTEXT) and is_json(context, change):
         change.existing_type, changed = sa.JSON(), True
@@ -55,7 +55,7 @@ def compare_mysql_type(
 
 
 def is_json(context: AutogenContext, change: ops.AlterColumnOp) -> bool:
-    """Return True if a text is MariaDB's JSON, whose check is all that tells it."""
+    """Return True if a text column has the check by which MariaDB marks JSON."""
     if not getattr(context.dialect, "is_mariadb", False):
         return False
     clause = f"json_valid(`{change.column_name}`)"
@@ -64,7 +64,7 @@ def is_json(context: AutogenContext, change: ops.AlterColumnOp) -> bool:
 
 
 def types_made_of(sql: str) -> set[str]:
-    """Return what the server makes of a type with a length, whatever the bytes of a letter."""
+    """Return the types that the server may make of one with a length, for any character set."""
     match = re.fullmatch(r"(FLOAT|BLOB|TEXT)\((\d+)\)", sql)
     if not match:
         return set()
@@ -78,7 +78,7 @@ def types_made_of(sql: str) -> set[str]:
 def is_other_default(
     context: AutogenContext, reflected: sa.Column[Any], model: Any, in_database: str | None
 ) -> bool | None:
-    """Return True if a model's default is another one than in the database; None if unknown."""
+    """Return True if a model's default differs from the database's; None if unknown."""
     default = model.server_default.arg
     before, wanted = in_database or "NULL", str(default_of(model, context.dialect))
     if not isinstance(default, str) and mysql_words(before) == mysql_words(wanted):
@@ -92,7 +92,7 @@ def is_other_default(
 def shown_default(context: AutogenContext, reflected: sa.Column[Any], default: Any) -> str | None:
     """Return a column's default as the database would show it, or None if it is not valid there.
 
-    A temporary table, which commits nothing, shows what becomes of it.
+    A temporary table with that column is created and read; this commits nothing.
     """
     connection = connection_of(context)
     column = sa.Column(
@@ -102,21 +102,21 @@ def shown_default(context: AutogenContext, reflected: sa.Column[Any], default: A
     try:
         with connection.begin_nested():
             connection.execute(CreateTable(scratch))
-    except (CompileError, DBAPIError):  # the default is not valid here, or the user may not
+    except (CompileError, DBAPIError):  # it is not valid here, or this user may not create tables
         return None
     [shown] = sa.inspect(connection).get_columns(scratch.name)
-    connection.exec_driver_sql(f"DROP TEMPORARY TABLE {scratch.name}")  # else it commits
+    connection.exec_driver_sql(f"DROP TEMPORARY TABLE {scratch.name}")  # plain DROP TABLE commits
     return shown["default"] or ""
 
 
 def mysql_words(default: str) -> str:
-    """Return a default as MySQL and MariaDB show it, where `true` is 1 and now() an alias."""
+    """Return a default in one spelling: `true` as 1, and now() as current_timestamp."""
     default = re.sub(r"\bnow\b", "current_timestamp", default.lower().replace("()", ""))
     return {"true": "1", "false": "0"}.get(default, default)
 
 
 def is_same_literal(context: AutogenContext, column: sa.Column[Any], *defaults: str) -> bool:
-    """Return True if a number or a time takes two literals in SQL for the same value."""
+    """Return True if two SQL literals are the same value in a column of numbers or times."""
     literals = all(re.fullmatch(r"'[^']*'|[\d.+-]+", default) for default in defaults)
     if not literals or not isinstance(column.type, REWRITTEN):
         return False
@@ -127,7 +127,7 @@ def is_same_literal(context: AutogenContext, column: sa.Column[Any], *defaults: 
 
 
 def leave_out_not_null(context: AutogenContext, _upgrade: ops.UpgradeOps) -> None:
-    """Take NOT NULL from the computed columns of the models: MariaDB does not accept it."""
+    """Make the models' computed columns nullable, as MariaDB does not accept NOT NULL there."""
     if getattr(context.dialect, "is_mariadb", False):
         for table in context.sorted_tables:
             for column in table.columns:

@@ -1,4 +1,4 @@
-"""The indexes that MySQL and MariaDB need for foreign keys, and make for those that have none."""
+"""The indexes that MySQL and MariaDB need for foreign keys, and create where none exists."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,10 +9,10 @@ from alembic.operations import ops
 from sqlalchemy.schema import conv
 
 TABLES = "the table in the database and in the models"
-"""The key of `ModifyTableOps.info` by which the comparison passes them on."""
+"""The key in `ModifyTableOps.info` under which the comparison keeps both states of a table."""
 
 Indexes = dict[str, tuple[str | None, ...]]
-"""The columns of indexes, unique constraints and primary keys by name; None is an expression."""
+"""Indexes, unique constraints and primary keys by name, with columns; None is an expression."""
 
 
 def remember_tables(_: AutogenContext, changes: ops.ModifyTableOps, *tables: sa.Table) -> None:
@@ -23,16 +23,16 @@ def remember_tables(_: AutogenContext, changes: ops.ModifyTableOps, *tables: sa.
 def make_way_for_indexes(upgrade: ops.OpContainer, downgrade: ops.OpContainer) -> None:
     """Let revisions change the indexes that foreign keys need.
 
-    The server makes an index for a foreign key that has none. Another one that begins with the
-    key's columns replaces it. The server refuses to drop the last index of a key, and leaves the
-    one that it made behind when the key goes.
+    The server creates an index for a foreign key that has none. A later index that begins with the
+    key's columns replaces it. The server refuses to drop the last index of a key. When the key is
+    dropped, the index that the server created stays.
     """
     changed = [it for it in downgrade.ops if isinstance(it, ops.ModifyTableOps)]
     backwards = {(it.schema, it.table_name): it for it in changed}
     for change in upgrade.ops:
         if isinstance(change, ops.ModifyTableOps) and TABLES in change.info:
             reflected, model = change.info[TABLES]
-            # By name: a table that another one refers to may have been reflected twice.
+            # By name, because a table that others refer to may have been reflected twice.
             keys = {str(key.name): key for key in reflected.foreign_key_constraints}
             for key in foreign_keys(change, ops.DropConstraintOp):
                 keys.pop(str(key.name), None)
@@ -48,9 +48,9 @@ def make_way_for_indexes(upgrade: ops.OpContainer, downgrade: ops.OpContainer) -
 def make_way(
     change: ops.ModifyTableOps, staying: list[Any], before: Indexes, after: Indexes
 ) -> None:
-    """Let one table lose indexes that foreign keys need.
+    """Let a change of one table drop indexes that foreign keys need.
 
-    Another index is created first. Where none is, the key goes as well, and comes back at the end.
+    Create the index that replaces one first. Without such an index, drop the key and recreate it.
     """
     drops = index_operations(change, ops.DropIndexOp | ops.DropConstraintOp)
     creates = index_operations(change, ops.CreateIndexOp | ops.CreateUniqueConstraintOp)
@@ -83,9 +83,9 @@ def make_way(
 
 
 def indexes_made_for(keys: Iterable[Any], indexes: Indexes) -> Indexes:
-    """Return the indexes that the server makes for foreign keys, next to other indexes.
+    """Return the indexes that the server creates for foreign keys if these indexes exist.
 
-    One with more columns serves a key, too. Of two keys with the same columns, the last has it.
+    An index with more columns also serves a key. Keys with the same columns share the last's index.
     """
     without = [key for key in keys if not any(serves(it, key) for it in indexes.values())]
     made = {tuple(key.column_keys): key for key in without}
@@ -97,13 +97,13 @@ def indexes_made_for(keys: Iterable[Any], indexes: Indexes) -> Indexes:
 
 
 def foreign_keys(change: ops.ModifyTableOps, kind: Any) -> list[sa.ForeignKeyConstraint]:
-    """Return the foreign keys that operations of this kind are for."""
+    """Return the foreign keys that operations of this kind create or drop."""
     found = [it.to_constraint() for it in change.ops if isinstance(it, kind)]
     return [it for it in found if isinstance(it, sa.ForeignKeyConstraint)]
 
 
 def index_operations(change: ops.ModifyTableOps, kinds: Any) -> dict[str, ops.MigrateOperation]:
-    """Return the operations of these kinds that are for indexes, by their names."""
+    """Return the operations of these kinds that create or drop indexes, by the index's name."""
     found: dict[str, ops.MigrateOperation] = {}
     for operation in change.ops:
         if isinstance(operation, kinds):
@@ -116,7 +116,7 @@ def index_operations(change: ops.ModifyTableOps, kinds: Any) -> dict[str, ops.Mi
 def indexes_in(items: Iterable[Any]) -> Indexes:
     """Return the indexes, unique constraints and primary keys among items of a table.
 
-    The server calls one without a name like its first column.
+    The server names one without a name after its first column.
     """
     found: Indexes = {}
     for item in items:
@@ -129,5 +129,5 @@ def indexes_in(items: Iterable[Any]) -> Indexes:
 
 
 def serves(columns: tuple[str | None, ...], key: sa.ForeignKeyConstraint) -> bool:
-    """Return True if an index on these columns is one that a foreign key can use."""
+    """Return True if a foreign key can use an index on these columns."""
     return list(columns[: len(key.column_keys)]) == key.column_keys

@@ -1,4 +1,4 @@
-"""The order of the operations in a new revision: one that every database accepts."""
+"""The operations of a new revision, in an order that every database accepts."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def sort_operations(
 
     Alembic calls this before it writes them (`process_revision_directives`).
     """
-    # Alembic writes SQL with this dialect, and has no option to leave percent signs single.
+    # Alembic renders SQL with this dialect, and has no option to keep percent signs single.
     context.impl.dialect = without_doubled_percents(context.impl.dialect)
     for script in scripts:
         for upgrade, downgrade in zip(
@@ -36,7 +36,7 @@ def sort_operations(
                     change.ops = [step for it in change.ops for step in in_steps(it)]
             upgrade.ops = [with_schemas(operation) for operation in upgrade.ops]
             downgrade.ops = [with_schemas(operation) for operation in downgrade.ops]
-            # One of them drops the tables that the other creates.
+            # One direction drops the tables that the other creates.
             alter = context.dialect.supports_alter
             names = separate_keys(upgrade, downgrade, alter)
             names += separate_keys(downgrade, upgrade, alter)
@@ -45,17 +45,17 @@ def sort_operations(
 
 
 def checks_in_columns(operation: ops.CreateTableOp) -> list[sa.CheckConstraint]:
-    """Return the checks that the columns of a new table have; Alembic leaves them out."""
+    """Return the checks in the columns of a new table, which Alembic leaves out."""
     found: list[Any] = [check for it in columns_of(operation) for check in it.constraints]
     checks = [sa.CheckConstraint(check.sqltext, name=check.name) for check in found]
-    sa.Table(operation.table_name, sa.MetaData(), *checks)  # to be written, they need a table
+    sa.Table(operation.table_name, sa.MetaData(), *checks)  # only then are they rendered
     return checks
 
 
 def with_schemas(operation: ops.MigrateOperation) -> ops.MigrateOperation:
     """Return an operation whose foreign keys name a schema only if the other table has one.
 
-    Where the MetaData has a schema, Alembic writes that schema for all of them.
+    If the MetaData has a schema, Alembic would write that schema into all of them.
     """
     columns = columns_of(operation)
     if not columns or not columns[0].table.metadata.schema:
@@ -68,14 +68,14 @@ def with_schemas(operation: ops.MigrateOperation) -> ops.MigrateOperation:
         )
     copied = without_schema.tables[table.key]
     created = ops.CreateTableOp.from_table(copied)
-    # Only the foreign keys: in a copy, types get another schema, and constraints another name.
+    # Only the foreign keys: in a copy, types change their schema, and constraints their name.
     kept = [item for item in operation.columns if not isinstance(item, sa.ForeignKeyConstraint)]
     created.columns = [*kept, *copied.foreign_key_constraints]
     return created
 
 
 def columns_of(operation: ops.MigrateOperation) -> list[sa.Column[Any]]:
-    """Return the columns of a new table; none for an operation that creates no table."""
+    """Return the columns of a table that is created; none for any other operation."""
     items = operation.columns if isinstance(operation, ops.CreateTableOp) else ()
     return [item for item in items if isinstance(item, sa.Column)]
 
@@ -83,17 +83,17 @@ def columns_of(operation: ops.MigrateOperation) -> list[sa.Column[Any]]:
 def in_order(
     operations: list[ops.MigrateOperation], names: list[str]
 ) -> list[ops.MigrateOperation]:
-    """Return operations in order: types, new tables, changes, and last what is dropped.
+    """Return operations in order: types, new tables, changes, drops.
 
-    What only drops foreign keys comes before new tables, what only creates some after the changes.
-    `names` is the order in which tables are created; they are dropped the other way round.
+    Drops of foreign keys alone precede new tables. New foreign keys alone follow other changes.
+    `names` is the order in which tables are created; they are dropped in reverse.
     """
     positions = {name: position for position, name in enumerate(names)}
     dropped = {full_name(op) for op in operations if isinstance(op, ops.DropTableOp)}
 
     def place(operation: ops.MigrateOperation) -> tuple[int, int]:
         match operation:
-            case EnumTypeOp(only_adds=True):  # this commits what came before it
+            case EnumTypeOp(only_adds=True):  # it commits whatever came before it
                 return 0, 0
             case EnumTypeOp(after=None):
                 return 7, 0
@@ -111,9 +111,9 @@ def in_order(
 
     for change in operations:
         if isinstance(change, ops.ModifyTableOps):
-            if full_name(change) in dropped:  # a foreign key may keep another table from its drop
+            if full_name(change) in dropped:  # a foreign key may block the drop of another table
                 change.ops = list(filter(drops_foreign_key, change.ops))
-            # MySQL keeps an index for as long as a foreign key needs it.
+            # MySQL does not drop an index while a foreign key needs it.
             change.ops.sort(
                 key=lambda op: isinstance(op, ops.CreateForeignKeyOp) - drops_foreign_key(op)
             )

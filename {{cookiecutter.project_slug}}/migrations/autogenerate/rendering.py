@@ -1,4 +1,4 @@
-"""The code of a revision, where Alembic writes what does not run or has lost something."""
+"""The code of a revision, where Alembic's own would fail or lose something."""
 
 import re
 import sys
@@ -14,7 +14,7 @@ from .enum_types import enum_reference
 from .sql import escape_colons
 
 LITERAL = re.compile(r"""('(?:[^']|'')*')(::[\w ".(),\[\]]+)?""")
-"""A string in SQL, and the cast that PostgreSQL shows behind it."""
+"""A string in SQL, and the cast that PostgreSQL shows after it."""
 
 
 def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
@@ -33,30 +33,30 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
             if isinstance(item, sa.TypeDecorator):
                 return str(_repr_type(item.load_dialect_impl(context.dialect), context))
             name = type(item).__name__
-            raise CommandError(f"the type {name} needs a __repr__ that is code: {item!r} is none")
+            raise CommandError(f"{name} has the repr {item!r}; write one that creates the type")
         import_type(item, context)
     return False
 
 
 def is_made_by_its_repr(item: sa.types.TypeEngine[Any]) -> bool:
-    """Return True if the code that Alembic writes for a custom type makes the type."""
+    """Return True if the code that Alembic writes for a custom type creates that type."""
     if type(item).__module__.startswith("sqlalchemy."):
         return True
     names = {**vars(sa), "module": sys.modules[type(item).__module__]}
     try:
         return type(eval(f"module.{item!r}", names)) is type(item)
-    except Exception:  # whatever its code raises
+    except Exception:  # its code may raise anything
         return False
 
 
 def import_type(item: sa.types.TypeEngine[Any], context: AutogenContext) -> None:
-    """Import what the code of a type names; Alembic writes some types without their imports."""
+    """Add the imports that the code of a type needs, as Alembic omits some."""
     module = type(item).__module__
     custom = not module.startswith("sqlalchemy.")
     if custom:
         context.imports.add(f"import {module}")
     if custom or (".dialects." in module and context.dialect.name not in module):
-        # Alembic writes the `repr` of these, with bare names for the types inside.
+        # Alembic writes the `repr` of these, which has bare names for nested types.
         names = re.findall(r"(?<=[(=])[A-Z]\w*(?=\()", repr(item))
         known = [name for name in names if hasattr(sa, name)]
         context.imports.update(f"from sqlalchemy import {name}" for name in known)

@@ -1,6 +1,6 @@
 """Foreign keys that are created after all tables and changes, and dropped before them.
 
-Their tables refer to each other, or they need a column that only the same revision makes unique.
+Either their tables refer to each other, or the same revision makes the referred column unique.
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from alembic.util import CommandError
 
 
 def separate_keys(creating: ops.OpContainer, dropping: ops.OpContainer, alter: bool) -> list[str]:
-    """Return the names of new tables, each after those that it refers to.
+    """Return the names of new tables, each after the tables that it refers to.
 
-    Give keys that have to wait an operation of their own. A key of a new table has to be dropped
-    as well, by the operations that take the others back. A database without `alter` lets it wait.
+    Move keys that have to wait into operations of their own. For a key of a new table, also add
+    its drop to `dropping`. Without `alter`, as on SQLite, a new table keeps all its keys.
     """
     tables = {full_name(op): op for op in creating.ops if isinstance(op, ops.CreateTableOp)}
     changes = [op for op in creating.ops if isinstance(op, ops.ModifyTableOps)]
@@ -35,8 +35,8 @@ def separate_keys(creating: ops.OpContainer, dropping: ops.OpContainer, alter: b
             if alter and (waits or other in set(begun) - {*done, name}):
                 if not isinstance(key.name, str):
                     raise CommandError(
-                        f"the foreign key of {name} to {other} has to be added later, and so it"
-                        " needs a name: ForeignKey(..., name=...)"
+                        f"the foreign key of {name} to {other} has to be added later, and has no"
+                        " name; give it one: ForeignKey(..., name=...)"
                     )
                 table.columns = [item for item in table.columns if item is not key]
                 creating.ops.append(alone(table, ops.CreateForeignKeyOp.from_constraint(key)))
@@ -49,7 +49,7 @@ def separate_keys(creating: ops.OpContainer, dropping: ops.OpContainer, alter: b
             if changed & targets(op.to_constraint()):
                 change.ops.remove(op)
                 creating.ops.append(alone(change, op))
-    for name in tables:  # in the order of Alembic, which looks at `add_is_dependent_on`
+    for name in tables:  # in Alembic's order, which respects `add_is_dependent_on`
         if name not in begun:
             visit(tables[name])
     return done
@@ -58,12 +58,12 @@ def separate_keys(creating: ops.OpContainer, dropping: ops.OpContainer, alter: b
 def alone(
     table: ops.CreateTableOp | ops.ModifyTableOps, operation: ops.MigrateOperation
 ) -> ops.ModifyTableOps:
-    """Return a change to a table that consists of one operation."""
+    """Return a change to a table that consists of this one operation."""
     return ops.ModifyTableOps(table.table_name, [operation], schema=table.schema)
 
 
 def changed_columns(change: ops.ModifyTableOps) -> Iterator[str]:
-    """Yield the columns that come, go, or get or lose an index or a key, as `table.column`."""
+    """Yield `table.column` for columns that are added or dropped, or whose keys or indexes are."""
     for diff in change.as_diffs():
         match diff:
             case (_, _, _, sa.Column(name=name)):
@@ -73,7 +73,7 @@ def changed_columns(change: ops.ModifyTableOps) -> Iterator[str]:
 
 
 def targets(key: sa.Constraint) -> set[str]:
-    """Return the columns that a foreign key refers to, as `table.column`; none for other kinds."""
+    """Return the columns that a foreign key refers to, as `table.column`; else nothing."""
     return {element.target_fullname for element in getattr(key, "elements", ())}
 
 
@@ -83,5 +83,5 @@ def drops_foreign_key(operation: ops.MigrateOperation) -> TypeGuard[ops.DropCons
 
 
 def full_name(operation: ops.CreateTableOp | ops.DropTableOp | ops.ModifyTableOps) -> str:
-    """Return the name of a table as foreign keys have it."""
+    """Return the name of a table as foreign keys write it, with its schema if it has one."""
     return ".".join(filter(None, (operation.schema, operation.table_name)))

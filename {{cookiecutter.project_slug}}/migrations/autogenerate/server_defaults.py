@@ -1,4 +1,4 @@
-"""Server defaults: which of them changed, where Alembic is wrong, fails or asks too often."""
+"""Compare server defaults where Alembic is wrong, fails, or queries too often."""
 
 import re
 from contextlib import suppress
@@ -15,15 +15,15 @@ from .column_types import type_name
 from .sql import connection_of, default_of, escape_colons, explained
 
 SERIAL = "default of a SERIAL column"
-"""The key of `Column.info` with the default that was left out."""
+"""The key in `Column.info` under which a left-out default is kept."""
 
 
 def compare_server_default(
     context: AutogenContext, change: ops.AlterColumnOp, reflected: Any, model: Any
 ) -> bool:
-    """Compare server defaults where Alembic finds a change that is none, or fails.
+    """Compare server defaults where Alembic would fail, or find a change where there is none.
 
-    As `compare_server_default` of `context.configure` it would break on a Computed and an Identity.
+    As `compare_server_default` of `context.configure`, it would fail on Computed and Identity.
     """
     before, after = reflected.server_default, model.server_default
     if not context.opts["compare_server_default"]:
@@ -48,8 +48,8 @@ def is_changed(
     default = model.server_default.arg
     string = default if isinstance(default, str) else None
     wanted = str(default_of(model, context.dialect))
-    # Alembic stumbles over quotes: here it leaves them out, there it forgets to double them,
-    # and on SQLite it puts '' and a text of several lines into parentheses.
+    # Alembic mishandles quotes: it leaves some out, does not double others, and on SQLite it puts
+    # '' and texts of several lines into parentheses.
     if in_database is not None and (
         in_database in (string, wanted, f"({wanted})") or in_database.startswith(f"{wanted}::")
     ):
@@ -64,10 +64,10 @@ def is_changed(
 
 
 def differs(context: AutogenContext, kind: sa.types.TypeEngine[Any], *defaults: str) -> bool:
-    """Return True if two defaults differ in how PostgreSQL shows them, and in their value.
+    """Return True if PostgreSQL shows two defaults differently, and their values differ, too.
 
-    Alembic compares the values alone: those of random() are never the same, those of json have no
-    equality, and nextval() uses up a number, which a transaction that only reads refuses to do.
+    Alembic compares only values. But random() never gives the same one, json has no equality, and
+    nextval() uses up a number; a read-only transaction refuses that.
     """
     if not isinstance(kind, sa.types.NullType):
         name = type_name(kind, context.dialect)
@@ -86,9 +86,9 @@ def differs(context: AutogenContext, kind: sa.types.TypeEngine[Any], *defaults: 
 
 
 def find_serials(context: AutogenContext, _upgrade: ops.UpgradeOps) -> None:
-    """Take a default by its name for that of a SERIAL column; Alembic would ask for each of them.
+    """Recognise the default of a SERIAL column by its name, without Alembic's query for each.
 
-    Its sequence has another name only where the table or the column was renamed.
+    If the table or the column was renamed, the name differs, and Alembic's query decides.
     """
     impl = context.migration_context.impl
     ask = impl.autogen_column_reflect
@@ -103,5 +103,5 @@ def find_serials(context: AutogenContext, _upgrade: ops.UpgradeOps) -> None:
         if default and not column.get("default"):
             column["info"] = {SERIAL: default}  # type: ignore[typeddict-unknown-key]
 
-    # Alembic calls this for each column that it compares, and nobody else does.
+    # Only Alembic calls this, for each column that it compares.
     impl.autogen_column_reflect = leave_out_default  # type: ignore[method-assign]

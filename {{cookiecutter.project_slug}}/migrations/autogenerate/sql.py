@@ -1,4 +1,4 @@
-"""Pieces of SQL."""
+"""SQL for names, strings, expressions and defaults."""
 
 import re
 from copy import copy
@@ -12,18 +12,18 @@ from sqlalchemy.exc import DBAPIError
 
 
 def quoted_name(dialect: sa.Dialect, schema: str | None, name: str) -> str:
-    """Return a name in SQL, with its schema if it has one."""
+    """Return a name, quoted if necessary, with its schema if it has one."""
     quote = dialect.identifier_preparer.quote
     return f"{quote(schema)}.{quote(name)}" if schema else quote(name)
 
 
 def quoted_string(value: str) -> str:
-    """Return a string in SQL."""
+    """Return a string literal in SQL."""
     return "'" + value.replace("'", "''") + "'"
 
 
 def cut(name: str, size: int = 63) -> str:
-    """Return a name as PostgreSQL cuts it: to a number of bytes."""
+    """Return a name cut to a number of bytes, as PostgreSQL does it."""
     return name.encode()[:size].decode(errors="ignore")
 
 
@@ -34,9 +34,9 @@ def connection_of(context: AutogenContext | MigrationContext) -> sa.Connection:
 
 
 def explained(context: AutogenContext | MigrationContext, sql: str) -> list[str] | None:
-    """Return how PostgreSQL shows an expression, which it does not run; None if it is not valid.
+    """Return how EXPLAIN of PostgreSQL shows an expression, or None if it is not valid.
 
-    Two that it shows in the same words are the same, however they were written.
+    The expression is not run. If PostgreSQL shows two alike, they mean the same.
     """
     connection = connection_of(context)
     explain = sa.text(escape_colons(f"EXPLAIN (VERBOSE, COSTS OFF) SELECT {sql}"))
@@ -56,7 +56,7 @@ def default_of(column: sa.Column[Any], dialect: sa.Dialect) -> str | None:
 
 
 def sql_of(item: Any, dialect: sa.Dialect) -> str:
-    """Return an expression in SQL, its columns without their table."""
+    """Return an expression in SQL, which names columns without their table."""
     if isinstance(item, str):
         return item
     words = {"literal_binds": True, "include_table": False}
@@ -64,15 +64,15 @@ def sql_of(item: Any, dialect: sa.Dialect) -> str:
 
 
 def escape_colons(sql: str) -> str:
-    """Return SQL for `text()` and `op.execute`, to which a word behind a colon is a parameter."""
+    """Return SQL for `text()` and `op.execute`, which take `:word` for a parameter."""
     return re.sub(r"(?<![:\w]):(?=\w)", r"\:", sql)
 
 
 @cache
 def without_doubled_percents(dialect: sa.Dialect) -> sa.Dialect:
-    """Return a dialect that renders a percent sign once, as a revision must have it.
+    """Return a dialect that does not double percent signs, as in a revision they must be single.
 
-    Some drivers need it twice, and so their dialects double it in all that they render.
+    Some drivers need them doubled, so their dialects double them in everything that they render.
     """
     plain = copy(dialect)
     plain.paramstyle, plain.positional = "named", False

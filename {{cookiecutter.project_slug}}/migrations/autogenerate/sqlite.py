@@ -1,6 +1,6 @@
-"""SQLite alters most things by copying a table, and Alembic copies only what SQLAlchemy reflects.
+"""Most changes on SQLite copy the table, and Alembic copies only what SQLAlchemy reflects.
 
-This keeps the rest, and creates indexes on expressions, such as lower(name) or id DESC.
+This file keeps the rest. It also creates indexes on expressions, such as lower(name) or id DESC.
 """
 
 import re
@@ -21,26 +21,26 @@ from .enum_types import strings_in
 from .sql import connection_of, escape_colons, quoted_string
 
 COPIED = "Unnamed CHECK constraint on reflected|Skipped unsupported reflection of expression-based"
-"""The warnings of Alembic and SQLAlchemy about what is copied all the same."""
+"""Warnings of Alembic and SQLAlchemy about losses that do not happen here."""
 
 NOT_SAID = re.compile(
     r"""("[^"]*"|`[^`]*`|\[[^]]*\])|--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'""", re.DOTALL
 )
-"""Comments and strings in SQL, and names in quotes as a group."""
+"""Comments and strings in SQL; the group matches quoted names."""
 
 INDEXES = """
     SELECT name, tbl_name, sql,
            EXISTS (SELECT 1 FROM pragma_index_info(sqlite_master.name) AS i WHERE i.name IS NULL)
     FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL
 """
-"""Indexes, and whether they are on expressions, which nothing else reflects."""
+"""Select indexes, and whether they have expressions, which SQLAlchemy does not reflect."""
 
 
 class SQLiteImpl(sqlite.SQLiteImpl):
-    """What Alembic does on SQLite. It takes this class, as the last for this dialect.
+    """Alembic's operations on SQLite. Alembic uses this class, the last that names the dialect.
 
-    A batch calls the methods in their order here. It hands over its private `ApplyBatchImpl`,
-    the only way to a copy before it is created.
+    A batch calls the methods in this order. It passes its private `ApplyBatchImpl`, the only way
+    to reach a copy before it is created.
     """
 
     __dialect__ = "sqlite"
@@ -50,7 +50,7 @@ class SQLiteImpl(sqlite.SQLiteImpl):
     after_copy: list[str]
 
     def start_migrations(self) -> None:
-        """Silence warnings of what is no loss here; env.py ends that."""
+        """Silence warnings about losses that do not happen here; env.py restores them."""
         warnings.filterwarnings("ignore", COPIED)
 
     def correct_for_autogen_constraints(
@@ -64,19 +64,19 @@ class SQLiteImpl(sqlite.SQLiteImpl):
     def autogen_column_reflect(
         self, inspector: sa.Inspector, table: sa.Table, column_info: dict[str, Any]
     ) -> None:
-        """Escape colons in a default, which would become parameters."""
+        """Escape colons in a default, so that they do not become parameters."""
         super().autogen_column_reflect(inspector, table, column_info)
         if default := column_info.get("default"):
             column_info["default"] = escape_colons(default)
 
     def prep_table_for_batch(self, batch_impl: Any, table: sa.Table) -> None:
-        """Give a copy, which is created next, what its original has."""
+        """Give a copy what Alembic did not reflect of its original; the copy is created next."""
         self.copying, new = batch_impl, batch_impl.new_table
         for key, column in new.columns.items():
             if column.computed is not None:
                 batch_impl.column_transfers[key].pop("expr", None)  # it takes no values
             if key in table.columns and column.name not in [key, *table.columns.keys()]:
-                # This gives the column its new name in indexes, triggers and views as well.
+                # This also renames the column in indexes, triggers and views.
                 self.execute(base.ColumnName(table.name, key, column.name, schema=table.schema))
                 table.columns[key].name = column.name
         stated = any(isinstance(it, sa.CheckConstraint) for it in batch_impl.table_args)
@@ -96,14 +96,14 @@ class SQLiteImpl(sqlite.SQLiteImpl):
                 self.after_copy.append(escape_colons(sql))
 
     def drop_table(self, table: sa.Table, **options: Any) -> None:
-        """Drop a table, unless its copy has lost rows; let the copy go on counting from there."""
+        """Drop a table unless its copy lost rows; let AUTOINCREMENT go on counting in the copy."""
         if self.copying and table is self.copying.table:
             new, count = self.copying.new_table, sa.select(sa.func.count())
             rows = {self.connection.scalar(count.select_from(it)) for it in (table, new)}
             if len(rows) > 1:
                 raise CommandError(
                     f"a copy of {table.name} would lose rows, because of ON CONFLICT in a new"
-                    " constraint; before this, change or delete the rows that it refuses"
+                    " constraint; first change or delete the rows that violate it"
                 )
             if new.dialect_options["sqlite"]["autoincrement"]:
                 where = f"WHERE name = {quoted_string(table.name)}"
@@ -129,7 +129,7 @@ def has_expressions(index: sa.Index) -> bool:
 
 
 def keep_clauses(new: sa.Table, sql: str) -> None:
-    """Give a copy what the CREATE TABLE of its original says of columns that stay."""
+    """Give a copy the clauses that its original's CREATE TABLE has for the remaining columns."""
     said = NOT_SAID.sub(r"\1 ", sql)
     kinds = sa.UniqueConstraint | sa.PrimaryKeyConstraint
     constraints = [it for it in new.constraints if isinstance(it, kinds)]
@@ -164,7 +164,7 @@ def keep_clauses(new: sa.Table, sql: str) -> None:
 
 
 def keep_checks(connection: sa.Connection, table: sa.Table, new: sa.Table, unnamed: bool) -> None:
-    """Give a copy the checks without a name; leave out those of columns and types that go."""
+    """Give a copy the checks without a name; leave out those of dropped columns and old types."""
     names = {column.name for column in new.columns}
     gone = [rf"\b{re.escape(it.name)}\b" for it in table.columns if it.name not in names]
     of_columns = re.compile("|".join(gone) or "$^", re.IGNORECASE)
@@ -181,9 +181,9 @@ def keep_checks(connection: sa.Connection, table: sa.Table, new: sa.Table, unnam
 
 
 def compare_expression_indexes(context: AutogenContext, upgrade: ops.UpgradeOps) -> None:
-    """Create, replace and drop indexes on expressions; a batch cannot, so each is on its own.
+    """Create, replace and drop indexes on expressions, each outside a batch, which cannot do it.
 
-    One that is in no model is dropped if a revision names it: plain Alembic does not see it.
+    An index that is in no model is dropped if a revision names it. Plain Alembic does not see it.
     """
     ownership: Ownership = context.opts["target_metadata"]
     existing = {name: row for name, *row in connection_of(context).exec_driver_sql(INDEXES)}
@@ -211,7 +211,7 @@ def compare_expression_indexes(context: AutogenContext, upgrade: ops.UpgradeOps)
 
 
 def operation_of(name: str, table: str, statement: str) -> ops.CreateIndexOp:
-    """Return the operation that creates an index as a statement does."""
+    """Return the operation for a CREATE INDEX statement."""
     found = re.search(r"\((.*?)\)\s*(?:WHERE\s(.*))?$", statement, re.DOTALL | re.IGNORECASE)
     expressions, where = found.groups() if found else (statement, None)
     options: Any = {"sqlite_where": sa.text(escape_colons(where))} if where else {}

@@ -38,9 +38,8 @@ def check(run: Run) -> None:
             )
         difference = found.get(app) or compare(run, [app])[app]
         if changes := in_words(difference.upgrade):
-            raise CommandError(
-                f"models and database differ: {', '.join(changes)}; run {program('generate')}"
-            )
+            told = summarise(changes, width=1000)
+            raise CommandError(f"models and database differ: {told}; run {program('generate')}")
         return "no changes"
 
     run.each_despite_errors(report_on)
@@ -143,8 +142,10 @@ def in_words(operations: ops.UpgradeOps) -> list[str]:
     What follows from another change is left out, such as the index of a new column.
     """
     found: list[str] = []
-    told: set[str] = set()  # new tables and columns, and dropped tables
-    for diff in operations.as_diffs():
+    diffs = operations.as_diffs()
+    # New tables and columns; and dropped tables, whose indexes come before them.
+    told = {str(diff[1].name) for diff in diffs if diff[0] == "remove_table"}
+    for diff in diffs:
         kind, *parts = diff if isinstance(diff, tuple) else diff[0]
         verb = {"add": "add", "remove": "drop", "modify": "alter"}.get(kind.partition("_")[0], kind)
         match parts:
@@ -169,3 +170,13 @@ def in_words(operations: ops.UpgradeOps) -> list[str]:
                 what = " ".join(str(name) for name in names if name is not None)
         found.append(f"{verb} {what}")
     return list(dict.fromkeys(found))
+
+
+def summarise(changes: list[str], width: int = 72) -> str:
+    """Return as many of the changes as fit into a line, and the number of the others."""
+    for count in range(len(changes), 0, -1):
+        more = [f"and {len(changes) - count} more"] if count < len(changes) else []
+        summary = ", ".join([*changes[:count], *more])
+        if len(summary) <= width:
+            return summary
+    return f"{len(changes)} changes"

@@ -17,7 +17,7 @@ from ..ownership import Ownership
 from ..revision_files import files_by_name, mentions, tables_altered
 from ..run import Run
 from . import hooks
-from .check import Difference, compare, in_words
+from .check import Difference, compare, in_words, summarise
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -114,16 +114,6 @@ def altered_by_revisions(ownership: Ownership) -> dict[App, set[TableKey]]:
         app: {ownership.key(*table) for table in tables_altered(files_by_name(app))}
         for app in ownership.apps
     }
-
-
-def summarise(changes: list[str], width: int = 72) -> str:
-    """Return as many of the changes as fit into a line, and the number of the others."""
-    for count in range(len(changes), 0, -1):
-        more = [f"and {len(changes) - count} more"] if count < len(changes) else []
-        summary = ", ".join([*changes[:count], *more])
-        if len(summary) <= width:
-            return summary
-    return f"{len(changes)} changes"
 
 
 def write_revision(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing, redirect_stdout
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 from alembic.config import Config
 from alembic.runtime.migration import RevisionStep
@@ -18,6 +19,9 @@ from ..databases import Databases
 from ..errors import HOME, naming
 from ..run import Run
 from . import with_extras
+
+ONE_AT_A_TIME = Lock()
+"""For threads of a program: Alembic's `context` and `op` belong to the whole process."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -53,7 +57,7 @@ def migrate_apps(*names: str, ini: str | Path | None = None, tenant: str | None 
 
     Apps of tenants are migrated for all of them, or for the one named.
     """
-    with naming("alembic.ini", ""), closing(Databases()) as databases:
+    with ONE_AT_A_TIME, naming("alembic.ini", ""), closing(Databases()) as databases:
         config = Config(ini or HOME.with_name("alembic.ini"), stdout=io.StringIO())
         apps = read_apps(config)
         options = Namespace(sql=False, tenant=[tenant] if tenant else [])

@@ -1,16 +1,17 @@
-"""What not every project needs: a file for each command or guard, found by its name.
+"""Commands and guards that not every project needs, each in a file of its own.
 
-The folder can be deleted, and so can each file; delete with it the files that import it. This is
-lost with the folder:
+You can delete the folder, or single files together with the files that import them. Without the
+folder you lose:
 
 - the commands adopt, remove, squash, graph and installed;
-- the advice behind an error, and warnings in one line;
-- the guards of revisions that commit or roll back by themselves, and the note of what is half
-  done on MySQL;
-- the check of a target for every app before the first one moves;
-- what `generate` warns of and refuses, and the formatting of new revisions with ruff;
-- the version tables without a section in `status`;
-- SIGTERM as a Ctrl-C, and output that may be cut off by `| head`.
+- tenants: a project that names some is refused;
+- the advice after an error, and warnings in one line;
+- the guards for revisions that commit or roll back by themselves, and the note about half-done
+  migrations on MySQL;
+- the check that every app knows the target revision before the first app moves;
+- the warnings and refusals of `generate`, and the formatting of new revisions with ruff;
+- the version tables without a section in the output of `status`;
+- a clean exit on SIGTERM, and migrations that go on when `| head` ends their output.
 
 See commands/__init__.py for how a module takes part.
 """

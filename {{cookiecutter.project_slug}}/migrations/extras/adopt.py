@@ -1,4 +1,4 @@
-"""Adopt tables that exist: stamp a database only where it is what an app's models say."""
+"""Adopt existing tables: stamp a database only if its tables match an app's models."""
 
 from argparse import ArgumentParser
 from dataclasses import replace
@@ -14,17 +14,17 @@ from ..order import references, sorted_by_needs
 from ..run import Run, read_versions
 from . import packaged_revisions, ruff_format
 from .empty_databases import check_schemas, in_empty_database, write_initial
-from .precautions import changes_of, check_moves, names_of, neighbours, own_tables
+from .precautions import changes_of, check_moves, check_writable, names_of, neighbours, own_tables
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument("apps", metavar="APP", nargs="*", help="default: every app")
-    parser.add_argument("--yes", action="store_true", help="do it, do not only say it")
+    parser.add_argument("--yes", action="store_true", help="do it; without this, only say it")
 
 
 def adopt(run: Run) -> None:
-    """Stamp the apps whose tables exist already, where models and tables agree."""
+    """Stamp the apps whose tables exist already, if these match the models."""
     current = run.current
     stamps: dict[App, tuple[str, ...]] = {}
 
@@ -38,8 +38,8 @@ def adopt(run: Run) -> None:
         elif tables := run.databases.run(app.url, partial(own_tables, run=run, app=app)):
             if found := changes_of(run, app):
                 raise CommandError(
-                    f"{app.name}: not stamped, because its tables are not what its models say;"
-                    f" they would have to: {', '.join(found)}"
+                    f"{app.name}: not stamped, because models and database differ:"
+                    f" {', '.join(found)}; change the models until they match"
                 )
             if head is None:
                 check_moves(run, app)
@@ -49,14 +49,15 @@ def adopt(run: Run) -> None:
             would = f"would stamp {head}" if head else "would write a first revision and stamp it"
             would += f"; its models agree with: {names_of(tables)}"
         elif app.model_tables:
-            return "nothing to adopt: no table is there; ./generate.sh and ./migrate.sh make them"
+            return "nothing to adopt: it has no tables yet; run ./generate.sh and ./migrate.sh"
         else:
-            return f"nothing to adopt: {app.models} has no tables; does it import models?"
+            return f"nothing to adopt: {app.models} has no tables; does it import the models?"
         return "" if run.options.yes else would
 
     run.each_despite_errors(plan)
 
     def stamp(app: App) -> str:
+        check_writable(run, app, "not stamped: its database")
         if revisions := stamps[app]:
             command.stamp(run.config_for(app), list(revisions))
             return f"stamped {', '.join(revisions)}"
@@ -69,12 +70,12 @@ def adopt(run: Run) -> None:
                 try_out(empty, empty.apps[app.name])
             except Exception as error:
                 raise CommandError(
-                    f"{app.name}: wrote {relative(path)} and did not stamp it, because it fails in"
+                    f"{app.name}: wrote {relative(path)} but did not stamp it, because it fails in"
                     f" an empty database: {explain(error)}; correct it, then run:"
                     f" {program('adopt', app.name)} --yes"
                 ) from error
         command.stamp(run.config_for(app), "head")
-        del run.scripts[app.name]  # it has a revision now
+        del run.scripts[app.name]  # the app has a revision now
         return f"wrote {relative(path)} and stamped it"
 
     if run.options.yes:
@@ -83,7 +84,7 @@ def adopt(run: Run) -> None:
         order = sorted_by_needs(needs, "write their first revisions by hand")
         run.each_until_error(stamp, [run.apps[name] for name in order])
     elif stamps:
-        print("nothing is changed yet: --yes does it")
+        print("nothing is changed yet; add --yes")
 
 
 def try_out(empty: Run, app: App) -> None:
@@ -101,7 +102,7 @@ def try_out(empty: Run, app: App) -> None:
 
 
 def classic_revisions(run: Run, app: App) -> tuple[str, ...]:
-    """Return the app's own revisions among those in `alembic_version`, plain Alembic's table."""
+    """Return the revisions in plain Alembic's table `alembic_version` that are the app's."""
     classic = replace(app, version_table="alembic_version")
     found = run.databases.run(app.url, partial(read_versions, apps=[classic]))
     own = {revision.revision for revision in run.script(app).walk_revisions()}

@@ -1,4 +1,4 @@
-"""What to do about the errors that people meet most: a few words behind the error itself."""
+"""Advice on the most frequent errors, which is printed after the error itself."""
 
 import re
 import traceback
@@ -11,54 +11,57 @@ from ..errors import failing_line, program
 
 ADVICE = {
     r"can't locate revision|no such revision": (
-        "is the code older than the database, or the id another app's (name that with -n APP)?"
+        "is the code older than the database, or does the id belong to another app (add -n APP)?"
     ),
     r"multiple head": "merge them with: {program} -n APP merge heads -m merge",
     r"target database is not up to date": "run {migrate}",
     r"^keyerror: '(logger|handler|formatter)": "correct the logging sections of alembic.ini",
     r"\.ini: no such file": "run this in its folder, or name the file with -c (in Python: ini=)",
     r"connect(ion\.__init__)?\(\) got an unexpected keyword": (
-        "take that option out of the URL, or write the driver's own: asyncpg has ssl for sslmode"
+        "remove that option from the URL, or use the driver's own: asyncpg has ssl for sslmode"
     ),
     r"greenlet": "run: pip install 'sqlalchemy[asyncio]'",
     r"password authentication|access denied|role \S+ does not exist"
     r"|permission denied (for|to) |command denied|must be owner": (
         "check the user, the password and the grants"
     ),
+    r"read.only (transaction|option|mode)": (
+        "the database is read-only; if it is a standby, use the URL of the primary"
+    ),
     r"unknown database|(database|schema) \S+ does not exist|\.sqlite_master": (
         "create it first, or correct its name"
     ),
-    r"(table|relation|type) \S+ already exists": ("if it was there before: {program} adopt"),
+    r"(table|relation|type) \S+ already exists": "if it existed before, run: {program} adopt",
     r"unable to open database file": "does its folder exist, and may this user write there?",
     r"cannot proceed in --sql mode": "run it without --sql, as SQLite copies what it alters",
     r"constraint must have a name|it has no name": (
         "name it in the revision, or give the models a naming convention"
     ),
     r"queuepool limit|too many connections|connection limit|query_wait_timeout": (
-        "a migration needs two connections at a time on PostgreSQL: one of them holds the lock"
+        "allow two connections at a time: on PostgreSQL, one of them holds the lock"
     ),
     r"resolve host|translate host|name resolution|name or service|nodename"
     r"|connection refused|can't connect|connect call failed|timed out|timeout expired": (
         "is the database server running, and are host and port right?"
     ),
     r"deadlock|lock (wait )?timeout|database is locked": (
-        "another program uses what this changes: run the command again when it is done"
+        "another program is using the same tables; run the command again when it is done"
     ),
     r"server closed|lost connection|\bterminating(?!.*timeout)|gone away|connection \w+ closed": (
-        "the server went away: run the command again when it is back"
+        "the server went away; run the command again when it is back"
     ),
 }
-"""What to do about what Alembic, a database or its driver says: the first pattern that matches."""
+"""What to do about an error, by a pattern for its message; the first that matches counts."""
 
 
 def advice(error: BaseException, said: str) -> str | None:
-    """Return what to do about an error of a database, its driver, SQLAlchemy or Alembic.
+    """Return what to do about an error of a database, its driver, SQLAlchemy or Alembic, or None.
 
-    The user's own code may raise exceptions that use the same words for something else.
+    The user's own code may raise errors with the same words. They get no advice.
     """
     statement = str(getattr(error, "statement", None))
     if "already exists" in said and re.match(r"\s*CREATE.* INDEX CONCURRENTLY", statement, re.I):
-        return "one that failed before leaves an invalid index: drop it, then run this again"
+        return "an earlier attempt may have left an invalid index; drop it, then run this again"
     if not failing_line(error) or is_of_a_library(error):
         for pattern, text in ADVICE.items():
             if re.search(pattern, said, re.IGNORECASE):
@@ -67,7 +70,7 @@ def advice(error: BaseException, said: str) -> str | None:
 
 
 def is_of_a_library(error: BaseException) -> bool:
-    """Return True if SQLAlchemy or Alembic raised an error, and no code of the user."""
+    """Return True if an error was raised by SQLAlchemy or Alembic, not by the user's code."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     raised_in = str(frame.f_globals.get("__name__")).partition(".")[0]
     kinds = exc.SQLAlchemyError | CommandError | RevisionError

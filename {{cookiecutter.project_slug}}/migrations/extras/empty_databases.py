@@ -1,4 +1,4 @@
-"""Empty databases, of the same kind as an app's own: to write a first revision, and to try it."""
+"""Empty databases beside an app's own, in which to write a first revision and to try it."""
 
 import ast
 import re
@@ -36,13 +36,13 @@ SURROUNDINGS = text("""
         || ' SCHEMA ' || CAST(CAST(extnamespace AS regnamespace) AS text), 2, oid FROM pg_extension
     ORDER BY rank, oid
 """)
-"""What makes the schemas of a PostgreSQL database, but for those of extensions, and these."""
+"""Select statements that create a database's schemas (not its extensions') and extensions."""
 
 CREATES = re.compile(r"(\s*CREATE\s+(SCHEMA|EXTENSION)\s++)(?!IF\s)", re.IGNORECASE)
 
 
 def check_schemas(run: Run, app: App) -> None:
-    """Refuse schemas where each is a database of its own: an empty one would stand in for none."""
+    """Refuse schemas on MySQL and MariaDB, where each is a real database that would be changed."""
     for other in neighbours(run, app) if app.database[0] == "mysql" else ():
         named = [(other.ini, str(other.version_table_schema))]
         named += [(other.models, str(schema)) for schema, _ in other.model_tables]
@@ -53,19 +53,19 @@ def check_schemas(run: Run, app: App) -> None:
         for where, schema in named:
             if schema != "None":
                 raise CommandError(
-                    f"{other.name}: {where} has the schema {schema}, which is a database"
-                    " of its own on MySQL and MariaDB: what is tried out in an empty one would"
-                    " change it; take the schema out, or write the revision by hand"
+                    f"{other.name}: {where} has the schema {schema}, which is another database"
+                    " on MySQL and MariaDB, and trying out the revision would change that;"
+                    " remove the schema, or write the revision by hand"
                 )
 
 
 @contextmanager
 def in_empty_database(run: Run, app: App, folders: Mapping[str, Path]) -> Iterator[Run]:
-    """Yield a run in which an empty database stands in for the app's own; drop it in the end.
+    """Yield a run in which an empty database replaces the app's own; drop it at the end.
 
-    The apps that `folders` names have the revisions in there instead of their own.
+    Apps that are in `folders` take their revisions from that folder instead of their own.
     """
-    with empty_database(run.databases, app.url) as url:
+    with app.naming(), empty_database(run.databases, app.url) as url:
         url_text = url.render_as_string(hide_password=False)
         config = Config(run.config.config_file_name, cmd_opts=run.options)
         apps = dict(run.apps)
@@ -81,39 +81,39 @@ def in_empty_database(run: Run, app: App, folders: Mapping[str, Path]) -> Iterat
 def write_initial(
     empty: Run, name: str, at: Mapping[str, str], also: Iterable[str] = (), id: str | None = None
 ) -> Path:
-    """Write a revision that creates all that an app's models have; `empty` is such a run.
+    """Write a revision that creates everything in an app's models; `empty` is such a run.
 
-    It requires the apps that the models need, and those in `also`, at the revisions in `at`.
+    It requires the revisions in `at` of the apps that the models need, and of those in `also`.
     """
     app = empty.apps[name]
     found = compare(empty, [app])[app]
     needs = {*(other.name for other in needed(app, found)), *also}
     requires = [f"{other}:{revision}" for other, revision in at.items() if other in needs]
     path = write_revision(empty, app, "initial", found, requires, id)
-    del empty.scripts[name]  # what the caller adds to the file is read again
+    del empty.scripts[name]  # so that what the caller adds to the file is read
     return Path(path)
 
 
 @contextmanager
 def empty_database(databases: Databases, url: URL) -> Iterator[URL]:
-    """Yield the URL of an empty database beside another one; SQLite's is a temporary file.
+    """Yield the URL of an empty database on the same server; SQLite's is a temporary file.
 
-    On PostgreSQL it has the other's schemas and extensions: mostly no revision creates those.
+    On PostgreSQL it gets the schemas and extensions of the other, which revisions seldom create.
     """
     if url.get_backend_name() == "sqlite":
         with TemporaryDirectory() as folder:
             yield url.set(database=str(Path(folder, "empty.db")))
         return
     name = f"empty_{uuid4().hex}"
-    # Drivers prefer these options to the name in the path: they would lead to the database itself.
+    # Drivers prefer these options to the name in the path. They name the app's own database.
     empty = url.set(database=name).difference_update_query(["dbname", "db", "database"])
     event.listen(Engine, "before_cursor_execute", unless_there, retval=True)
     try:
-        with uninterrupted():  # else the server could go on to create what is dropped already
+        with uninterrupted():  # else the server might create it after the drop
             databases.run(url, partial(execute, statement=f"CREATE DATABASE {name}"))
         if url.get_backend_name() == "postgresql":
             for statement in databases.run(url, lambda real: real.scalars(SURROUNDINGS).all()):
-                with suppress(DBAPIError):  # a revision that needs it says so
+                with suppress(DBAPIError):  # a revision that needs it fails
                     databases.run(empty, partial(execute, statement=statement))
         yield empty
     finally:
@@ -126,19 +126,19 @@ def empty_database(databases: Databases, url: URL) -> Iterator[URL]:
 def unless_there(
     connection: Connection, _: Any, statement: str, parameters: Any, *__: Any
 ) -> tuple[str, Any]:
-    """Return the statement; one that creates a schema or an extension may find it there."""
+    """Return the statement, with IF NOT EXISTS if it creates a schema or an extension."""
     if connection.dialect.name == "postgresql":
         statement = CREATES.sub(r"\1IF NOT EXISTS ", statement, count=1)
     return statement, parameters
 
 
 def execute(connection: Connection, statement: str) -> None:
-    """Execute a statement for which there may be no transaction."""
+    """Execute a statement outside any transaction."""
     connection.execution_options(isolation_level="AUTOCOMMIT").execute(text(statement))
 
 
 def drop_database(connection: Connection, name: str) -> None:
-    """Drop a database if it exists; an interrupted run may have left a connection to it."""
+    """Drop a database if it exists, even if an interrupted run is still connected to it."""
     version = connection.dialect.server_version_info or ()
     force = connection.dialect.name == "postgresql" and version >= (13,)
     execute(connection, f"DROP DATABASE IF EXISTS {name}{' WITH (FORCE)' if force else ''}")

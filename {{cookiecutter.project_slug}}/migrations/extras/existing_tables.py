@@ -1,4 +1,4 @@
-"""Tables and views that a database has already."""
+"""Refuse revisions that would create tables which are there already, or are views."""
 
 from functools import partial
 
@@ -13,16 +13,16 @@ from .precautions import existing, names_of, neighbours, ownership_of
 
 
 def before_writing(run: Run, app: App, operations: ops.UpgradeOps) -> None:
-    """Refuse a revision that creates a view, and a first one without a table that is there.
+    """Refuse a revision that creates a view as a table, and a first one that lacks existing tables.
 
-    Tables of models that moved are left out: revisions of another app create them.
+    It may lack tables of models that moved, as revisions of another app create those.
     """
     new = [operation for operation in operations.ops if isinstance(operation, ops.CreateTableOp)]
     ownership = run.databases.run(app.url, partial(ownership_of, run=run, apps=[app]))
     created = {ownership.key(operation.schema, operation.table_name) for operation in new}
     if new and (views := run.databases.run(app.url, partial(existing, tables=created))):
         raise CommandError(
-            f"{app.name}: {names_of(views)} is a view in its database, not a table; say so in the"
+            f"{app.name}: {names_of(views)} is a view in the database, not a table; say so in the"
             " model, with the table argument info={'is_view': True}"
         )
     if run.current[app.name]:
@@ -32,6 +32,6 @@ def before_writing(run: Run, app: App, operations: ops.UpgradeOps) -> None:
         there -= {ownership.key(*key) for key in tables_created(files_of(run.script(other)))}
     if there:
         raise CommandError(
-            f"{app.name}: no revision creates {names_of(there)}, which its database has already;"
+            f"{app.name}: no revision creates {names_of(there)}, which the database has already;"
             f" first run: {program('adopt', app.name)}"
         )

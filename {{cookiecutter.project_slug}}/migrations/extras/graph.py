@@ -1,4 +1,4 @@
-"""The revisions of every app as a picture: text for Mermaid, which GitHub and GitLab draw."""
+"""The revisions of every app as a Mermaid flowchart, which GitHub and GitLab draw."""
 
 import re
 from argparse import ArgumentParser
@@ -18,7 +18,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def graph(run: Run) -> None:
-    """Print a picture of every app's revisions and references, as text for Mermaid."""
+    """Print the revisions of every app, and the references between apps, as a Mermaid flowchart."""
     boxes = {app.name: f"app{number}" for number, app in enumerate(run.selected, start=1)}
     nodes = {
         f"{app.name}:{revision.revision}": f"{boxes[app.name]}_{number}"
@@ -62,5 +62,5 @@ def revisions(run: Run, app: App, box: str, nodes: Mapping[str, str]) -> Iterato
 
 
 def escape(text: str) -> str:
-    """Return a text for a label: Mermaid reads #65; as a character there."""
+    """Return text for a label, with special characters in Mermaid's notation, such as #65;."""
     return re.sub(r"[^\w ,.]|(?<=\d)\.", lambda found: f"#{ord(found[0])};", text)

@@ -11,7 +11,7 @@ from ..run import Run
 
 
 def ini_of(run: Run) -> Path:
-    """Return the file that a run has read."""
+    """Return the path of the ini file that a run has read."""
     return Path(str(run.config.config_file_name)).resolve()
 
 
@@ -32,7 +32,7 @@ def replace(ini: Path, text: str) -> None:
 
 
 def add_app(ini: Path) -> dict[str, Any]:
-    """Return the functions of new_app/add_app.py beside alembic.ini, which is no package."""
+    """Return the functions of new_app/add_app.py beside alembic.ini; new_app is no package."""
     file = ini.with_name("new_app") / "add_app.py"
     if not file.is_file():
         raise CommandError(f"{file} is missing; copy the folder new_app, or write the section")

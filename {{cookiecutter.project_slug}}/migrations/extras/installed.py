@@ -1,6 +1,6 @@
-"""Apps of installed packages: each needs nothing but a section of alembic.ini.
+"""Apps of installed packages: to use one takes only a section of alembic.ini.
 
-A package names its apps in its metadata, so that nothing of it is imported here.
+A package names its apps in entry points, so that no package has to be imported here.
 """
 
 import configparser
@@ -16,7 +16,7 @@ from ..run import Run
 from . import ini_file
 
 GROUP = "alembic_apps"
-"""The entry points of packages with apps: the app's name = `module:attribute` of its MetaData."""
+"""The group of entry points, each the name of an app and `module:attribute` of its MetaData."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def installed(run: Run) -> None:
-    """Add apps of installed packages, all of them or none; without a NAME, list them."""
+    """Add the named apps of installed packages, all or none; without a NAME, list what there is."""
     ini = ini_file.ini_of(run)
     names: list[str] = run.options.new
     add_app = ini_file.add_app(ini)
@@ -48,7 +48,7 @@ def installed(run: Run) -> None:
 
 
 def offers() -> list[EntryPoint]:
-    """Return the apps that installed packages have."""
+    """Return the entry points of all apps in installed packages, sorted by name."""
     return sorted(entry_points(group=GROUP), key=lambda offer: offer.name)
 
 

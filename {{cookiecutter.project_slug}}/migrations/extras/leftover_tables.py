@@ -1,4 +1,4 @@
-"""What an app leaves in a database when its section of alembic.ini, or its code, is gone."""
+"""Tables that an app leaves in a database when its section or its code is gone."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -16,7 +16,7 @@ from .precautions import neighbours
 
 
 def remarks(run: Run) -> Iterator[str]:
-    """Yield a line for each version table, in the databases of all apps, that no section has."""
+    """Yield a line for each version table in the apps' databases that no section has."""
     if len(run.selected) < len(run.apps):
         return
     for database in dict.fromkeys(app.database for app in run.selected):
@@ -31,9 +31,9 @@ def remarks(run: Run) -> Iterator[str]:
 
 
 def unclaimed(connection: Connection, apps: Sequence[App]) -> dict[str, str]:
-    """Return the version tables of a database that no app has, and the revisions they are at.
+    """Return the version tables of a database that no app claims, and the revisions they are at.
 
-    An app claims its version table in every schema: the default one depends on who connects.
+    An app claims its version table in every schema, as the default one depends on the user.
     """
     default, inspector = connection.dialect.default_schema_name, inspect(connection)
     on_postgresql = connection.dialect.name == "postgresql"  # MySQL's schemas are other databases
@@ -45,15 +45,15 @@ def unclaimed(connection: Connection, apps: Sequence[App]) -> dict[str, str]:
             versions = select(table(name, column("version_num"), schema=schema))
             try:
                 found[full_name] = ", ".join(sorted(connection.scalars(versions))) or "no revision"
-            except DBAPIError:  # it is something else, or somebody else's
+            except DBAPIError:  # not a version table, or this user may not read it
                 connection.rollback()
     return found
 
 
 def check_nothing_left(connection: Connection, run: Run, app: App, problem: str) -> None:
-    """Refuse to remove an app whose code is gone while it seems to have tables: nothing drops them.
+    """Refuse to remove an app whose code is gone if it seems to have tables, as nothing drops them.
 
-    These are the version table, and tables with a name like the app's that no other app has.
+    These are its version table, and tables named like the app that no other app has.
     """
     left = []
     if current := run.current[app.name]:
@@ -67,10 +67,10 @@ def check_nothing_left(connection: Connection, run: Run, app: App, problem: str)
     for name in sorted({*inspect(connection).get_table_names()} - others):
         like = app.claim(None, name) or name == app.name or name.startswith(f"{app.name}_")
         if like and not name.startswith("alembic_version"):
-            left.append(f"{name}, by its name")
+            left.append(f"{name} (by its name)")
     if left:
         raise CommandError(
-            f"{problem}; without its code nothing can drop what is left in {shown(app.url)}:"
-            f" {', '.join(left)}; bring its code back, and run this again; or leave the tables"
-            f" alone: {program('remove', app.name)} --keep-tables"
+            f"{problem}; only its code can drop what is left in {shown(app.url)}:"
+            f" {', '.join(left)}; bring its code back and run this again, or keep the tables:"
+            f" {program('remove', app.name)} --keep-tables"
         )

@@ -1,4 +1,4 @@
-"""Revisions that end their own transaction, and statements that have no effect in one."""
+"""Revisions that end their transaction, and statements that have no effect in one."""
 
 import re
 import sys
@@ -21,9 +21,9 @@ JOURNAL_MODE = re.compile(r"\s*PRAGMA\s+(\w+\.)?journal_mode\s*[=(]", re.IGNOREC
 def guard(migration: MigrationContext, app: App) -> Iterator[None]:
     """Commit after a revision that commits by itself, and refuse one that rolls back.
 
-    Alembic commits only the transaction that it began. Once a revision has ended that one, what
-    follows, the new version too, would be lost without a word. Which transaction Alembic began
-    is known to its private `_transaction` alone; nothing else here reads or sets it.
+    Alembic commits only the transaction that it began. If a revision ends that one, everything
+    after it would be lost silently, even the new version. Only the private `_transaction` says
+    which transaction Alembic began. Nothing else here reads or sets it.
     """
     connection = migration.connection
     assert connection is not None
@@ -43,8 +43,8 @@ def guard(migration: MigrationContext, app: App) -> Iterator[None]:
         in_block = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
         if JOURNAL_MODE.match(statement) and not in_block:
             print(
-                f"{app.name}: warning: {one_line(statement)} does nothing in a transaction; write"
-                " it into a block: with op.get_context().autocommit_block()",
+                f"{app.name}: warning: {one_line(statement)} does nothing in a transaction; run"
+                " it in a block: with op.get_context().autocommit_block()",
                 file=sys.stderr,
             )
 
@@ -52,8 +52,8 @@ def guard(migration: MigrationContext, app: App) -> Iterator[None]:
         if rolled_back:
             connection.rollback()
             raise CommandError(
-                f"revision {step.up_revision_id} rolls back the transaction that it runs in, and"
-                " so what came before; use a savepoint: with op.get_bind().begin_nested()"
+                f"revision {step.up_revision_id} rolls back its transaction, which undoes what"
+                " came before it; use a savepoint: with op.get_bind().begin_nested()"
             )
         if migration._transaction not in (None, connection.get_transaction()):
             connection.commit()

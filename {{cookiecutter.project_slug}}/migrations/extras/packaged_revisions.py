@@ -1,4 +1,4 @@
-"""Revisions that came with an installed package: nothing is written between them."""
+"""Revisions of installed packages: none is written into their folders."""
 
 from pathlib import Path
 from sysconfig import get_path
@@ -18,6 +18,6 @@ def before_writing(run: Run, app: App, _: object = None) -> None:
         installed = [Path(get_path(kind)).resolve() for kind in ("purelib", "platlib")]
         if not folder.is_relative_to(project) or any(map(folder.is_relative_to, installed)):
             raise CommandError(
-                f"{app.name}: its revisions belong to an installed package, and none is written"
-                f" to {folder}: install a version of it that has what you need"
+                f"{app.name}: its revisions in {folder} belong to an installed package; install a"
+                " version of the package that has what you need"
             )

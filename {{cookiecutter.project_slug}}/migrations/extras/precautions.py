@@ -1,4 +1,4 @@
-"""What several extras need: the apps of a database, their own tables, a question, a signal mask."""
+"""Helpers of several extras: the apps of a database, their tables, a question, a signal mask."""
 
 import signal
 import sys
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 
 from ..apps import App, TableKey
 from ..commands.check import compare, in_words
@@ -17,35 +17,35 @@ from ..ownership import Ownership
 from ..run import Run
 
 SHOWN = ("type", "nullable")
-"""The changes of a column that are shown as `OLD to NEW`."""
+"""The properties of a column whose changes are shown as `OLD to NEW`."""
 
 
 def neighbours(run: Run, app: App) -> tuple[App, ...]:
-    """Return all apps of an app's database, itself among them."""
+    """Return all apps in an app's database, including the app itself."""
     return apps_of_database(app.database, tuple(run.apps.values()))
 
 
 def ownership_of(connection: Connection, run: Run, apps: Iterable[App]) -> Ownership:
-    """Return which tables belong to these apps of the database that is connected."""
+    """Return the `Ownership` of the tables in a connected database, for these of its apps."""
     scripts = {app: run.script(app) for app in apps}
     default = connection.dialect.default_schema_name
     return Ownership(scripts, tuple(run.apps.values()), default, connection)
 
 
 def ask(run: Run) -> None:
-    """Return if the answer is yes, or was given by --yes; raise CommandError otherwise."""
+    """Ask whether to go on, unless --yes was given; raise CommandError if the answer is no."""
     if run.options.yes:
         return
-    if not (sys.stdin and sys.stdin.isatty()):  # it may be closed
-        raise CommandError("nothing is changed: there is no terminal to ask on; --yes does it")
-    run.databases.close()  # a server does not wait for ever
+    if not (sys.stdin and sys.stdin.isatty()):  # stdin may be closed
+        raise CommandError("nothing is changed: there is no terminal to ask on; add --yes")
+    run.databases.close()  # a server may close idle connections
     print("Go on? [y/N] ", end="", flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise CommandError("nothing is changed")
 
 
 def existing(connection: Connection, tables: Iterable[TableKey]) -> list[TableKey]:
-    """Return those of the tables that a database has; a view counts."""
+    """Return those of these tables that exist in a database; views count."""
     return [key for key in tables if inspect(connection).has_table(key[1], key[0])]
 
 
@@ -55,7 +55,7 @@ def names_of(tables: Iterable[TableKey]) -> str:
 
 
 def own_tables(connection: Connection, run: Run, app: App) -> list[TableKey]:
-    """Return the app's own tables that its database has."""
+    """Return the app's own tables that exist in its database."""
     ownership, inspector = ownership_of(connection, run, [app]), inspect(connection)
     found = {
         ownership.key(schema, name)
@@ -67,7 +67,7 @@ def own_tables(connection: Connection, run: Run, app: App) -> list[TableKey]:
 
 
 def changes_of(run: Run, app: App) -> list[str]:
-    """Return what autogenerate would change for an app, in words, with the details of columns."""
+    """Return the changes that autogenerate finds for an app, in words, with details of columns."""
     operations = compare(run, [app])[app].upgrade
     details: dict[str, str] = {}
     for diff in (it for it in operations.as_diffs() if isinstance(it, list)):
@@ -80,7 +80,7 @@ def changes_of(run: Run, app: App) -> list[str]:
 
 
 def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
-    """Refuse an app whose model moved to another app, or came from one, unless both are given."""
+    """Refuse an app if a model moved between it and another, unless both are in `together`."""
     near = neighbours(run, app)
     ownership = run.databases.run(app.url, partial(ownership_of, run=run, apps=near))
     for old, created in ownership.created_by_revisions.items():
@@ -88,14 +88,23 @@ def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
             new = ownership.apps_by_model[key]
             if new != old and app in (old, new) and not {old, new} <= set(together):
                 raise CommandError(
-                    f"{app.name}: the revisions of {old.name} create {key[1]}, which {new.name} has"
-                    f" now; first run: {program('squash', old.name, new.name)}"
+                    f"{app.name}: the revisions of {old.name} create {key[1]}, which is now in"
+                    f" {new.name}; first run: {program('squash', old.name, new.name)}"
                 )
+
+
+def check_writable(run: Run, app: App, refusal: str) -> None:
+    """Raise CommandError if PostgreSQL says that an app's database is read-only, as a standby."""
+    postgresql, query = app.database[0] == "postgresql", text("SHOW transaction_read_only")
+    if postgresql and run.databases.run(app.url, lambda it: it.scalar(query)) == "on":
+        raise CommandError(
+            f"{app.name}: {refusal} is read-only; if it is a standby, use the URL of the primary"
+        )
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait for the end of the block, where signals can wait."""
+    """Delay Ctrl-C and SIGTERM until the block ends, where the system can do that."""
     if not hasattr(signal, "pthread_sigmask"):  # on Windows
         yield
         return

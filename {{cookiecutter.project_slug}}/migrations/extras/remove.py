@@ -1,4 +1,4 @@
-"""Unplug an app: its tables go by its own downgrades, its section of alembic.ini goes with them."""
+"""Remove apps: run their downgrades, and remove their sections from alembic.ini."""
 
 from argparse import ArgumentParser
 from functools import partial
@@ -25,20 +25,20 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("apps", metavar="APP", nargs="+")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     one = parser.add_mutually_exclusive_group()
-    one.add_argument("--keep-tables", action="store_true", help="only take out the section")
+    one.add_argument("--keep-tables", action="store_true", help="only remove the section")
     one.add_argument("--keep-section", action="store_true", help="only drop the tables")
 
 
 def remove(run: Run) -> None:
-    """Drop the tables of apps, by their downgrades, and take their sections out of alembic.ini."""
+    """Drop the tables of apps by their downgrades, and remove the sections from alembic.ini."""
     ini = ini_of(run)
     keep_section = run.options.keep_section
-    section = "its section stays" if keep_section else f"takes its section out of {ini.name}"
+    section = "keeps its section" if keep_section else f"removes its section from {ini.name}"
     last_first = run.selected[::-1]
     tables: dict[App, list[TableKey]] = {}
     for app in last_first:
         without_section(read(ini), app.name)
-        drops = "its tables stay"
+        drops = "keeps its tables"
         if not run.options.keep_tables:
             with app.naming():
                 tables[app] = tables_to_drop(run, app)
@@ -49,7 +49,7 @@ def remove(run: Run) -> None:
         check_requirements(run)
     ask(run)
     if not keep_section:
-        replace(ini, read(ini))  # may this user write there? If not, fail first
+        replace(ini, read(ini))  # if this user may not write there, fail now
 
     def unplug(app: App) -> str:
         dropped = drop(run, app, tables[app]) if app in tables else []
@@ -57,20 +57,20 @@ def remove(run: Run) -> None:
         if keep_section:
             return told
         replace(ini, without_section(read(ini), app.name))
-        return f"removed, {told}; code left as it is: {app.models.partition(':')[0]}"
+        return f"removed, {told}; its code is still in {app.models.partition(':')[0]}"
 
     run.each_until_error(unplug, last_first)
 
 
 def check_requirements(run: Run) -> None:
-    """Refuse while a revision of an app that stays requires one of an app that goes."""
+    """Refuse to remove an app while a revision of a remaining app requires one of its own."""
     staying = [app for app in run.apps.values() if app not in run.selected]
     revisions = {app: run.script(app).walk_revisions() for app in staying}
     for app, revision, required in run.order.requirements(revisions):
         if run.apps[name := required.partition(":")[0]] not in staying:
             raise CommandError(
                 f"{name}: revision {revision.revision} of {app.name} requires {required};"
-                f" first take that out of `requires` in {relative(revision.path)}"
+                f" first remove that from `requires` in {relative(revision.path)}"
             )
 
 
@@ -90,7 +90,7 @@ def tables_to_drop(run: Run, app: App) -> list[TableKey]:
     tables = run.databases.run(app.url, partial(applied_tables, run=run, app=app))
     if tables and not run.current[app.name]:
         raise CommandError(
-            f"{app.name}: no revision created {names_of(tables)}, which its database has; adopt"
+            f"{app.name}: no revision created {names_of(tables)}, which the database has; adopt"
             f" them ({program('adopt', app.name)}), drop them by hand, or add --keep-tables"
         )
     run.databases.run(app.url, partial(check_foreign_keys, run=run, app=app, tables=tables))
@@ -98,9 +98,9 @@ def tables_to_drop(run: Run, app: App) -> list[TableKey]:
 
 
 def applied_tables(connection: Connection, run: Run, app: App) -> list[TableKey]:
-    """Return the app's own tables that its database has.
+    """Return the app's own tables, except those that only its pending revisions would create.
 
-    One that a pending revision would create, and which is there already, is somebody else's.
+    If such a table exists already, it belongs to someone else.
     """
     ownership, script = ownership_of(connection, run, [app]), run.script(app)
     own, current = own_tables(connection, run, app), run.current[app.name]
@@ -113,13 +113,13 @@ def applied_tables(connection: Connection, run: Run, app: App) -> list[TableKey]
 
 
 def drop(run: Run, app: App, tables: list[TableKey]) -> list[str]:
-    """Downgrade an app to nothing, drop its version table, and return what was dropped."""
+    """Downgrade an app to base, drop its version table, and return the names of dropped tables."""
     if run.current[app.name]:
         command.downgrade(run.config_for(app), "base")
         if left := run.databases.run(app.url, partial(existing, tables=tables)):
             raise CommandError(
-                f"{app.name}: its downgrades left {names_of(left)} behind; drop what they should"
-                " have dropped by hand, then run this again"
+                f"{app.name}: its downgrades left {names_of(left)} behind; drop that by hand,"
+                " then run this again"
             )
     dropped = [name for _, name in tables]
     if run.databases.run(app.url, partial(drop_version_table, app=app)):
@@ -141,19 +141,19 @@ def drop_version_table(connection: Connection, app: App) -> bool:
 
 
 def check_references(run: Run, app: App) -> None:
-    """Refuse while a model of an app that stays refers to one of this app."""
+    """Refuse to remove an app while a model of a remaining app refers to one of its own."""
     for other in [other for other in neighbours(run, app) if other not in run.selected]:
         for key, referred, referred_app in references(other, tuple(run.apps.values())):
             if referred_app == app:
                 raise CommandError(
-                    f"{app.name}: {key.parent} of {other.name} refers to {referred.name}; take that"
-                    f" foreign key out of the models of {other.name} first, or remove"
-                    f" {other.name}, too"
+                    f"{app.name}: {key.parent} of {other.name} refers to {referred.name}; first"
+                    f" remove that foreign key from the models of {other.name}, or remove"
+                    f" {other.name} as well"
                 )
 
 
 def check_foreign_keys(connection: Connection, run: Run, app: App, tables: list[TableKey]) -> None:
-    """Refuse while a table that stays has a foreign key to one of these, whatever models say."""
+    """Refuse to drop tables while the database has a foreign key to them from a remaining table."""
     ownership = ownership_of(connection, run, neighbours(run, app))
     schemas = {None, *(schema for other in ownership.apps for schema, _ in other.model_tables)}
     for schema in schemas - {connection.dialect.default_schema_name} if tables else ():
@@ -165,9 +165,9 @@ def check_foreign_keys(connection: Connection, run: Run, app: App, tables: list[
                     whose = f"of {owner.name}" if owner else "of no app"
                     way_out = "run ./generate.sh and ./migrate.sh" if owner else "drop it by hand"
                     raise CommandError(
-                        f"{app.name}: its database has a foreign key from"
+                        f"{app.name}: the database has a foreign key from"
                         f" {name}.{', '.join(key['constrained_columns'])} {whose} to {referred};"
-                        f" {way_out} first"
+                        f" first {way_out}"
                     )
 
 
@@ -181,14 +181,14 @@ def count_rows(connection: Connection, tables: list[TableKey]) -> list[str]:
 
 
 def without_section(text: str, name: str) -> str:
-    """Return the text of alembic.ini without a section, and without a blank line above that.
+    """Return the text of alembic.ini without a section and the blank line above it.
 
     Comments below its last key stay: they may be about what follows.
     """
     lines = text.splitlines(keepends=True)
     start = next((n for n, line in enumerate(lines) if line.startswith(f"[{name}]")), None)
     if start is None:
-        raise CommandError(f"{name}: cannot find the lines of [{name}]; delete them")
+        raise CommandError(f"{name}: cannot find the lines of [{name}]; delete them by hand")
     end = start + 1
     for number, line in enumerate(lines[end:], start=end):
         if line.startswith("["):

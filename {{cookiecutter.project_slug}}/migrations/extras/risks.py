@@ -1,4 +1,4 @@
-"""What a new revision may do to data and to those who use it, and what to do instead."""
+"""Warnings about what a new revision may do to data and its users, with what to do instead."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def warnings(run: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
             name = operation.table_name
             names = [op.table_name for op in created]
             advice = instead_of_drop(names, f'rename_table("{name}", "')
-            yield f"drops the table {name} and its rows: {advice}"
+            yield f"drops the table {name} and its rows; {advice}"
         elif isinstance(operation, ops.ModifyTableOps) and key(operation) not in new:
             yield from risks_of_table(operation, dialect)
         else:  # of a plug-in
@@ -30,9 +30,9 @@ def warnings(run: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
 
 
 def readers_of_dropped(run: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
-    """What reads a column that is dropped: SQLite keeps it when it copies the table, and it fails.
+    """Yield a line for each trigger or view that reads a column that SQLite is to drop.
 
-    Other databases refuse the drop, or know nothing of it.
+    SQLite keeps it when it copies the table, and it fails. Others refuse the drop, or ignore it.
     """
     tables = [table for table in operations.ops if isinstance(table, ops.ModifyTableOps)]
     dropped = [op for table in tables for op in table.ops if isinstance(op, ops.DropColumnOp)]
@@ -43,64 +43,64 @@ def readers_of_dropped(run: Run, app: App, operations: ops.UpgradeOps) -> Iterat
         for kind, name, sql in rows:
             if words <= set(re.findall(r"\w+", sql.lower())):
                 yield (
-                    f"the {kind} {name} reads {operation.table_name}.{operation.column_name}: drop"
+                    f"the {kind} {name} reads {operation.table_name}.{operation.column_name}; drop"
                     f' it first, with op.execute("DROP {kind.upper()} {name}")'
                 )
 
 
 def key(operation: ops.CreateTableOp | ops.ModifyTableOps) -> tuple[str | None, str]:
-    """The schema and the name of an operation's table."""
+    """Return the schema and the name of an operation's table."""
     return operation.schema, operation.table_name
 
 
 def risks_of_table(table: ops.ModifyTableOps, dialect: str) -> Iterator[str]:
-    """The risks of the changes to one table that exists already."""
+    """Yield the risks of the changes to one existing table."""
     added = [op.column.name for op in table.ops if isinstance(op, ops.AddColumnOp)]
     for operation in table.ops:
         match operation:
             case ops.DropColumnOp(column_name=name):
                 advice = instead_of_drop(added, f'alter_column("{name}", new_column_name="')
-                yield f"drops {table.table_name}.{name} and its data: {advice}"
+                yield f"drops {table.table_name}.{name} and its data; {advice}"
                 column = operation.to_column()
                 if not column.nullable and column.server_default is None and dialect != "mysql":
                     yield (
-                        f"a downgrade fails on rows, as {table.table_name}.{name} is NOT NULL:"
+                        f"a downgrade fails on rows, as {table.table_name}.{name} is NOT NULL;"
                         " give it a server_default in downgrade()"
                     )
             case ops.AddColumnOp(column=column):
-                # A computed column and an identity count as server defaults, too.
+                # Computed columns and identities also count as server defaults.
                 if not column.nullable and column.server_default is None:
                     effect = "gives old rows '' or 0" if dialect == "mysql" else "fails on old rows"
                     yield (
                         f"{table.table_name}.{column.name} is NOT NULL without server_default,"
-                        f" which {effect}: add it nullable, fill it, then alter it"
+                        f" which {effect}; add it nullable, fill it, then alter it"
                     )
             case ops.AlterColumnOp():
                 yield from risks_of_column(operation, dialect)
             case ops.CreateIndexOp(index_name=index, kw=options):
                 if dialect == "postgresql" and not options.get("postgresql_concurrently"):
                     yield (
-                        f"building {index} locks out writers: on a big table, create it with"
+                        f"building {index} locks out writers; on a big table, create it with"
                         " postgresql_concurrently=True inside op.get_context().autocommit_block()"
                     )
 
 
 def risks_of_column(operation: ops.AlterColumnOp, dialect: str) -> Iterator[str]:
-    """The risks of NOT NULL, and of a change of type."""
+    """Yield the risks of a change to NOT NULL, and of a change of type."""
     column = f"{operation.table_name}.{operation.column_name}"
     if operation.modify_nullable is False:
         lock = " and reads the whole table under a lock" if dialect == "postgresql" else ""
-        yield f"{column} becomes NOT NULL, which fails on NULLs{lock}: fill them before"
+        yield f"{column} becomes NOT NULL, which fails on NULLs{lock}; first fill them"
     after = operation.modify_type
     if after is not None and not is_longer(operation.existing_type, after):
         yield (
-            f"{column} changes its type, which may cut or refuse values and locks the table:"
-            " safer is a new column, filled in batches"
+            f"{column} changes its type, which may cut or refuse values and locks the table;"
+            " a new column, filled in batches, is safer"
         )
 
 
 def instead_of_drop(added: list[str], rename: str) -> str:
-    """What to do instead of a drop; autogenerate takes a rename for a drop and an add."""
+    """Return what to do instead of a drop; autogenerate takes a rename for a drop and an add."""
     if not added:
         return "first deploy code that does not use it"
     new_name = added[0] if len(added) == 1 else "..."
@@ -108,7 +108,7 @@ def instead_of_drop(added: list[str], rename: str) -> str:
 
 
 def is_longer(before: object, after: object) -> bool:
-    """Whether a text may only be longer than before, which loses nothing."""
+    """Return True if a text type only gets longer, which loses nothing."""
     if not (isinstance(before, sa.String) and isinstance(after, sa.String)):
         return False
     if isinstance(before, sa.Enum) or isinstance(after, sa.Enum):

@@ -1,4 +1,4 @@
-"""The style of new revisions: ruff sorts their imports and formats them, where it is installed."""
+"""Format new revisions and sort their imports with ruff, if it is installed."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""One revision in place of an app's history: it creates what is there now, under the last id."""
+"""Replace an app's history by one revision with the last id, which creates today's tables."""
 
 import ast
 import builtins
@@ -23,12 +23,12 @@ from ..revision_files import files_of, literal, oldest_first, parsed, upgrade_ca
 from ..run import Run
 from . import packaged_revisions, ruff_format
 from .empty_databases import check_schemas, in_empty_database, write_initial
-from .precautions import ask, changes_of, check_moves, neighbours, uninterrupted
+from .precautions import ask, changes_of, check_moves, check_writable, neighbours, uninterrupted
 
 HOMES = (Operations, BatchOperations, MigrationContext, sa, sa.Enum, sa.Inspector)
 
 SCHEMA_ONLY = {name for home in (*HOMES, builtins, str, list, dict) for name in dir(home)}
-"""The functions that change no row, nor anything that autogenerate does not see."""
+"""The functions that change no rows, and whose other changes autogenerate sees."""
 SCHEMA_ONLY -= {"bulk_insert", "delete", "exec", "execute", "insert", "invoke", "run_async"}
 SCHEMA_ONLY -= {"create_exclude_constraint", "update"}
 
@@ -37,7 +37,7 @@ ENUM_TYPE = re.compile(r"\s*(CREATE|ALTER|DROP) TYPE ")
 NEEDED = re.compile(
     r"\s*(CREATE|ALTER|DROP)\s+(OR\s+REPLACE\s+)?(DOMAIN|EXTENSION|FUNCTION|SCHEMA|SEQUENCE)\b"
 )
-"""The statements about what tables may need and autogenerate does not see."""
+"""Statements about objects that tables may need, and that autogenerate does not see."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -53,7 +53,7 @@ def squash(run: Run) -> None:
             check_ready(run, app)
     for app in run.selected:
         run.say(app, announcement(run, app))
-    print("every other database must have been migrated that far before it gets this")
+    print("migrate every other database that far before you deploy this")
     ask(run)
     old = {app: files_of(run.script(app)) for app in run.selected}
     with TemporaryDirectory() as temporary:
@@ -79,14 +79,16 @@ def check_ready(run: Run, app: App) -> None:
         raise CommandError(f"{app.name}: has one revision or none; there is nothing to squash")
     if not run.at_head(app):
         raise CommandError(
-            f"{app.name}: its database is behind; run {program('migrate', app.name)} first"
+            f"{app.name}: the database is behind the newest revision;"
+            f" run {program('migrate', app.name)}"
         )
     packaged_revisions.before_writing(run, app)
     check_schemas(run, app)
+    check_writable(run, app, "not squashed: an empty database has to be made beside its own, which")
     if found := changes_of(run, app):
         raise CommandError(
             f"{app.name}: models and database differ: {', '.join(found)};"
-            " run ./generate.sh and ./migrate.sh first"
+            " first run ./generate.sh and ./migrate.sh"
         )
 
 
@@ -94,19 +96,19 @@ def announcement(run: Run, app: App) -> str:
     """Return what squashing an app does, and which parts of its revisions are lost."""
     files, head = files_of(run.script(app)), run.head(app)
     if head is None:  # revisions of another app created its tables
-        return f"writes a first revision; elsewhere: {program('adopt', app.name)}"
+        return f"writes a first revision; on other databases, run: {program('adopt', app.name)}"
     count = f"{len(files)} revision{'' if len(files) == 1 else 's'}"
     lines = [f"replaces {count} by one, with the id of the last: {head}"]
     for file in files:
         for number, name in beyond_schema(file):
-            lines.append(f"lost: what {relative(str(file))} does in line {number}: {name}")
+            lines.append(f"lost: {name} in line {number} of {relative(str(file))}")
     return "\n".join(lines)
 
 
 def beyond_schema(file: Path) -> list[tuple[int, str]]:
-    """Return where the upgrade of a revision seems to do more than change the schema.
+    """Return the calls in a revision's upgrade that seem to do more than change the schema.
 
-    These are the numbers of lines, each with the name of the function that is called there.
+    Each is the number of its line and the name of the called function.
     """
     found: dict[tuple[int, int], str] = {}
     within: set[ast.AST] = set()
@@ -117,7 +119,7 @@ def beyond_schema(file: Path) -> list[tuple[int, str]]:
         if name == "execute" and call.args and ENUM_TYPE.match(literal(call.args[0]) or ""):
             continue
         place = call.lineno, call.col_offset
-        # `a().b()` comes before `a()`, which begins at the same place and says more.
+        # `a().b()` comes before `a()`, but begins at the same place. The name `a` says more.
         if place in found or call not in within:
             found[place] = name
             within.update(ast.walk(call))
@@ -125,16 +127,16 @@ def beyond_schema(file: Path) -> list[tuple[int, str]]:
 
 
 def write_revisions(run: Run, temporary: Path) -> dict[App, Path]:
-    """Write the new revisions into a folder; each is run in an empty database before the next.
+    """Write the new revisions into a folder, and run each in an empty database before the next.
 
-    Raises CommandError if the database then differs from the models.
+    Raise CommandError if the database then differs from the models.
     """
     folders = {app.name: temporary / app.name for app in run.selected}
     for folder in folders.values():
         folder.mkdir()
     new: dict[App, Path] = {}
     for first in run.selected:
-        if first in new:  # with the others of its database
+        if first in new:  # done with the others of its database
             continue
         needs = needs_after(run, first)
         at: dict[str, str] = {}
@@ -153,19 +155,19 @@ def write_revisions(run: Run, temporary: Path) -> dict[App, Path]:
                     except DBAPIError:
                         if app not in new or not (count := copy_needed(new[app], run.script(app))):
                             raise
-                        run.say(app, f"not lost, because its tables need them: {count} statements")
+                        run.say(app, f"kept, because its tables need them: {count} statements")
                         command.upgrade(empty.config_for(app), revision)
                     at[app.name] = revision
                     if app in new and (found := changes_of(empty, empty.apps[app.name])):
                         raise CommandError(
-                            f"{app.name}: not squashed: in a new database the tables would still"
-                            f" have to: {', '.join(found)}"
+                            f"{app.name}: not squashed, because a new database and the models"
+                            f" would differ: {', '.join(found)}"
                         )
     return new
 
 
 def copy_needed(file: Path, old: ScriptDirectory) -> int:
-    """Copy what old revisions execute that tables may need; return the number of statements."""
+    """Copy statements that tables may need from old revisions; return how many are in upgrades."""
     text, scripts = file.read_text(encoding="utf-8"), oldest_first(old)
     first = [line for script in scripts for line in lines_needed(script, "upgrade")]
     last = [line for script in scripts[::-1] for line in lines_needed(script, "downgrade")]
@@ -175,7 +177,7 @@ def copy_needed(file: Path, old: ScriptDirectory) -> int:
 
 
 def lines_needed(script: Script, function: str) -> list[str]:
-    """Return the lines that execute what tables may need, in a function of a revision."""
+    """Return code for the statements in a function of a revision that tables may need."""
     nodes = (it for it in parsed(Path(script.path)).body if getattr(it, "name", "") == function)
     calls = [call for it in nodes for call in ast.walk(it) if isinstance(call, ast.Call)]
     lines = []
@@ -189,9 +191,9 @@ def lines_needed(script: Script, function: str) -> list[str]:
 
 
 def needs_after(run: Run, first: App) -> dict[str, list[str]]:
-    """Return what the apps of a database will need, if those selected have one revision each.
+    """Return which revisions of a database need which, once each selected app has only one.
 
-    Those are there by their names, and the revisions of the others as `APP:ID`.
+    A selected app is listed by its name, a revision of another app as `APP:ID`.
     """
     selected = {app.name for app in run.selected}
     needs: dict[str, list[str]] = {}
@@ -211,7 +213,7 @@ def needs_after(run: Run, first: App) -> dict[str, list[str]]:
 
 
 def note_replaced(file: Path, scripts: Sequence[Script]) -> None:
-    """Write the ids that a revision stands for into it: `Order.ids_of` reads them."""
+    """Write the ids that a revision replaces into its file, where `Order.ids_of` reads them."""
     ids = [id for script in scripts for id in getattr(script.module, "replaces", ())]
     ids += [script.revision for script in scripts[:-1]]
     if ids:
@@ -222,7 +224,7 @@ def note_replaced(file: Path, scripts: Sequence[Script]) -> None:
 
 
 def exchange(old: Sequence[Path], new: Mapping[Path, bytes]) -> None:
-    """Put new revision files in the place of old ones; after an error, all are as they were."""
+    """Replace old revision files with new ones; after an error, restore the old ones."""
     before = {file: file.read_bytes() for file in old}
     try:
         for file, text in new.items():

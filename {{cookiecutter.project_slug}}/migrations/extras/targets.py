@@ -1,4 +1,4 @@
-"""The targets of upgrade, downgrade and stamp: every app has to know them before one moves."""
+"""Check that every app knows the target of upgrade, downgrade or stamp before any app moves."""
 
 import re
 
@@ -6,7 +6,7 @@ from ..run import Run
 
 
 def before_command(run: Run, name: str) -> None:
-    """Raise CommandError for a revision that one of the apps does not have."""
+    """Raise CommandError if one of the apps does not have a target revision."""
     if name not in ("upgrade", "downgrade", "stamp"):
         return
     targets = run.options.revisions if name == "stamp" else run.options.revision.split(":")

@@ -18,9 +18,9 @@ from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from ..apps import App, read_apps
-from ..commands.migrate import migrate
+from ..commands.migrate import ONE_AT_A_TIME, migrate
 from ..databases import Databases
-from ..errors import HOME, naming
+from ..errors import HOME, naming, shown
 from ..locks import wait_for
 from ..run import Run
 from .empty_databases import execute
@@ -53,20 +53,27 @@ def tenant(run: Run) -> None:
     if not NAME.fullmatch(name):
         raise CommandError(f"tenants: {name!r} is no name; use letters, digits and underscores")
     own = [app for app in run.apps.values() if app.tenants]
-    its, template = (bound(run.config, run.apps, it) for it in (new, Tenant(TEMPLATE)))
+    its = bound(run.config, run.apps, new)
+    # A tenant with a URL of its own may be on another server.
+    copies = name != TEMPLATE and not new.url
+    template = bound(run.config, run.apps, Tenant(TEMPLATE)) if copies else {}
 
     def of(apps: dict[str, App]) -> list[App]:
         return [apps[app.name] for app in own]
 
     with own[0].naming():
-        missing = [app for app in own if not exists(run, its[app.name])]
-        copied = [app for app in missing if name != TEMPLATE and exists(run, template[app.name])]
-        if copied and not new.url:
+        by_url = {app.url: app for app in of(its)}
+        missing = [app for app in by_url.values() if not exists(run, app)]
+        copied = {app: template[app.name] for app in missing if copies}
+        copied = {app: old for app, old in copied.items() if exists(run, old)}
+        if copied:
             silent = Config(run.config.config_file_name, stdout=StringIO(), cmd_opts=run.options)
             migrate(replace(run, config=silent, apps=template, selected=of(template)))
             run.databases.close()
         for app in missing:
-            create(run, its[app.name], template[app.name] if app in copied else None)
+            create(run, app, copied.get(app))
+            what = f", a copy of {shown(copied[app].url)}" if app in copied else ""
+            print(f"created {shown(app.url)}{what}", file=run.config.stdout)
     read_all(run, [new], own, create=True)
     migrate(replace(run, apps=its, selected=of(its)))
     if new not in listed and name != TEMPLATE:
@@ -75,7 +82,7 @@ def tenant(run: Run) -> None:
 
 def make_tenant(name: str, ini: str | Path | None = None) -> None:
     """Do the same from a program; raise CommandError, and use no stdout."""
-    with naming("tenants", ""), closing(Databases()) as databases:
+    with ONE_AT_A_TIME, naming("tenants", ""), closing(Databases()) as databases:
         config = Config(ini or HOME.with_name("alembic.ini"), stdout=StringIO())
         options = Namespace(new=name, sql=False)
         tenant(Run(config, options, read_apps(config), [], databases))

@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from ..apps import App
-from ..errors import naming
+from ..errors import explain, naming, program
 
 NAME = re.compile(r"\w+", re.ASCII)
 """What a tenant may be called. Names become parts of URLs and names of schemas."""
@@ -48,10 +48,14 @@ def read_tenants(config: Config, apps: Iterable[App]) -> list[Tenant]:
             f" [DEFAULT] of {app.ini}, and `tenants = none` for apps without"
         )
     with naming("tenants", ""):
-        found = _from_callable(config, app) if ":" in source else _from_file(Path(source))
+        found = _from_function(config, app) if ":" in source else _from_file(Path(source))
     if not found:
-        raise NoTenants(f"tenants: {source} names none")
+        raise NoTenants(
+            f"tenants: {source} names none; name the first one, and make it with:"
+            f" {program('tenant', 'NAME')}"
+        )
     tenants: dict[str, Tenant] = {}
+    by_url: dict[str, Tenant] = {}
     for tenant in found:
         if not NAME.fullmatch(tenant.name):
             raise CommandError(
@@ -59,25 +63,27 @@ def read_tenants(config: Config, apps: Iterable[App]) -> list[Tenant]:
             )
         if tenant.name in tenants:
             raise CommandError(f"tenants: {source} names {tenant.name} twice")
+        same = by_url.setdefault(tenant.url, tenant)
+        if tenant.url and same is not tenant:
+            raise CommandError(f"tenants: {same.name} and {tenant.name} have the same URL")
         tenants[tenant.name] = tenant
     return list(tenants.values())
 
 
-def _from_callable(config: Config, app: App) -> list[Tenant]:
+def _from_function(config: Config, app: App) -> list[Tenant]:
     """Return the tenants that a function gives: names, or pairs of name and URL."""
     sys.path[:] = dict.fromkeys([*(config.get_prepend_sys_paths_list() or ()), *sys.path])
     function = app.attribute(app.tenants, "tenants")
     try:
-        items = list(function())
+        return [Tenant(it) if isinstance(it, str) else Tenant(*map(str, it)) for it in function()]
     except Exception as error:
-        raise NoTenants(*error.args) from error
-    return [Tenant(it) if isinstance(it, str) else Tenant(*map(str, it)) for it in items]
+        raise NoTenants(f"tenants: {app.tenants} failed: {explain(error)}") from error
 
 
 def _from_file(path: Path) -> list[Tenant]:
-    """Return the tenants of a file: `NAME` or `NAME URL` in a line."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [Tenant(*line.split(maxsplit=1)) for line in lines if line.strip()]
+    """Return the tenants of a file: `NAME` or `NAME URL` in a line, or a comment after a `#`."""
+    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    return [Tenant(*it.split(maxsplit=1)) for it in lines if it and not it.startswith("#")]
 
 
 def chosen(tenants: Sequence[Tenant], names: Sequence[str], part: str = "") -> list[Tenant]:
@@ -108,7 +114,7 @@ def bound(config: Config, apps: Mapping[str, App], tenant: Tenant) -> dict[str, 
         settings: dict[str, Any] = {"apps": found}
         if app.tenants:
             url, schema = place_of(config, app, tenant)
-            url = with_schema(app, url, schema) if schema else url
+            url = with_schema(url, schema) if schema else url
             settings |= {"url_text": url, "url_source": "tenant_url", "tenants": ""}
         found[app.name] = replace(app, **settings)
     return found
@@ -128,10 +134,18 @@ def place_of(config: Config, app: App, tenant: Tenant) -> tuple[str, str]:
             f"{app.name}: tenants have their version tables in their schemas; take"
             f" version_table_schema out of {app.ini}"
         )
-    return url.replace("{tenant}", tenant.name), schema.replace("{tenant}", tenant.name)
+    url, schema = (it.replace("{tenant}", tenant.name) for it in (url, schema))
+    if schema and not url.startswith("postgresql"):
+        raise CommandError(f"{app.name}: tenant_schema needs PostgreSQL; correct it in {app.ini}")
+    if schema and (not NAME.fullmatch(schema) or len(schema) > 63):  # PostgreSQL would cut it
+        raise CommandError(
+            f"{app.name}: the schema of a tenant cannot be {schema!r}; use at most 63 letters,"
+            " digits and underscores"
+        )
+    return url, schema
 
 
-def with_schema(app: App, text: str, schema: str) -> str:
+def with_schema(text: str, schema: str) -> str:
     """Return a URL whose sessions have this schema in their search_path, and no other.
 
     It is set at the start of the session, so `DISCARD ALL` comes back to it.
@@ -141,9 +155,6 @@ def with_schema(app: App, text: str, schema: str) -> str:
         url = make_url(text)
     except ArgumentError:
         return text  # App.url says what is wrong with it
-    if url.get_backend_name() != "postgresql" or not NAME.fullmatch(schema):
-        why = "needs PostgreSQL" if NAME.fullmatch(schema) else f"is {schema}, not a plain name"
-        raise CommandError(f"{app.name}: tenant_schema {why}; correct it in {app.ini}")
     quoted = f'"{schema}"' if schema != schema.lower() else schema
     options = f"{url.query.get('options', '')} -csearch_path={quoted}".strip()
     return url.update_query_dict({"options": options}).render_as_string(hide_password=False)

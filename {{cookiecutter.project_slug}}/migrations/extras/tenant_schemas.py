@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
+from alembic.util import CommandError
 from sqlalchemy import Connection, make_url, table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
@@ -37,8 +38,14 @@ def read_all(
                 places.setdefault(url, []).append((tenant, app, schema))
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for url, there in places.items():
-        with there[0][1].naming():
-            versions = run.databases.run(make_url(url), partial(_read, places=there, create=create))
+        try:
+            with there[0][1].naming():
+                read = partial(_read, places=there, create=create)
+                versions = run.databases.run(make_url(url), read)
+        except CommandError:
+            if len(places) == 1:
+                raise
+            continue  # the tenants there fail one by one; those of other servers go on
         for (tenant, app, _), revisions in zip(there, versions, strict=True):
             found.setdefault(tenant.name, {})[app.name] = revisions
     return found

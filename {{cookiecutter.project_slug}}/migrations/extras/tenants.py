@@ -5,11 +5,19 @@ databases works on those of all tenants. A command that writes revisions compare
 """
 
 import io
+import logging
 import re
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing, redirect_stderr, redirect_stdout, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import (
+    ExitStack,
+    closing,
+    contextmanager,
+    redirect_stderr,
+    redirect_stdout,
+    suppress,
+)
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -21,7 +29,7 @@ from alembic.util import CommandError
 
 from ..apps import App, read_apps
 from ..databases import Databases
-from ..errors import explain
+from ..errors import explain, program
 from ..run import Run
 from . import tenant_reports, tenant_schemas
 from .tenant_list import NoTenants, Tenant, bound, chosen, read_tenants
@@ -30,7 +38,10 @@ from .tenant_workers import Result, Workers
 Command = Callable[[Run], None]
 
 EACH = ("migrate", "upgrade", "downgrade", "stamp", "ensure_version", "current", "status")
-"""The commands that work on all tenants if none is named; `check` does if one is."""
+"""The commands that work on all tenants if none is named."""
+
+EACH_NAMED = ("adopt", "check")
+"""The commands that work on all tenants that are named; otherwise on the first of all."""
 
 NONE = ("tenant", "branches", "edit", "heads", "history", "list_templates", "merge", "show")
 """The commands that need no tenant, and the one that makes them."""
@@ -42,7 +53,7 @@ def options(parser: ArgumentParser) -> None:
     add("--tenant", action="append", default=[], metavar="GLOB", help="only these tenants")
     add("--part", default="", metavar="K/N", help="one of N parts of them; K: 0 to N-1, or 1 to N")
     add("--jobs", metavar="N", help="the number of processes; default: tenant_jobs or 1")
-    add("--max-failures", type=int, metavar="N", help="stop when N tenants have failed")
+    add("--max-failures", metavar="N", help="stop when N tenants have failed")
 
 
 def apps_of_tenant(config: Config, apps: dict[str, App]) -> dict[str, App]:
@@ -51,7 +62,9 @@ def apps_of_tenant(config: Config, apps: dict[str, App]) -> dict[str, App]:
     if not given:
         return apps
     names = [given[-1].removeprefix("tenant=")]
-    [tenant] = chosen(read_tenants(config, apps.values()), names)
+    tenant, *others = chosen(read_tenants(config, apps.values()), names)
+    if others:
+        raise CommandError(f"tenants: -x tenant={names[0]} is more than one; give one name")
     return bound(config, apps, tenant)
 
 
@@ -69,8 +82,17 @@ def around(command: Command) -> Command:
         elif name in NONE:
             command(run)
         elif not any(app.tenants for app in run.selected):
+            if given:
+                names = ", ".join(app.name for app in run.selected)
+                raise CommandError(f"{names}: no tenants; leave out --tenant")
             command(shared_run(run))
-        elif (name in EACH or (name == "check" and given)) and not getattr(run.options, "sql", 0):
+        elif name == "remove" and not run.options.keep_tables:
+            names = " ".join(app.name for app in run.selected)
+            raise CommandError(
+                f"{names}: remove works on one database; first run {program()} -n {names} downgrade"
+                f" base, then {program('remove', '--keep-tables', names)}"
+            )
+        elif name in EACH + EACH_NAMED * bool(given) and not getattr(run.options, "sql", False):
             each_tenant(run, command, name)
         else:
             command(run_for_one(run, name))
@@ -108,6 +130,11 @@ def run_for_one(run: Run, name: str) -> Run:
 def each_tenant(run: Run, command: Command, name: str) -> None:
     """Run a command for the tenants; before it, or after a downgrade, for the shared apps."""
     own = [app for app in run.selected if app.tenants]
+    if name == "adopt" and (new := [app for app in own if not run.script(app).get_heads()]):
+        raise CommandError(
+            f"{new[0].name}: has no revision yet; first run {program('adopt', '--yes')}, which"
+            " writes one and stamps the first tenant"
+        )
     # `status` is asked for JSON, to be counted.
     options = Namespace(**{**vars(run.options), "json": True})
     shared = replace(shared_run(run), options=options)
@@ -148,9 +175,14 @@ def jobs_of(run: Run) -> int:
     """Return the number of processes; a program that calls `migrate_apps` remains one."""
     if not hasattr(run.options, "jobs"):
         return 1
-    text = run.options.jobs or run.config.file_config.defaults().get("tenant_jobs", "1")
-    if not re.fullmatch(r"0*[1-9]\d*", text):
-        raise CommandError(f"tenant_jobs or --jobs is {text}; write a number of processes")
+    default = run.config.file_config.defaults().get("tenant_jobs", "1")
+    return number("tenant_jobs or --jobs", run.options.jobs or default)
+
+
+def number(name: str, text: str | int) -> int:
+    """Return a number that is 1 or more."""
+    if not re.fullmatch(r"0*[1-9]\d*", str(text)):
+        raise CommandError(f"{name} is {text}; write a number from 1")
     return int(text)
 
 
@@ -158,7 +190,7 @@ def results_of(
     run: Run, workers: Workers, tenants: Sequence[Tenant], apps: Sequence[App], name: str
 ) -> list[Result]:
     """Run the command for tenants, and return what came out of it, in the order of the tenants."""
-    most = getattr(run.options, "max_failures", None) or len(tenants)
+    most = number("--max-failures", getattr(run.options, "max_failures", None) or len(tenants))
     progress = tenant_reports.Progress(len(tenants))
     create = name in ("migrate", "upgrade", "stamp")
     current = tenant_schemas.read_all(run, tenants, apps, create)
@@ -182,6 +214,20 @@ def results_of(
         workers.interrupted = True
     progress.clear()
     return [found[tenant.name] for tenant in tenants if tenant.name in found]
+
+
+@contextmanager
+def log_to(out: io.StringIO) -> Iterator[None]:
+    """Write the steps that Alembic logs to `out`, and nowhere else."""
+    logger, handler = logging.getLogger("alembic.runtime.migration"), logging.StreamHandler(out)
+    handler.addFilter(lambda record: record.getMessage().startswith("Running "))
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
 
 
 class TenantRun(Run):
@@ -226,6 +272,7 @@ class Job:
             if hasattr(self.options, "cmd"):  # else a program called, which may print meanwhile
                 stack.enter_context(redirect_stdout(out))
                 stack.enter_context(redirect_stderr(err))
+                stack.enter_context(log_to(out))
             try:
                 its = bound(config, apps, tenant)
                 selected = [its[name] for name in self.apps]

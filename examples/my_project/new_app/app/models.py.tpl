@@ -10,7 +10,7 @@ from $package.naming import NAMING_CONVENTION
 
 
 class Base(orm.DeclarativeBase):
-    """What the models of $app have in common."""
+    """The base class of the models of $app."""
 
     metadata = sa.MetaData(naming_convention=NAMING_CONVENTION)
 

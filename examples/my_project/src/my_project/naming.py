@@ -1,4 +1,4 @@
-"""Names for indexes and constraints: a revision can only drop what has a name."""
+"""Names for indexes and constraints, because a revision can only drop what has a name."""
 
 import hashlib
 from typing import Any
@@ -7,9 +7,9 @@ import sqlalchemy as sa
 
 
 def condition(check: sa.CheckConstraint, _: sa.Table) -> str:
-    """Four digits that change with the condition of a check, so that its name does.
+    """Return four digits that depend on a check's condition, so that its name changes with it.
 
-    No database gives a condition back as it was written; names can be compared.
+    Databases rewrite conditions, so only names can be compared.
     """
     sql = check.sqltext.compile()
     return hashlib.sha256(f"{sql} {sql.params}".encode()).hexdigest()[:4]

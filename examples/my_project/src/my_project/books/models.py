@@ -10,7 +10,7 @@ from my_project.naming import NAMING_CONVENTION
 
 
 class Base(orm.DeclarativeBase):
-    """What the models of books have in common."""
+    """The base class of the models of books."""
 
     metadata = sa.MetaData(naming_convention=NAMING_CONVENTION)
 

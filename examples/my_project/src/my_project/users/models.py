@@ -10,7 +10,7 @@ from my_project.naming import NAMING_CONVENTION
 
 
 class Base(orm.DeclarativeBase):
-    """What the models of users have in common."""
+    """The base class of the models of users."""
 
     metadata = sa.MetaData(naming_convention=NAMING_CONVENTION)
 
