@@ -82,17 +82,7 @@ def revision_files(folder: Path) -> set[Path]:
 def build(folder: Path, apps: int, revisions: int) -> list[Contender]:
     """Make the projects; the shell loop runs in the one of `python -m migrations`."""
     names = [f"app{number:03}" for number in range(1, apps + 1)]
-    answers = f"project_slug=bench ci=none apps={','.join(names)}"
-    bake = f"'{sys.executable}' -m cookiecutter --no-input --output-dir . '{HERE.parent}' {answers}"
-    run(bake, folder)
-    project = folder / "bench"
-    write_apps(
-        project,
-        HERE / "alembic_app",
-        "alembic --name app001 revision --autogenerate --rev-id {} --message step"
-        " && alembic --name app001 upgrade head",
-        revisions,
-    )
+    project = bake(folder, names, revisions)
     django = folder / "django"
     for name in names:
         migrations = django / "bench" / name / "migrations"
@@ -107,6 +97,20 @@ def build(folder: Path, apps: int, revisions: int) -> list[Contender]:
         Contender(DJANGO, django, bare(django)),
     ]
     return [*contenders, replace(contenders[0], name=SHELL)]
+
+
+def bake(folder: Path, names: list[str], revisions: int) -> Path:
+    """Make a project of this template, whose apps have so many revisions."""
+    answers = f"project_slug=bench ci=none apps={','.join(names)}"
+    run(f"'{sys.executable}' -m cookiecutter --no-input -o . '{HERE.parent}' {answers}", folder)
+    write_apps(
+        folder / "bench",
+        HERE / "alembic_app",
+        "alembic --name app001 revision --autogenerate --rev-id {} --message step"
+        " && alembic --name app001 upgrade head",
+        revisions,
+    )
+    return folder / "bench"
 
 
 def write_apps(project: Path, source: Path, generate: str, revisions: int) -> None:

@@ -125,6 +125,13 @@ def measure(
     return list(results.values())
 
 
+def versions(*packages: str) -> dict[str, str]:
+    """The versions of packages, of Python and of the system."""
+    code = "python -c 'from importlib.metadata import version; print(version(\"{}\"))'"
+    found = {name: run(code.format(name), HERE).strip() for name in packages}
+    return {**found, "python": platform.python_version(), "system": platform.system()}
+
+
 def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(prog="./benchmarks/run.sh", description=__doc__)
@@ -143,10 +150,7 @@ def main() -> None:
     cells = {(10, n): GROWTH for n in options.revisions}
     cells |= {(n, 3): options.operations for n in options.apps}
 
-    packages = ("alembic", "sqlalchemy", "django", "psycopg")
-    version = "python -c 'from importlib.metadata import version; print(version(\"{}\"))'"
-    machine = {name: run(version.format(name), HERE).strip() for name in packages}
-    machine |= {"python": platform.python_version(), "system": platform.system()}
+    machine = versions("alembic", "sqlalchemy", "django", "psycopg")
     results: list[Series] = []
     options.output.mkdir(parents=True, exist_ok=True)
     for kind in options.databases:

@@ -1,16 +1,20 @@
-"""Many migrators at once, and migrators killed at any moment.
+"""Many migrators at once, migrators killed at any moment, and many tenants.
 
-`make soak` does all of it, which takes hours. A part of it:
+`make soak` does all of it, which takes hours. Parts of it:
 
     .venv/bin/python tests/soak.py mysql --rounds 5 --processes 8 --kills 20
+    .venv/bin/python tests/soak.py "tenants schemas"
 
 test_concurrency.py and test_interruption.py do the same for a moment.
 """
 
+import os
 import re
+import signal
+import subprocess
 import tempfile
 import time
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,6 +31,7 @@ from private_servers import pgbouncer, private_server
 from project import Project, bake, wait_for
 from revisions import Checkpoints, add_revision
 from servers import Database, database_on, new_database
+from tenants import Tenants, with_tenants
 
 Contents = tuple[dict[str, list[str]], dict[str, list[tuple[object, ...]]]]
 """The schema of a database, and its rows."""
@@ -160,7 +165,7 @@ class Soak:
     case: Case
     port: int | None
     """Where PgBouncer listens."""
-    nodes: Sequence[Node] = ()
+    nodes: Sequence[Node]
     """Those of a Galera cluster."""
 
     @classmethod
@@ -177,9 +182,9 @@ class Soak:
                 yield cls(project, case, None, nodes)
         elif case.pgbouncer:
             with private_server(pgbouncer) as server:
-                yield cls(project, case, server.database.url.port)
+                yield cls(project, case, server.database.url.port, ())
         else:
-            yield cls(project, case, None)
+            yield cls(project, case, None, ())
 
     @contextmanager
     def database(self) -> Iterator[Database]:
@@ -199,13 +204,18 @@ class Soak:
         for app in APPS:
             for file in self.project.revisions(app):
                 file.unlink()
-            for number, upgrade in enumerate(REVISIONS[:count], 1):
-                if (app, number) == (APPS[0], 1):
-                    upgrade = LOG + upgrade
-                if self.case.concurrently and number > 1:
-                    upgrade += CONCURRENTLY.replace("NUMBER", str(number))
+            for number in range(1, count + 1):
                 requires = REQUIRES.get(f"{app}_{number}", "")
-                add_revision(self.project, app, upgrade.replace("APP", app), requires=requires)
+                add_revision(self.project, app, self.upgrade(app, number), requires=requires)
+
+    def upgrade(self, app: str, number: int) -> str:
+        """The code of a revision."""
+        code = REVISIONS[number - 1]
+        if (app, number) == (APPS[0], 1):
+            code = LOG + code
+        if self.case.concurrently and number > 1:
+            code += CONCURRENTLY.replace("NUMBER", str(number))
+        return code.replace("APP", app)
 
     @cached_property
     def clean(self) -> Contents:
@@ -236,11 +246,12 @@ class Soak:
         url = make_url(self.project.environment["DATABASE_URL"]).set(port=port)
         return {"DATABASE_URL": Database(url).text}
 
-    def _start_at_once(self, processes: int) -> None:
+    def _start_at_once(self, processes: int, *arguments: str) -> None:
+        command = ("./migrate.sh", *arguments)
         with ExitStack() as stack:
             for run in [
                 stack.enter_context(
-                    self.project.started("./migrate.sh", env=self.project.shell(self.at(number)))
+                    self.project.started(*command, env=self.project.shell(self.at(number)))
                 )
                 for number in range(processes)
             ]:
@@ -301,6 +312,122 @@ def add_other_dialect(project: Project) -> None:
     project.environment["PYTHONPATH"] = str(packages)
 
 
+FLEETS = {"sqlite": 500, "postgresql": 200, "schemas": 500, "mysql": 100}
+"""How many tenants of each kind there are in a long run."""
+
+OF_TENANT = """
+    import os, re
+    tenant = re.findall("tenant[0-9]+", str(op.get_bind().engine.url))[-1]
+    reach(f"{tenant} pid {os.getpid()}")
+    """
+
+
+@dataclass
+class TenantSoak(Soak):
+    """The same project for many tenants: runs at once, broken tenants, and killed workers."""
+
+    tenants: Tenants
+    names: list[str]
+
+    @classmethod
+    @contextmanager
+    def of_kind(cls, kind: str, folder: Path, count: int) -> "Iterator[TenantSoak]":
+        """Bake the project below a folder, for so many tenants with empty databases."""
+        with with_tenants(kind, folder, apps=", ".join(APPS)) as tenants:
+            names = [f"tenant{number:03}" for number in range(count)]
+            tenants.make(*names)
+            yield cls(tenants.project, CASES["sqlite"], None, (), tenants, names)
+            if kind == "schemas":  # all in one transaction would take more locks than there are
+                for name in names:
+                    tenants.base.query(f"DROP SCHEMA s_{name} CASCADE")
+
+    def upgrade(self, app: str, number: int) -> str:
+        """The code of a revision, which says for which tenant it runs."""
+        return OF_TENANT + super().upgrade(app, number).replace('reach("', 'reach(f"{tenant} ')
+
+    def run(self, *command: str, status: int = 0) -> "subprocess.CompletedProcess[str]":
+        """Run a command, whose output must fit a screen."""
+        done = self.project.run(*command, status=status)
+        lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]
+        assert len(lines) <= 24, lines
+        assert max(map(len, done.stdout.splitlines()), default=0) <= 200, done.stdout
+        return done
+
+    def story(self) -> None:
+        """Two whole runs at once, nothing to do, a change that breaks three, and a new tenant."""
+        everyone = f" in {len(self.names)} tenants\n"
+        self.write_revisions(1)
+        self._start_at_once(2, "--jobs", "2")
+        assert self.run("./migrate.sh").stdout.count(f"up to date{everyone}") == len(APPS)
+        status = ("python", "-m", "migrations", "status")
+        assert len(self.run(*status).stdout.splitlines()) == 1 + len(APPS)
+
+        self.write_revisions(3)
+        broken = self.names[1::4][:3]
+        for name in broken:
+            self.tenants.of(name).query("ALTER TABLE log RENAME TO lost")
+        [error, last] = self.run("./migrate.sh", "--jobs", "2", status=1).stderr.splitlines()
+        assert error.endswith(f" (3 tenants: {', '.join(broken)})"), error
+        assert f"3 tenants: {', '.join(broken)}\n" in self.run(*status).stdout
+        for name in broken:
+            self.tenants.of(name).query("ALTER TABLE lost RENAME TO log")
+        again = last.partition("run: ")[2].split()
+        assert again[1:] == [part for name in broken for part in ("--tenant", name)]
+        assert "3 tenants\n" in self.run(*again).stdout
+
+        self.run("python", "-m", "migrations", "tenant", f"tenant{len(self.names)}")
+        self.names.append(f"tenant{len(self.names)}")
+        self.tenants.name(*self.names)
+        self.assert_complete()
+
+    def kill_workers(self, random: Random, kills: int) -> None:
+        """Kill a worker so many times in a run, each for another tenant."""
+        self.write_revisions(3)
+        checkpoints = Checkpoints.of(self.project)
+        points = re.findall(r'reach\("(.*)"\)', "".join(REVISIONS))
+        if self.tenants.kind == "mysql":  # where nothing can be half done
+            points = ["APP_2 logged"]
+        moments = {
+            name: f"{name} {random.choice(points).replace('APP', random.choice(APPS))}"
+            for name in sorted(random.sample(self.names, kills))
+        }
+        for moment in moments.values():
+            checkpoints.order(f"wait at {moment}")
+        left = dict(moments)
+        with self.project.started("./migrate.sh", "--jobs", "2", env=checkpoints.env) as run:
+
+            def ready() -> list[str]:
+                return [it for it in left if left[it] in checkpoints.reached()]
+
+            while left:
+                wait_for(lambda: ready() or run.poll() is not None)
+                assert ready(), run.communicate()
+                name = ready()[0]
+                pids = re.findall(rf"(?m)^{name} pid (\d+)$", "\n".join(checkpoints.reached()))
+                os.kill(int(pids[-1]), signal.SIGKILL)
+                del left[name]
+            out, err = run.communicate(timeout=600)
+        [error, last] = err.splitlines()
+        first, *_ = moments
+        died = f"{first}: its process was killed by signal 9"
+        assert error == f"{died} ({kills} tenants: {', '.join(moments)})"
+        assert out.count(f" in {len(self.names) - kills} tenants\n") >= len(APPS), out
+        self.run(*last.partition("run: ")[2].split())
+        self.assert_complete()
+
+    def assert_complete(self) -> None:
+        """Nothing is left to do, and every tenant is as one undisturbed run leaves it."""
+        everyone = f"up to date in {len(self.names)} tenants\n"
+        assert self.run("./migrate.sh").stdout.count(everyone) == len(APPS)
+        alone = "tenant999999"
+        self.tenants.make(alone)
+        self.project.migrate()
+        expected = contents(self.tenants.of(alone))
+        assert len(expected[1]["log"]) == len(PLAN)
+        for name in self.names:
+            assert contents(self.tenants.of(name)) == expected, name
+
+
 def contents(database: Database) -> Contents:
     """What is in a database, but for a lock, and a note on MySQL that does not count any more."""
     schema = {k: v for k, v in database.schema().items() if "$" not in k}
@@ -349,7 +476,8 @@ def without_versions(database: Database) -> Contents:
 def main() -> None:
     """Do what the command line asks for, and say how it goes."""
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}")
+    cases = [*CASES, *(f"tenants {kind}" for kind in FLEETS)]
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(cases)}")
     parser.add_argument("--rounds", type=int, default=20, help="of migrators at once (20)")
     parser.add_argument("--processes", type=int, default=16, help="in each round (16)")
     parser.add_argument("--kills", type=int, default=100, help="(100)")
@@ -357,18 +485,39 @@ def main() -> None:
     options = parser.parse_args()
     random = Random(options.seed)
     print(f"seed {options.seed}", flush=True)
-    for name in options.cases or CASES:
-        case = CASES[name]
-        with tempfile.TemporaryDirectory() as folder, Soak.of(case, Path(folder)) as soak:
-            for _ in range(options.rounds):
-                soak.race(options.processes)
-            print(f"{name}: {options.rounds} rounds of {options.processes} at once", flush=True)
-            # What leaves its transaction cannot be rolled back, by its author's choice.
-            kills = 0 if case.concurrently else options.kills
-            for what in ("client", "node", "frozen") if case.galera else ("client",):
-                stopped = sum(bool(soak.kill(random, what)) for _ in range(kills))
-                said = f"{name}: {kills} kills ({what}); {stopped} left a revision half done"
-                print(said, flush=True)
+    for name in options.cases or cases:
+        with tempfile.TemporaryDirectory() as folder:
+            if name in CASES:
+                one_database(name, Path(folder), random, options)
+            else:
+                many_tenants(name.removeprefix("tenants "), Path(folder), random)
+
+
+def one_database(name: str, folder: Path, random: Random, options: Namespace) -> None:
+    """Let migrators meet and die."""
+    case = CASES[name]
+    with Soak.of(case, folder) as soak:
+        for _ in range(options.rounds):
+            soak.race(options.processes)
+        print(f"{name}: {options.rounds} rounds of {options.processes} at once", flush=True)
+        # What leaves its transaction cannot be rolled back, by its author's choice.
+        kills = 0 if case.concurrently else options.kills
+        for what in ("client", "node", "frozen") if case.galera else ("client",):
+            stopped = sum(bool(soak.kill(random, what)) for _ in range(kills))
+            said = f"{name}: {kills} kills ({what}); {stopped} left a revision half done"
+            print(said, flush=True)
+
+
+def many_tenants(kind: str, folder: Path, random: Random) -> None:
+    """Let runs over tenants meet, and workers die."""
+    (folder / "story").mkdir()
+    with TenantSoak.of_kind(kind, folder / "story", FLEETS[kind]) as soak:
+        soak.story()
+    print(f"tenants {kind}: two runs at once over {FLEETS[kind]}, three broken", flush=True)
+    (folder / "kills").mkdir()
+    with TenantSoak.of_kind(kind, folder / "kills", 100) as soak:
+        soak.kill_workers(random, 10)
+    print(f"tenants {kind}: 10 workers of a run over 100 killed", flush=True)
 
 
 if __name__ == "__main__":

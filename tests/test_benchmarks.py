@@ -41,3 +41,23 @@ def test_a_short_run_has_all_numbers(tmp_path: Path) -> None:
     said = subprocess.check_output([python, script, "--rounds", "1"], text=True)
     assert said.startswith("200 apps, 1200 revisions, 1000 requirements\nthis project: ")
     assert re.search(r"(?m)^Django: [\d.]+ ms$", said)
+
+
+def test_a_short_run_with_tenants_has_all_numbers(tmp_path: Path) -> None:
+    short = ["--tenants", "2", "--shell", "1", "--rounds", "1", "--kinds", "SQLite"]
+    run = [str(TEMPLATE / "benchmarks/run.sh"), "tenants", *short, "--output", str(tmp_path)]
+    subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
+    measured: dict[str, set[str]] = {}
+    for one in json.loads((tmp_path / "tenants.json").read_text())["series"]:
+        assert min(one["seconds"]) > 0
+        measured.setdefault(one["operation"], set()).add(one["contender"])
+    ours, new = {"shell loop", "one process", "two workers"}, {"DDL alone", "replay", "copy"}
+    assert measured == {
+        "fresh migrate": {*ours, "DDL alone"},
+        "one change": {*ours, "DDL alone"},
+        **dict.fromkeys(("nothing to do", "status"), ours),
+        "nothing to do for one": {"one process"},
+        **dict.fromkeys(("new tenant", "new tenant, Python runs"), new),
+    }
+    tables = (tmp_path / "tenants.md").read_text()
+    assert tables.count("| SQLite, 2 | fresh migrate") == 2

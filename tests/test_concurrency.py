@@ -10,7 +10,7 @@ from sqlalchemy import make_url, text
 from project import Project
 from revisions import REACH, Checkpoints, add_revision
 from servers import Database
-from soak import APPS, CASES, Case, Soak
+from soak import APPS, CASES, FLEETS, Case, Soak, TenantSoak
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,12 @@ from soak import APPS, CASES, Case, Soak
 def test_many_at_once_apply_each_revision_once(case: str, tmp_path: Path) -> None:
     with Soak.of(CASES[case], tmp_path) as soak:
         soak.race(processes=4)
+
+
+@pytest.mark.parametrize("kind", FLEETS)
+def test_two_runs_at_once_over_tenants(kind: str, tmp_path: Path) -> None:
+    with TenantSoak.of_kind(kind, tmp_path, 12) as soak:
+        soak.story()
 
 
 @pytest.mark.parametrize("case", [name for name in CASES if name != "galera"])

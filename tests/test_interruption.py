@@ -12,7 +12,7 @@ from private_servers import PrivateServer, private_mysql, private_postgresql, pr
 from project import Project, bake, wait_for
 from revisions import Checkpoints, add_revision
 from servers import Database, new_database
-from soak import APPS, CASES, Soak
+from soak import APPS, CASES, FLEETS, Soak, TenantSoak
 
 INSIDE = "op.create_table('inside', sa.Column('id', sa.Integer))\n"
 
@@ -31,6 +31,12 @@ def test_killed_at_any_moment_the_next_run_completes(case: str, tmp_path: Path) 
     with Soak.of(CASES[case], tmp_path) as soak:
         for seed in range(5):
             soak.kill(Random(f"{case} {seed}"))
+
+
+@pytest.mark.parametrize("kind", FLEETS)
+def test_killed_workers_cost_their_tenants(kind: str, tmp_path: Path) -> None:
+    with TenantSoak.of_kind(kind, tmp_path, 12) as soak:
+        soak.kill_workers(Random(kind), kills=2)
 
 
 def press_ctrl_c(run: "Popen[str]", _: Database) -> None:

@@ -59,7 +59,8 @@ def test_story(kind: str, tmp_path: Path) -> None:
         tenants.make(*NAMES)
         assert project.generate().count("initial") == 2
         users, books = heads(project)
-        assert project.migrate("--jobs", "2") == (
+        created = f"created a schema for 5 tenants: {', '.join(NAMES)}\n"
+        assert project.migrate("--jobs", "2") == (created if kind == "schemas" else "") + (
             f"users  applied {users} (initial) in 5 tenants\n"
             f"books  applied {books} (initial) in 5 tenants\n"
         )
@@ -273,6 +274,7 @@ def test_shared_apps_first(tmp_path: Path) -> None:
         out = project.migrate("--jobs", "2")
         assert [line.split()[:2] for line in out.splitlines()] == [
             ["accounts", "up"],
+            ["created", "a"],
             ["users", "applied"],
             ["books", "applied"],
         ]
@@ -280,6 +282,7 @@ def test_shared_apps_first(tmp_path: Path) -> None:
         assert tenants.base.tables() == {"accounts", "alembic_version_accounts"}
         assert len(tenants.of("beta").schema()["users foreign_keys"]) == 1
         assert project.generate() == (
+            "with acme, the first of 2 tenants:\n"
             "accounts  no changes\nusers     no changes\nbooks     no changes\n"
         )
         project.migrations("check", "--tenant", "*")

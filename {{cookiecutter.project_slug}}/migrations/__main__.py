@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.quiet:
             for logger in ("alembic", "alembic.runtime.migration"):
                 logging.getLogger(logger).setLevel(logging.WARNING)
-        with_extras(work)(Run(config, options, apps, selected, databases, line))
+        with_extras(work)(Run(config, options, apps, selected, databases))
     except KeyboardInterrupt as error:
         if options.raiseerr:
             raise

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from typing import Any, TypeVar
 
-from alembic.config import CommandLine, Config
+from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script, ScriptDirectory
@@ -44,7 +44,6 @@ class Run:
     selected: list[App]
     """The apps that the command is for, in the same order."""
     databases: Databases
-    command_line: CommandLine = field(default_factory=CommandLine)
     scripts: dict[str, ScriptDirectory] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ import logging
 from argparse import Namespace
 from collections.abc import Sequence
 
+from alembic.config import CommandLine
 from alembic.script import Script
 
 from ..apps import App
@@ -17,12 +18,12 @@ READ_ONLY = ("branches", "current", "heads", "history", "show")
 def run_alembic_command(run: Run) -> None:
     """Run one of Alembic's own commands for every app."""
     options = Namespace(**{**vars(run.options), "raiseerr": True})  # else Alembic prints the errors
-    name = run.options.cmd[0].__name__
+    name, run_cmd = run.options.cmd[0].__name__, CommandLine().run_cmd
 
     def call(app: App) -> str:
         if len(run.selected) > 1:
             print(f"{app.name}:")
-        run.command_line.run_cmd(run.config_for(app), options)
+        run_cmd(run.config_for(app), options)
         return ""
 
     if name in READ_ONLY:

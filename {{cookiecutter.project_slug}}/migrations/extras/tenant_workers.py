@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
@@ -29,7 +29,10 @@ class Result:
     interrupted: bool = False
 
 
-Job = Callable[..., Result]
+Current = Mapping[str, tuple[str, ...]]
+"""The current revisions of a tenant's apps, by name, as far as they are known already."""
+
+Job = Callable[[Tenant, Current], Result]
 """A function to be called for each tenant. It can be pickled."""
 
 
@@ -38,7 +41,7 @@ class Workers:
 
     def __init__(self, job: Job, number: int) -> None:
         self.job = job
-        self.todo: deque[Tenant] = deque()
+        self.todo: deque[tuple[Tenant, Current]] = deque()
         self.interrupted = False
         self.busy: dict[Pipe, Worker] = {}
         self.idle: list[Worker] = []
@@ -47,12 +50,12 @@ class Workers:
             others = [worker.pipe for worker in self.idle]
             self.idle.append(Worker(job, "fork" if sys.platform == "linux" else "spawn", others))
 
-    def do(self, tenants: Iterable[Tenant]) -> Iterator[Result]:
+    def do(self, tenants: Iterable[tuple[Tenant, Current]]) -> Iterator[Result]:
         """Do the job for these tenants, and yield the results as they come in."""
         self.todo.extend(tenants)
         if not self.idle:
             while self.todo:
-                yield (result := self.job(self.todo.popleft()))
+                yield (result := self.job(*self.todo.popleft()))
                 if result.interrupted:
                     self.interrupt()
             return
@@ -64,7 +67,7 @@ class Workers:
             while self.todo or self.busy:
                 while self.todo and self.idle:
                     worker = self.idle.pop()
-                    worker.begin(self.todo.popleft())
+                    worker.begin(*self.todo.popleft())
                     self.busy[worker.pipe] = worker
                 for pipe in wait(list(self.busy)):
                     worker = self.busy.pop(pipe)  # type: ignore[call-overload]
@@ -113,11 +116,11 @@ class Worker:
         theirs.close()
         self.tenant = Tenant("")
 
-    def begin(self, tenant: Tenant) -> None:
+    def begin(self, tenant: Tenant, current: Current) -> None:
         """Send a tenant to the process, which does the job for it."""
         self.tenant = tenant
         with suppress(BrokenPipeError):  # the process was killed while idle; `result` says so
-            self.pipe.send(tenant)
+            self.pipe.send((tenant, current))
 
     def result(self) -> Result:
         """Wait for the tenant's result and return it, or an error if the process has died."""
@@ -141,4 +144,4 @@ def serve(job: Job, pipe: "Pipe", inherited: Iterable["Pipe"]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
         while True:
-            pipe.send(job(pipe.recv()))
+            pipe.send(job(*pipe.recv()))

@@ -9,7 +9,7 @@ import logging
 import re
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import (
     ExitStack,
     closing,
@@ -23,7 +23,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from alembic.config import CommandLine, Config
+from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
@@ -33,7 +33,7 @@ from ..errors import explain, program
 from ..run import Run
 from . import tenant_reports, tenant_schemas
 from .tenant_list import NoTenants, Tenant, bound, chosen, read_tenants
-from .tenant_workers import Result, Workers
+from .tenant_workers import Current, Result, Workers
 
 Command = Callable[[Run], None]
 
@@ -198,16 +198,14 @@ def results_of(
     current = tenant_schemas.read_all(run, tenants, apps, create)
     # The revisions of some are known already. These need no connection and no process.
     at_head = {app.name: tuple(run.script(app).get_heads()) for app in apps}
-    known: list[Tenant] = []
-    rest: list[Tenant] = []
+    known: list[tuple[Tenant, Current]] = []
+    rest: list[tuple[Tenant, Current]] = []
     for tenant in tenants:
-        now = current.get(tenant.name)
-        quick = now and (name == "status" or (name == "migrate" and now == at_head))
-        (known if quick else rest).append(tenant)
+        now = current.get(tenant.name, {}) if name in ("migrate", "status") else {}
+        (known if now and (name == "status" or now == at_head) else rest).append((tenant, now))
     found: dict[str, Result] = {}
     try:
-        first = (workers.job(tenant, current[tenant.name]) for tenant in known)
-        for result in chain(first, workers.do(rest)):
+        for result in chain((workers.job(*it) for it in known), workers.do(rest)):
             found[result.tenant] = result
             progress.add(result)
             if progress.failed >= most:
@@ -256,17 +254,17 @@ class Job:
     """The names of the apps that the command is for."""
 
     @cached_property
-    def shared(self) -> tuple[Config, dict[str, App], CommandLine, dict[str, ScriptDirectory]]:
+    def shared(self) -> tuple[Config, dict[str, App], dict[str, ScriptDirectory]]:
         """What is the same for all tenants, and is read once in each process."""
         config = Config(self.ini, cmd_opts=self.options)
-        return config, read_apps(config), CommandLine(), {}
+        return config, read_apps(config), {}
 
     def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
         return Job, (self.ini, self.options, self.command, self.apps)
 
-    def __call__(self, tenant: Tenant, current: Mapping[str, tuple[str, ...]] = {}) -> Result:
+    def __call__(self, tenant: Tenant, current: Current) -> Result:
         """Run the command for a tenant. `current` has its current revisions if they are known."""
-        config, apps, command_line, scripts = self.shared
+        config, apps, scripts = self.shared
         result = Result(tenant.name)
         out, err = io.StringIO(), io.StringIO()
         config.stdout = out
@@ -278,9 +276,7 @@ class Job:
             try:
                 its = bound(config, apps, tenant)
                 selected = [its[name] for name in self.apps]
-                run = TenantRun(
-                    config, self.options, its, selected, databases, command_line, scripts
-                )
+                run = TenantRun(config, self.options, its, selected, databases, scripts)
                 result.said = run.said
                 run.current.update(current)
                 self.command(run)
