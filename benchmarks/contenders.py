@@ -147,12 +147,15 @@ def environment(database_url: str) -> dict[str, str]:
 
 def run(command: str, folder: Path, database_url: str = "sqlite:///build.db") -> str:
     """Run a command in a folder, and return what it printed."""
-    return subprocess.run(
+    done = subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
         env=environment(database_url),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=True,
-    ).stdout
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{command} failed:\n{done.stdout}")
+    return done.stdout

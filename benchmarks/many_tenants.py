@@ -135,7 +135,7 @@ class Fleet:
         key = "tenant_schema" if self.kind.schema else "tenant_url"
         ini = self.project / "alembic.ini"
         keys = f"tenants = tenants.txt\n{key} = {self.kind.schema or self.database}"
-        ini.write_text(ini.read_text().replace("[DEFAULT]", f"[DEFAULT]\n{keys}", 1))
+        ini.write_text(ini.read_text().replace("\n[DEFAULT]\n", f"\n[DEFAULT]\n{keys}\n", 1))
         run("python -m compileall -q .", self.folder)
 
     @property
