@@ -28,6 +28,7 @@ LONG = (
     "test_plug_ins.py",
     "test_interruption.py",
     "test_concurrency.py",
+    "test_galera.py",
 )
 
 # Files whose tests run on the newest PostgreSQL, too.

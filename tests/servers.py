@@ -145,7 +145,6 @@ def new_database(kind: str, folder: Path | None = None) -> Iterator[Database]:
     if kind == "sqlite":
         yield Database(make_url(f"sqlite:///{folder}/{uuid.uuid4().hex}.db"))
         return
-    name = f"test_{uuid.uuid4().hex[:16]}"
     if kind == "newest postgresql":
         from private_servers import newest_postgresql  # which imports from here
 
@@ -155,11 +154,24 @@ def new_database(kind: str, folder: Path | None = None) -> Iterator[Database]:
     else:
         server = Database(make_url(SERVERS[kind]), kind)
     if server.url.get_backend_name() == "postgresql":
-        with reused_database(server.url, name) as url:
+        with reused_database(server.url, new_name()) as url:
             yield replace(server, url=url)
         return
+    with database_on(server) as database:
+        yield database
+
+
+@contextmanager
+def database_on(server: Database) -> Iterator[Database]:
+    """An empty database on a server, which is gone afterwards."""
+    name = new_name()
     server.query(f"CREATE DATABASE {name}")
     try:
         yield replace(server, url=server.url.set(database=name))
     finally:
         server.query(f"DROP DATABASE {name}")
+
+
+def new_name() -> str:
+    """A name that no other database has."""
+    return f"test_{uuid.uuid4().hex[:16]}"

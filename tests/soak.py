@@ -11,17 +11,22 @@ import re
 import tempfile
 import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from random import Random
+from signal import SIGCONT, SIGSTOP
+from threading import Timer
 
+from sqlalchemy import make_url
+
+from galera import Node, galera
 from private_servers import pgbouncer, private_server
 from project import Project, bake, wait_for
 from revisions import Checkpoints, add_revision
-from servers import Database, new_database
+from servers import Database, database_on, new_database
 
 Contents = tuple[dict[str, list[str]], dict[str, list[tuple[object, ...]]]]
 """The schema of a database, and its rows."""
@@ -97,6 +102,29 @@ CONCURRENTLY = """
     """
 
 
+# A database that migrations/ does not know. It is PostgreSQL, with a dialect of another package.
+OTHER = """
+from alembic.ddl.postgresql import PostgresqlImpl
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg, PGDialectAsync_psycopg
+
+class Other(PGDialect_psycopg):
+    name = "other"
+    supports_statement_cache = True
+
+class OtherAsync(PGDialectAsync_psycopg):
+    name = "other"
+    supports_statement_cache = True
+
+class OtherImpl(PostgresqlImpl):
+    __dialect__ = "other"
+"""
+OTHER_ENTRY_POINTS = """
+[sqlalchemy.dialects]
+other.psycopg = other:Other
+other.psycopg_async = other:OtherAsync
+"""
+
+
 @dataclass(frozen=True)
 class Case:
     """A way to reach a database, and whether its revisions leave their transaction."""
@@ -105,6 +133,7 @@ class Case:
     server: str = ""
     concurrently: bool = False
     pgbouncer: bool = False
+    galera: bool = False
 
 
 CASES = {
@@ -118,6 +147,8 @@ CASES = {
     "aiosqlite": Case("sqlite+aiosqlite"),
     "asyncpg": Case("postgresql+asyncpg", concurrently=True),
     "aiomysql": Case("mysql+aiomysql"),
+    "other": Case("other+psycopg"),
+    "galera": Case("mysql+pymysql", galera=True),
 }
 
 
@@ -129,6 +160,8 @@ class Soak:
     case: Case
     port: int | None
     """Where PgBouncer listens."""
+    nodes: Sequence[Node] = ()
+    """Those of a Galera cluster."""
 
     @classmethod
     @contextmanager
@@ -137,7 +170,12 @@ class Soak:
         project = bake(folder, apps=", ".join(APPS))
         if case.concurrently:
             project.set_ini("DEFAULT", "transaction_per_migration", "true")
-        if case.pgbouncer:
+        if case.driver.startswith("other"):
+            add_other_dialect(project)
+        if case.galera:
+            with galera() as nodes:
+                yield cls(project, case, None, nodes)
+        elif case.pgbouncer:
             with private_server(pgbouncer) as server:
                 yield cls(project, case, server.database.url.port)
         else:
@@ -146,10 +184,14 @@ class Soak:
     @contextmanager
     def database(self) -> Iterator[Database]:
         """An empty database, which the project uses until the end of the block."""
-        kind = self.case.server or self.case.driver.partition("+")[0]
-        with new_database(kind, self.project.path) as database:
+        kind = self.case.server or self.case.driver.partition("+")[0].replace("other", "postgresql")
+        new = new_database(kind, self.project.path)
+        with database_on(self.nodes[0].database) if self.nodes else new as database:
             url = database.url.set(drivername=self.case.driver, port=self.port or database.url.port)
             self.project.environment["DATABASE_URL"] = Database(url).text
+            if self.nodes:  # what other nodes have done is there at once
+                causal = {"init_command": "SET wsrep_sync_wait = 15"}
+                database = Database(database.url.update_query_dict(causal))
             yield database
 
     def write_revisions(self, count: int) -> None:
@@ -186,42 +228,83 @@ class Soak:
             if self.case.concurrently:
                 assert not database.query("SELECT * FROM pg_index WHERE NOT indisvalid")
 
+    def at(self, number: int) -> dict[str, str]:
+        """The environment for one of several migrators: each node of a cluster in its turn."""
+        if not self.nodes:
+            return {}
+        port = self.nodes[number % len(self.nodes)].database.url.port
+        url = make_url(self.project.environment["DATABASE_URL"]).set(port=port)
+        return {"DATABASE_URL": Database(url).text}
+
     def _start_at_once(self, processes: int) -> None:
         with ExitStack() as stack:
             for run in [
-                stack.enter_context(self.project.started("./migrate.sh", env=self.project.shell()))
-                for _ in range(processes)
+                stack.enter_context(
+                    self.project.started("./migrate.sh", env=self.project.shell(self.at(number)))
+                )
+                for number in range(processes)
             ]:
                 out, err = run.communicate(timeout=600)
                 assert run.returncode == 0, out + err
 
-    def kill(self, random: Random) -> list[str]:
+    def kill(self, random: Random, what: str = "client") -> list[str]:
         """Kill a run at a random moment; then migrate, and return the advice that had to be taken.
 
-        Only where DDL cannot be rolled back may there be any.
+        Only where DDL cannot be rolled back may there be any. In a cluster, the run may also lose
+        its node, or the node freezes for a while.
         """
         expected = self.clean
+        if self.nodes:  # it takes 5 s to notice that one is gone
+            self.project.set_ini("DEFAULT", "lock_timeout", "10")
         checkpoints = Checkpoints.of(self.project)
         moment = random.randrange(CHECKPOINTS)
         advice: list[str] = []
         with self.database() as database:
-            with self.project.started("./migrate.sh", env=checkpoints.env) as run:
+            with self.project.started("./migrate.sh", env=checkpoints.env | self.at(-1)) as run:
                 wait_for(lambda: len(checkpoints.reached()) >= moment or run.poll() is not None)
                 time.sleep(random.random() * 0.03)
-            while (done := self.project.run("./migrate.sh", status=None)).returncode != 0:
-                [line] = done.stderr.splitlines()
-                assert "mysql" in self.case.driver, line
-                assert line not in advice
-                advice.append(line)
-                finish_by_hand(self.project, database, line)
+                if what == "frozen":
+                    self.nodes[-1].signal(SIGSTOP)
+                    Timer(random.uniform(0, 15), self.nodes[-1].signal, [SIGCONT]).start()
+                elif what == "node":
+                    self.nodes[-1].stop()
+                else:
+                    run.kill()
+                advice += self._complete(database)
+                run.communicate()
+            advice += self._complete(database)
             assert contents(database) == expected
+        if what == "node":
+            self.nodes[-1].start()
+        wait_for(lambda: all(node.sees_all() for node in self.nodes))
         return advice
+
+    def _complete(self, database: Database) -> Iterator[str]:
+        """Migrate until all is done, and yield the advice that has to be taken."""
+        before = ""
+        while (done := self.project.run("./migrate.sh", status=None)).returncode != 0:
+            *waited, line = done.stderr.splitlines()
+            assert "mysql" in self.case.driver, line
+            assert len(waited) <= len(self.nodes), done.stderr
+            assert line != before
+            yield (before := line)
+            finish_by_hand(self.project, database, line)
+
+
+def add_other_dialect(project: Project) -> None:
+    """Install the package of the other dialect, for this project alone."""
+    packages = project.path.parent / "packages"
+    (about := packages / "other-1.0.dist-info").mkdir(parents=True)
+    (packages / "other.py").write_text(OTHER)
+    (about / "METADATA").write_text("Name: other\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(OTHER_ENTRY_POINTS)
+    project.environment["PYTHONPATH"] = str(packages)
 
 
 def contents(database: Database) -> Contents:
-    """What is in a database, but for a note on MySQL that does not count any more."""
-    schema = {k: v for k, v in database.schema().items() if "$half" not in k}
-    return schema, {k: v for k, v in database.rows().items() if "$half" not in k}
+    """What is in a database, but for a lock, and a note on MySQL that does not count any more."""
+    schema = {k: v for k, v in database.schema().items() if "$" not in k}
+    return schema, {k: v for k, v in database.rows().items() if "$" not in k}
 
 
 def finish_by_hand(project: Project, database: Database, line: str) -> None:
@@ -282,8 +365,10 @@ def main() -> None:
             print(f"{name}: {options.rounds} rounds of {options.processes} at once", flush=True)
             # What leaves its transaction cannot be rolled back, by its author's choice.
             kills = 0 if case.concurrently else options.kills
-            stopped = sum(bool(soak.kill(random)) for _ in range(kills))
-            print(f"{name}: {kills} kills; {stopped} left a revision half done", flush=True)
+            for what in ("client", "node", "frozen") if case.galera else ("client",):
+                stopped = sum(bool(soak.kill(random, what)) for _ in range(kills))
+                said = f"{name}: {kills} kills ({what}); {stopped} left a revision half done"
+                print(said, flush=True)
 
 
 if __name__ == "__main__":

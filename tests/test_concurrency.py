@@ -10,7 +10,7 @@ from sqlalchemy import make_url, text
 from project import Project
 from revisions import REACH, Checkpoints, add_revision
 from servers import Database
-from soak import CASES, Soak
+from soak import APPS, CASES, Case, Soak
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ from soak import CASES, Soak
         "newest postgresql",
         "pgbouncer",
         "pgbouncer and asyncpg",
+        "other",
     ],
 )
 def test_many_at_once_apply_each_revision_once(case: str, tmp_path: Path) -> None:
@@ -30,7 +31,7 @@ def test_many_at_once_apply_each_revision_once(case: str, tmp_path: Path) -> Non
         soak.race(processes=4)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [name for name in CASES if name != "galera"])
 def test_lock_times_out_and_dies_with_its_holder(case: str, tmp_path: Path) -> None:
     waiting, held = "users: waiting for another migration", "users: another migration has held"
     create = "op.create_table('inside', sa.Column('id', sa.Integer))"
@@ -103,3 +104,70 @@ def test_old_code_that_waits_for_new(project: Project, postgresql: Database) -> 
             checkpoints.recall("wait at middle")
             _, err = waiter.communicate()
             assert "; is the code older than the database" in err
+
+
+def test_an_async_driver_of_a_database_that_is_unknown_here(tmp_path: Path) -> None:
+    with Soak.of(Case("other+psycopg_async"), tmp_path) as soak:
+        soak.race(processes=4)
+
+
+def test_the_row_that_is_locked_belongs_to_no_app(tmp_path: Path) -> None:
+    with Soak.of(CASES["other"], tmp_path) as soak, soak.database() as database:
+        soak.project.set_ini("users", "tables", "*")
+        soak.project.generate()
+        soak.project.migrate()
+        assert "alembic_version$lock" in database.tables()
+        assert soak.project.migrations("check").count("no changes") == len(APPS)
+        assert "alembic_version$lock" not in soak.project.migrations("status")
+
+
+WITH_CONNECTION = """
+import sys
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, pool
+
+config = Config("alembic.ini", ini_section="users")
+with create_engine(sys.argv[1], {}).connect() as config.attributes["connection"]:
+    command.upgrade(config, "head")
+"""
+
+
+@pytest.mark.parametrize("option", ["isolation_level='AUTOCOMMIT'", "poolclass=pool.StaticPool"])
+def test_a_database_that_cannot_hold_a_lock_is_refused(option: str, tmp_path: Path) -> None:
+    with Soak.of(CASES["other"], tmp_path) as soak, soak.database() as database:
+        soak.write_revisions(1)
+        url = soak.project.environment["DATABASE_URL"]
+        done = soak.project.run("python", "-c", WITH_CONNECTION.format(option), url, status=1)
+        assert done.stderr.splitlines()[-1].endswith(
+            "users: other cannot hold a lock in a transaction of a second connection; print the"
+            " SQL with ./migrate.sh --sql, and run that by hand"
+        )
+        assert "users" not in database.tables()
+
+
+def test_a_user_who_may_not_create_the_table_of_the_lock(tmp_path: Path) -> None:
+    with Soak.of(CASES["other"], tmp_path) as soak, soak.database() as database:
+        soak.write_revisions(1)
+        with database.reader("Pa55") as url:
+            other = Database(url.set(drivername="other+psycopg"))
+            line = soak.project.refused("./migrate.sh", "users", env={"DATABASE_URL": other.text})
+            assert "permission denied for schema public" in line
+
+
+# What a server may say that speaks like PostgreSQL and has no such locks.
+NO_ADVISORY_LOCKS = """
+CREATE FUNCTION public.pg_try_advisory_xact_lock(bigint) RETURNS boolean LANGUAGE plpgsql AS
+$$ BEGIN RAISE feature_not_supported USING MESSAGE = 'advisory locks are not supported'; END $$
+"""
+
+
+def test_a_server_that_only_speaks_like_postgresql(tmp_path: Path) -> None:
+    with Soak.of(CASES["postgresql"], tmp_path) as soak, soak.database() as database:
+        name = database.url.database
+        database.query(NO_ADVISORY_LOCKS)
+        database.query(f"ALTER DATABASE {name} SET search_path = public, pg_catalog")
+        soak.write_revisions(1)
+        line = soak.project.refused("./migrate.sh", "users")
+        assert line.endswith(f"/{name}: advisory locks are not supported")
+        assert database.tables() == set()

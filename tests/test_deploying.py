@@ -163,7 +163,7 @@ except util.CommandError as error:
 """
     env = {"PYTHONPATH": str(tmp_path / "other")}
     [line] = project.run("python", "-c", code, cwd=tmp_path, env=env).stdout.splitlines()
-    assert re.fullmatch(rf"migrations is another package here: .*{where}.*; rename that one", line)
+    assert re.fullmatch(rf"another package is called migrations: .*{where}.*; rename it", line)
 
 
 @pytest.fixture

@@ -248,8 +248,7 @@ INI = {
     "script_location with another env.py": Case(
         own_env,
         "books: script_location is old, whose env.py does not know the keys of this section;"
-        " write script_location = %(here)s/migrations in [DEFAULT] of alembic.ini,"
-        " and in no section",
+        " set script_location = %(here)s/migrations only in [DEFAULT] of alembic.ini",
         (*READ, "check", "upgrade"),
     ),
     "version_locations of a package": Case(
@@ -259,27 +258,27 @@ INI = {
     ),
     "duplicate section": Case(
         ini_lines("[books]", f"sqlalchemy.url = mysql://me:{PASSWORD}@host/books"),
-        "alembic.ini, line 25: [books] is there twice; delete one",
+        "alembic.ini, line 25: [books] is defined twice; delete one",
         READ,
     ),
     "duplicate key": Case(
         ini_lines("sqlalchemy.url = a", f"sqlalchemy.url = mysql://me:{PASSWORD}@host/books"),
-        "alembic.ini, line 26: sqlalchemy.url in [books] is there twice; delete one",
+        "alembic.ini, line 26: sqlalchemy.url in [books] is defined twice; delete one",
         ("migrate",),
     ),
     "line that is none": Case(
         ini_lines(f"mysql//me;{PASSWORD}@host/books"),
-        "alembic.ini, line 25: neither [section] nor key = value in a section",
+        "alembic.ini, line 25: write [section], or key = value in a section",
         ("migrate",),
     ),
     "line before the first section": Case(
         ini_lines(f"sqlalchemy.url = mysql://me:{PASSWORD}@host/books", before="[DEFAULT]"),
-        "alembic.ini, line 4: neither [section] nor key = value in a section",
+        "alembic.ini, line 4: write [section], or key = value in a section",
         ("migrate",),
     ),
     "not UTF-8": Case(
         not_utf8,
-        "alembic.ini is not utf-8 text: see byte …; save it as such",
+        "alembic.ini is not utf-8 text at byte …; save it in that encoding",
         ("migrate",),
     ),
     "alembic.ini missing": Case(
@@ -410,7 +409,7 @@ HOSTS = {
 URLS = {
     "missing": Case(
         ini("sqlalchemy.url", ""),
-        "books: no database URL: set DATABASE_URL or BOOKS_DATABASE_URL in the environment,"
+        "books: no database URL; set DATABASE_URL or BOOKS_DATABASE_URL in the environment,"
         " or sqlalchemy.url in [books] of alembic.ini",
         (*READ, "check", "alembic"),
     ),
@@ -434,7 +433,7 @@ URLS = {
     ),
     "MySQL without a database": Case(
         url(f"mysql+pymysql://me:{QUOTED}@127.0.0.1/"),
-        "books: BOOKS_DATABASE_URL names no database; write its name behind the host,"
+        "books: BOOKS_DATABASE_URL names no database; add its name after the host,"
         " as in mysql+pymysql://user:password@host/name",
         (*READ, "check", "alembic"),
     ),
@@ -446,13 +445,13 @@ URLS = {
     "unknown dialect": Case(
         url(f"postgres://me:{QUOTED}@host/books"),
         "books: postgres://me:***@host/books: SQLAlchemy has no dialect and driver 'postgres';"
-        " URLs begin like postgresql+psycopg://, mysql+pymysql:// or sqlite:///",
+        " use a URL like postgresql+psycopg://, mysql+pymysql:// or sqlite:///",
         ("migrate", "generate", "alembic"),
     ),
     "unknown driver": Case(
         url(f"postgresql+nosuch://me:{QUOTED}@host/books?password={SECRET}"),
         "books: postgresql+nosuch://me:***@host/books: SQLAlchemy has no dialect and driver"
-        " 'postgresql+nosuch'; URLs begin like…",
+        " 'postgresql+nosuch'; use a URL like…",
         ("migrate",),
     ),
     "driver not installed": Case(
@@ -523,8 +522,8 @@ REVISIONS = {
     ),
     "database at another revision": Case(
         sql("UPDATE alembic_version_books SET version_num = 'nosuch'"),
-        "books: its database is at revision nosuch, which is not among the revision files:"
-        " is this an older version of the code?",
+        "books: the database is at revision nosuch, which has no file; is the code older than"
+        " the database?",
         (*READ, "check", "upgrade"),
     ),
     "database at another revision, plain Alembic": Case(
@@ -567,8 +566,8 @@ REVISIONS = {
     ),
     "depends_on in another app": Case(
         depends_on_users,
-        "books: a revision has depends_on = '…', which is no revision of books;"
-        " for one of another app, write requires = ('APP:ID',) instead",
+        "books: a revision has depends_on = '…', which is not a revision of books;"
+        " for another app's revision, write requires = ('APP:ID',) instead",
         (*READ, "check", "upgrade", "alembic"),
     ),
     "KeyError of a revision file": Case(
@@ -641,7 +640,7 @@ def test_unknown_app(pending: Project, command: str) -> None:
 
 def test_missing_command(pending: Project) -> None:
     line = refused(pending, "python", "-m", "migrations")
-    assert line == "which command? See: python -m migrations --help"
+    assert line == "no command is given; see python -m migrations --help"
     done = pending.run("python", "-m", "migrations", "-n", status=2)
     assert done.stderr.startswith("usage: python -m migrations ")
 
@@ -776,7 +775,7 @@ UPGRADES = {
     ),
     "is interrupted": Case(
         upgrade_with("import os", "os.kill(os.getpid(), 2)"),
-        "books: interrupted; run the command again to go on",
+        "books: interrupted; run the command again to continue",
     ),
 }
 
@@ -809,12 +808,12 @@ def test_interrupted_once_while_comparing(changed: Project) -> None:
     once = "import os\nfrom pathlib import Path\nif not Path('once').exists():\n"
     models(f"{once}    Path('once').touch()\n    os.kill(os.getpid(), 2)")(changed)
     done = changed.run("python", "-m", "migrations", "check", status=130)
-    assert done.stderr.endswith(": interrupted; run the command again to go on\n")
+    assert done.stderr.endswith(": interrupted; run the command again to continue\n")
     assert done.stdout == ""
 
 
 def test_interrupted_elsewhere(pending: Project, changed: Project, postgresql: Database) -> None:
-    line = "interrupted; run the command again to go on"
+    line = "interrupted; run the command again to continue"
     pending.warm = changed.warm = False
     models("import os\nos.kill(os.getpid(), 2)")(changed)
     # What users may own depends on the models of all.
@@ -861,7 +860,7 @@ def test_type_that_exists_may_be_adopted(tmp_path: Path, postgresql: Database) -
     assert_line(
         project.refused("./migrate.sh"),
         'shop: type "kind" already exists, at …;'
-        " if it existed before, run: python -m migrations adopt",
+        " if it existed before the app's first revision, run: python -m migrations adopt",
     )
 
 

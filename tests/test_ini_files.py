@@ -79,7 +79,7 @@ def test_another_ini_file_from_the_projects_folder(shop: Project) -> None:
         ("[shop]", "[shop]\nsqlalchemy.url = 100%", "cannot read 'sqlalchemy.url' in [shop]"),
         ("[shop]", "[shop]\nsqlalchemy.url = 100%", "or [DEFAULT] of production.ini"),
         ("[shop]", "[shop]\nlock_timeout = x", "write a number of seconds in [shop] of production"),
-        ("# One", "# \udcff", "production.ini is not utf-8 text"),
+        ("# A section", "# \udcff", "production.ini is not utf-8 text"),
         ("[shop]", "[shop]\n[shop]", "production.ini, line"),
     ],
 )

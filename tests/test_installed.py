@@ -89,7 +89,8 @@ def test_it_migrates_as_the_page_says(repository: Project, database: Database) -
     line = repository.refused(*APPS, "check")
     assert (
         line
-        == "users: models and database differ: add users age; run python -m alembic_apps generate"
+        == "users: models and database differ: add users age; run python -m alembic_apps generate,"
+        " or correct the database"
     )
     repository.run(*APPS, "generate")
     assert "(add users age)" in repository.run(*APPS, "migrate").stdout

@@ -124,7 +124,7 @@ def test_what_is_refused(
     books_1, users_1, users_2 = ids["books.1"], ids["users.1"], ids["users.2"]
     kind = database.url.get_backend_name()
     required = (
-        f"users: revision {books_1} of books is applied, and requires {users_1};"
+        f"users: revision {books_1} of books still requires {users_1};"
         " first run: python -m migrations -n books downgrade base"
     )
 
@@ -136,7 +136,7 @@ def test_what_is_refused(
     project.migrate()
     before = database.schema(), database.rows()
     line = (
-        f"books: revision {users_2} of users is applied, and requires {books_1};"
+        f"books: revision {users_2} of users still requires {books_1};"
         f" first run: python -m migrations -n users downgrade {users_1}"
     )
     assert project.refused(*migrations, "-qn", "books", "downgrade", "-1") == line
@@ -166,7 +166,7 @@ def test_what_is_refused(
     }.items():
         books.write_text(text.replace(f"users:{users_1}", wrong))
         line = (
-            f"books: revision {books_1} requires {wrong}, and there is no {what};"
+            f"books: revision {books_1} requires {wrong}, but there is no {what};"
             f" correct `requires` in {where}"
         )
         assert project.refused("./migrate.sh") == line
@@ -174,7 +174,8 @@ def test_what_is_refused(
     books.write_text(text.replace(f"users:{users_1}", f"users:{users_2}"))
     circle = [f"users:{users_2}", f"books:{books_1}"]
     lines = {
-        f"{one}, which needs {other}, which needs {one}: take one out of `requires` in its revision"
+        f"{one} needs {other}, which needs {one}; remove one of these from `requires` in its"
+        " revision"
         for one, other in (circle, circle[::-1])
     }
     assert project.refused("./migrate.sh") in lines
@@ -235,9 +236,7 @@ def test_drop_and_rename_what_old_revisions_refer_to(tmp_path: Path, database: D
     renamed = group.replace("users_groups", "users_bands")
     to_renamed = TO_GROUP.format("id").replace("users_groups", "users_bands")
     write_models(project, {"users": USER + TEAM + renamed, "books": BOOK + TO_TEAM + to_renamed})
-    circle = (
-        r"(users|books), which needs (users|books), which needs \1: generate one of them first, .*"
-    )
+    circle = r"(users|books) needs (users|books), which needs \1; generate one of them first, .*"
     assert re.match(circle, project.refused("./generate.sh"))
     revision = project.revise("users")
     assert line_of(revision, "requires") == f'("books:{id_of(changed)}",)'
@@ -331,7 +330,7 @@ def test_squash_and_remove_heed_requirements(tmp_path: Path, database: Database)
     before = database.schema(), database.rows(), tree(project.package)
     for apps in ["users"], ["users", "books"]:
         line = project.run(*migrations, "squash", "--yes", *apps, status=1).stderr
-        assert re.match(r"\S+, which needs \S+, which needs \S+: so none of them can become", line)
+        assert re.match(r"\S+: \S+ needs \S+, which needs \S+; so none of them can become", line)
         assert line.count("\n") == 1
     assert (database.schema(), database.rows(), tree(project.package)) == before
 
@@ -364,8 +363,8 @@ def test_check_finds_an_order_that_no_new_database_can_have(project: Project) ->
     assert project.run(*check).stdout == "books  no changes\nusers  no changes\n"
     project.remove_line(books, "requires: ")
     assert project.run(*check, status=1).stderr == (
-        "books: books.author_id refers to users, which a new database gets later: write `requires`"
-        " into the revision that creates the foreign key, or move [users] before [books] in"
+        "books: books.author_id refers to users, which is created later in a new database; add"
+        " `requires` to the revision with the foreign key, or move [users] before [books] in"
         " alembic.ini\n"
     )
 

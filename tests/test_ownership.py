@@ -129,12 +129,13 @@ def test_references_between_apps(project: Project) -> None:
     refer = "    book_id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey({}))\n".format
     models.write_text("from my_project.books.models import Book\n" + text + refer("Book.id"))
     assert project.refused("./generate.sh", env={"BOOKS_DATABASE_URL": "sqlite:///other.db"}) == (
-        "users: users refers to books of books, which is in another database"
+        "users: users refers to books of books in another database; remove the foreign key, or use"
+        " one database for both apps"
     )
     models.write_text(text + refer('"books.id"'))
     assert project.refused("./generate.sh") == (
-        "users: users.book_id refers to books.id, and no model of users has that table;"
-        " for another app's, write the column itself: ForeignKey(Model.id)"
+        "users: users.book_id refers to books.id, which no model of users has;"
+        " for another app's table, write ForeignKey(Model.id)"
     )
     assert project.revisions("users") == project.revisions("books") == []
 

@@ -94,11 +94,14 @@ def test_check_names_some_of_many_changes(project: Project) -> None:
     project.models("users").write_text(project.models("users").read_text().replace(columns, ""))
     line = project.run("python", "-m", "migrations", "-n", "users", "check", status=1).stderr
     assert 900 < len(line) < 1100
-    assert re.search(r", and \d+ more; run \./generate\.sh\n$", line)
+    assert re.search(r", and \d+ more; run \./generate\.sh, or correct the database\n$", line)
 
     # The indexes of a table that goes are not named.
     project.models("users").write_text(
         project.models("users").read_text().partition("class User(")[0]
     )
     line = project.refused("python", "-m", "migrations", "-n", "users", "check")
-    assert line == "users: models and database differ: drop users; run ./generate.sh"
+    assert (
+        line
+        == "users: models and database differ: drop users; run ./generate.sh, or correct the database"
+    )

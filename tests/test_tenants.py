@@ -24,7 +24,7 @@ def all_of_them():
         return connection.scalars(sa.text("SELECT name FROM accounts")).all()
 """
 
-FIRST = "name the first one, and make it with: python -m migrations tenant NAME"
+FIRST = "add the first one, and create it with: python -m migrations tenant NAME"
 
 TENANT = "op.get_bind().engine.url.database.rpartition('/')[2].partition('.')[0]"
 """For a revision: the name of the tenant, on SQLite."""
@@ -85,7 +85,7 @@ def test_story(kind: str, tmp_path: Path) -> None:
         assert error.startswith("users: ")
         assert error.endswith(" (3 tenants: beta, gamma, delta)")
         again = "./migrate.sh --tenant beta --tenant gamma --tenant delta"
-        assert last == f"3 of 5 tenants failed; to do them again: {again}"
+        assert last == f"3 of 5 tenants failed; to retry, run: {again}"
         assert [line.split() for line in project.migrations("status").splitlines()] == [
             ["app", "current", "head", "pending", "tenants"],
             ["users", users, email, "1", "3", "tenants:", "beta,", "gamma,", "delta"],
@@ -111,7 +111,7 @@ def test_story(kind: str, tmp_path: Path) -> None:
         assert f"users  {said}" == (
             f"users  applied {users} (initial), {email} (add users email)\n"
             f"books  applied {books} (initial)\n"
-            "tenants.txt does not name new yet\n"
+            "new is not in tenants.txt yet; add it\n"
         )
         assert tenants.all_alike(["acme", "new"])
         project.migrations("-n", "users", "downgrade", "-1", "--tenant", "a*")
@@ -142,7 +142,7 @@ def test_plain_alembic_for_one_tenant(schemas: Tenants) -> None:
     assert done.stdout == f"{users} (head)\n"
     assert project.run("alembic", "-x", "tenant=beta", *current).stdout == ""
     assert project.refused("alembic", *current) == (
-        "users: has a database for each tenant; name one: python -m migrations COMMAND"
+        "users: has a database for each tenant; name a tenant: python -m migrations COMMAND"
         " --tenant NAME, or alembic -x tenant=NAME --name users COMMAND"
     )
     unknown = project.refused("alembic", "-x", "tenant=gamma", *current)
@@ -154,11 +154,14 @@ def test_plain_alembic_for_one_tenant(schemas: Tenants) -> None:
 @pytest.mark.parametrize(
     ("names", "line"),
     [
-        ("acme\nbad-name", "tenants.txt names 'bad-name'; use letters, digits and underscores"),
-        ('acme\nx"; DROP', "tenants.txt names 'x\";'; use letters, digits and underscores"),
-        ("acme\nbeta\nacme", "tenants.txt names acme twice"),
-        ("acme sqlite:///x.db\nbeta sqlite:///x.db", "acme and beta have the same URL"),
-        ("# nobody yet\n", f"tenants.txt names none; {FIRST}"),
+        ("acme\nbad-name", "tenants.txt lists 'bad-name'; use letters, digits and underscores"),
+        ('acme\nx"; DROP', "tenants.txt lists 'x\";'; use letters, digits and underscores"),
+        ("acme\nbeta\nacme", "tenants.txt lists acme twice; remove one"),
+        (
+            "acme sqlite:///x.db\nbeta sqlite:///x.db",
+            "acme and beta have the same URL",
+        ),
+        ("# nobody yet\n", f"tenants.txt lists no tenants; {FIRST}"),
         (None, "tenants.txt: No such file or directory"),
     ],
 )
@@ -189,29 +192,28 @@ def test_refused(sqlite: Tenants) -> None:
     assert project.refused("./migrate.sh", "--max-failures=-1") == wrong
     several = ("alembic", "-x", "tenant=*", "--name", "users", "current")
     assert project.refused(*several) == "tenants: -x tenant=* is more than one; give one name"
-    one = "works with one tenant; name one: --tenant acme"
+    one = "needs one tenant; name one: --tenant acme"
     assert project.refused("./generate.sh", "--tenant", "*") == f"generate: {one}"
     assert project.refused("./migrate.sh", "--sql") == f"migrate: {one}"
     assert "CREATE TABLE users" in project.migrate("--sql", "--tenant", "acme")
-    bad = "tenants: 'a-b' is no name; use letters, digits and underscores"
+    bad = "tenants: 'a-b' is not valid; use letters, digits and underscores"
     assert project.refused("python", "-m", "migrations", "tenant", "a-b") == bad
     project.set_ini("DEFAULT", "tenant_schema", "s_{tenant}")
     wrong = "users: tenant_schema needs PostgreSQL; correct it in alembic.ini"
     assert project.refused("./migrate.sh") == wrong
     project.remove_line(project.path / "alembic.ini", "tenant_schema")
     project.set_ini("DEFAULT", "tenant_url", "sqlite:///one.db")
-    assert (
-        "users: all tenants would be in one place; " in project.run("./migrate.sh", status=1).stderr
-    )
+    line = project.run("./migrate.sh", status=1).stderr
+    assert "users: all tenants would share one database; " in line
     shutil.rmtree(project.path / "migrations" / "extras")
     assert project.refused("./migrate.sh") == (
-        "users: has tenants, and migrations/extras/tenants.py is missing; restore it, or take"
-        " `tenants` out of alembic.ini"
+        "users: has tenants, and migrations/extras/tenants.py is missing; restore it, or remove"
+        " `tenants` from alembic.ini"
     )
 
 
 def test_tenants_without_tenants(project: Project) -> None:
-    line = "--tenant acme: no section of alembic.ini has the key `tenants`"
+    line = "--tenant acme: no section of alembic.ini sets `tenants`"
     assert project.refused("./migrate.sh", "--tenant", "acme") == line
 
 
@@ -236,7 +238,7 @@ def test_ends_after_so_many_failures(sqlite: Tenants) -> None:
     done = sqlite.project.run("./migrate.sh", "--max-failures", "2", status=1)
     [error, last] = done.stderr.splitlines()
     assert error.endswith(" (2 tenants: acme, beta)")
-    assert last == "2 of 5 tenants failed, 3 not begun; to go on: ./migrate.sh"
+    assert last == "2 of 5 tenants failed, 3 not begun; to continue, run: ./migrate.sh"
 
 
 def test_shared_apps_first(tmp_path: Path) -> None:
@@ -262,7 +264,7 @@ def test_shared_apps_first(tmp_path: Path) -> None:
         assert 'relation "accounts" does not exist' in line
         project.generate("accounts")
         line = project.refused("./migrate.sh")
-        assert line == f"tenants: my_project.tenants:all_of_them names none; {FIRST}"
+        assert line == f"tenants: my_project.tenants:all_of_them lists no tenants; {FIRST}"
         tenants.base.query("INSERT INTO accounts (name) VALUES ('acme'), ('beta')")
         project.generate()
         [initial] = project.revisions("users")
@@ -323,10 +325,10 @@ def test_interrupted(sqlite: Tenants) -> None:
             _, err = run.communicate(timeout=60)
         assert run.returncode == 130, err
         *_, gamma, last = err.splitlines()
-        assert gamma.startswith("users: interrupted; run the command again to go on (")
+        assert gamma.startswith("users: interrupted; run the command again to continue (")
         assert "gamma" in gamma
         assert re.fullmatch(
-            r"\d of 5 tenants failed(, \d not begun; to go on: ./migrate.sh|; to do .*)", last
+            r"\d of 5 tenants failed(, \d not begun; to continue, run: .*|; to retry, .*)", last
         ), err
         assert "Traceback" not in err
         assert sqlite.of("gamma").tables() == set()
@@ -349,7 +351,7 @@ def test_killed_worker_costs_its_tenant(sqlite: Tenants) -> None:
     assert "users  applied users_1 () in 4 tenants" in out
     assert err.splitlines() == [
         "beta: its process was killed by signal 9 (1 tenant: beta)",
-        "1 of 5 tenants failed; to do them again: ./migrate.sh --tenant beta",
+        "1 of 5 tenants failed; to retry, run: ./migrate.sh --tenant beta",
     ]
     assert "up to date in 4 tenants" in project.migrate()
 
@@ -426,7 +428,7 @@ def test_remove_is_refused(sqlite: Tenants) -> None:
     sqlite.project.migrate()
     remove = ("python", "-m", "migrations", "remove", "users")
     assert sqlite.project.refused(*remove, "--yes") == (
-        "users: remove works on one database; first run python -m migrations -n users downgrade"
+        "users: remove needs one database; first run python -m migrations -n users downgrade"
         " base, then python -m migrations remove --keep-tables users"
     )
     sqlite.project.migrations("-n", "users", "downgrade", "base")
@@ -441,14 +443,14 @@ def test_schemas_behind_a_pgbouncer_that_ignores_options(schemas: Tenants) -> No
         url = server.database.url.set(database=schemas.base.url.database)
         schemas.project.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
         done = schemas.project.run("./migrate.sh", status=1)
-    assert "the session is in the schema public, not s_acme; " in done.stderr
+    assert "the session is in the schema public, not s_acme, " in done.stderr
     assert schemas.base.tables() == set()
 
 
 def test_long_names_of_schemas(schemas: Tenants) -> None:
     schemas.make("a" * 62)
-    line = f"users: the schema of a tenant cannot be 's_{'a' * 62}'; use at most 63 letters, digits"
-    assert schemas.project.refused("./migrate.sh") == f"{line} and underscores"
+    line = f"users: a tenant's schema cannot be called 's_{'a' * 62}'; use at most 63 letters,"
+    assert schemas.project.refused("./migrate.sh") == f"{line} digits and underscores"
 
 
 def test_sql_for_a_schema(schemas: Tenants) -> None:

@@ -1,6 +1,6 @@
-"""Alembic for every app of alembic.ini, or for those named, in one process.
+"""Run Alembic for every app in alembic.ini, or for those named, in one process.
 
-All of Alembic's commands and options work here; a few commands are added.
+All of Alembic's commands and options work. A few commands are added.
 """
 
 import gc
@@ -30,11 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = parser_of(line)
     options = parser.parse_args(arguments)
     if not hasattr(options, "cmd"):
-        print(f"which command? See: {parser.prog} --help", file=sys.stderr)
+        print(f"no command is given; see {parser.prog} --help", file=sys.stderr)
         return 2
-    # Alembic's own commands are tuples.
+    # Alembic's own commands are tuples, the added ones are functions.
     work = options.cmd if callable(options.cmd) else alembic_commands.run_alembic_command
-    options.quiet |= callable(options.cmd)  # these print what they did
+    options.quiet |= callable(options.cmd)  # functions print what they did
     databases = Databases()
     try:
         here = os.environ.pop("MIGRATIONS_CALLED_FROM", "")  # set by run.sh: the user's folder
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser_of(line: CommandLine) -> ArgumentParser:
-    """Return the parser of Alembic's command line, with several -n and the added commands."""
+    """Return Alembic's command-line parser, with the added commands and a repeatable -n."""
     for name, (work, declare) in commands().items():
         added = line.subparsers.add_parser(name, help=work.__doc__, description=work.__doc__)
         declare(added)
@@ -79,8 +79,8 @@ def parser_of(line: CommandLine) -> ArgumentParser:
         add_help=False,
         conflict_handler="resolve",
     )
-    # `type` is called with each value, so that options before the command and behind it meet in
-    # one list.
+    # `type` is called with each value, so one list collects the options before and after the
+    # command.
     given: dict[str, list[str]] = {"config": [], "names": [], "x": []}
     parser.set_defaults(**given)
     for name, place in [("", parser), *line.subparsers.choices.items()]:
@@ -88,7 +88,7 @@ def parser_of(line: CommandLine) -> ArgumentParser:
         flags = ("-c", "--config") if name != "current" else ("--config",)  # its -c: --check-heads
         add(*flags, type=given["config"].append, metavar="INI", help="default: alembic.ini")
         add("-x", type=given["x"].append, metavar="KEY=VALUE", help="for context.get_x_argument()")
-        several = "an app, by its section; may be given several times; default: every app"
+        several = "the section of an app; can be repeated; default: every app"
         add("-n", "--name", type=given["names"].append, metavar="APP", help=several)
         for declare in hooks("options") if name else ():
             declare(place)

@@ -30,53 +30,53 @@ TableKey = tuple[str | None, str]
 NO_MODELS = ("__main__", "conftest", "tests", "test_*")
 """Name patterns of modules that are not imported to find the models of a package."""
 
-SET_IN_PYTHON = "sqlalchemy.url, as it was set in Python,"
+SET_IN_PYTHON = "the URL set in Python"
 
 AT_IN_PASSWORD = re.compile(r"[^:]+://[^:/]*:[^@]*@[^?]*@")
-"""A URL whose password has an unquoted @: the rest of the password would be read as the host."""
+"""A URL with an unquoted @ in its password: SQLAlchemy would read the rest of it as the host."""
 
 
 @dataclass(frozen=True, eq=False)
 class App:
     """A package of models with its own migration history: a section of alembic.ini.
 
-    Properties that import code or may be wrong for one app alone (URL, models, folders) are
-    looked up on first use. They raise a CommandError that names the app.
+    The URL, models and folders are read on first use, so that a mistake in one app does not stop
+    the others. They raise a CommandError that names the app.
     """
 
     name: str
     ini: str
-    """The name of the file that has the section, mostly alembic.ini."""
+    """The name of the file with the section, usually alembic.ini."""
     models: str
     """`module:attribute` of the app's MetaData, the section's `metadata`."""
     version_locations: tuple[str, ...]
     version_table: str
     version_table_schema: str | None
     tables: tuple[str, ...]
-    """Name patterns of the app's own tables; empty: all tables of its MetaData."""
+    """Name patterns of the app's own tables. If empty, it has all tables of its MetaData."""
     lock_timeout: float
-    """Seconds to wait for another migrator."""
+    """How many seconds to wait for another migrator."""
     transaction_per_migration: bool
     compare_type: bool
     compare_server_default: bool
     filter: str
-    """`module:function`, the section's `include_object`; empty: all is compared."""
+    """`module:function`, the section's `include_object`. If empty, everything is compared."""
     exclude_modules: tuple[str, ...]
     """Name patterns of modules that hold no models."""
     url_text: str
     url_source: str
     """Where the URL was found, for messages: an environment variable or a section."""
     tenants: str
-    """Where the names of its tenants come from; empty for an app of one database or one tenant."""
+    """The section's `tenants`. Empty if the app has none, or is bound to one of them."""
     apps: "dict[str, App]" = field(repr=False)
     """All apps of the file, by name."""
 
     @cached_property
     def url(self) -> URL:
-        """The URL of the app's database; CommandError for an app of many tenants."""
+        """The URL of the app's database. Raises CommandError if the app has tenants."""
         if self.tenants:
             raise CommandError(
-                f"{self.name}: has a database for each tenant; name one: {program()} COMMAND"
+                f"{self.name}: has a database for each tenant; name a tenant: {program()} COMMAND"
                 f" --tenant NAME, or alembic -x tenant=NAME --name {self.name} COMMAND"
             )
         return self._parsed_url
@@ -85,14 +85,14 @@ class App:
     def _parsed_url(self) -> URL:
         if not self.url_text:
             raise CommandError(
-                f"{self.name}: no database URL: set DATABASE_URL or {url_variable(self.name)}"
+                f"{self.name}: no database URL; set DATABASE_URL or {url_variable(self.name)}"
                 f" in the environment, or sqlalchemy.url in [{self.name}] of {self.ini}"
             )
         url = None
         if not AT_IN_PASSWORD.match(self.url_text):
             with suppress(ArgumentError, ValueError):
                 url = make_url(self.url_text)
-        if url is None:  # the message quotes neither the URL nor SQLAlchemy: both have the password
+        if url is None:  # the URL and SQLAlchemy's error hold the password, so they are not shown
             raise CommandError(
                 f"{self.name}: {self.url_source} is not a database URL"
                 " like postgresql+psycopg://user:password@host/name"
@@ -100,19 +100,19 @@ class App:
             )
         if url.get_backend_name() in ("mysql", "mariadb") and not url.database:
             raise CommandError(
-                f"{self.name}: {self.url_source} names no database; write its name behind the host,"
+                f"{self.name}: {self.url_source} names no database; add its name after the host,"
                 " as in mysql+pymysql://user:password@host/name"
             )
         return url
 
     @cached_property
     def database(self) -> tuple[str, ...]:
-        """What tells this database from others, whatever user and driver connect to it."""
+        """Identifies the database by backend, host, port and name, without user and driver."""
         url = self._parsed_url
         backend = url.get_backend_name().replace("mariadb", "mysql")
         if backend == "sqlite":
             return (backend, str(Path(url.database or "").resolve()))
-        # Drivers take these from the options of the URL, if they are there as well.
+        # Drivers prefer what the options of the URL say.
         found = {**url.translate_connect_args(), **url.query}
         host = str(found.get("unix_socket") or found.get("host") or "")
         port = found.get("port") or {"postgresql": 5432, "mysql": 3306}.get(backend)
@@ -122,14 +122,14 @@ class App:
 
     @property
     def schema(self) -> str | None:
-        """The schema of tables that name none, where the URL tells: on MySQL, the database."""
+        """The default schema, if the URL tells: its search_path, or on MySQL its database."""
         if self.database[0] == "postgresql":
             return search_path(self._parsed_url)
         return self.database[-1] if self.database[0] == "mysql" else None
 
     @cached_property
     def folders(self) -> tuple[Path, ...]:
-        """The folders of the app's revisions; Alembic itself would ignore a missing one."""
+        """The folders of the app's revisions. A missing one is an error; Alembic ignores it."""
         correct = f"correct version_locations in [{self.name}] of {self.ini}"
         if not self.version_locations:
             raise CommandError(
@@ -153,9 +153,9 @@ class App:
 
     @cached_property
     def metadata(self) -> MetaData:
-        """The app's MetaData; where its module is a package, its submodules are imported first.
+        """The app's MetaData. If its module is a package, its submodules are imported first.
 
-        A model that goes missing would become a DROP TABLE. So an import error is an error here.
+        A missing model would become a DROP TABLE, so a failed import raises CommandError.
         """
         module = self._import(self.models.partition(":")[0], "metadata")
         self._import_submodules(module)
@@ -170,19 +170,19 @@ class App:
 
     @cached_property
     def include_object(self) -> Callable[..., bool]:
-        """The function that says, as Alembic's option does, what of the app's is compared."""
+        """The function that the section's `include_object` names, or one that returns True."""
         return self.attribute(self.filter, "include_object") if self.filter else lambda *_: True
 
     @cached_property
     def model_tables(self) -> dict[TableKey, Table]:
-        """The tables of the app's models; `tables` selects them in a MetaData that apps share.
+        """The tables of the app's models. In a MetaData that apps share, `tables` selects them.
 
-        Modules of other apps may define some of them. Where patterns of several apps match, the one
-        that says most wins; for models, one without a schema matches in every schema.
+        Modules of other apps may define some of them. If patterns of several apps match, the most
+        specific one wins. A pattern without a schema matches models in every schema.
         """
         metadata, sharing = self.metadata, [self]
         for app in self.apps.values():
-            with suppress(CommandError):  # of another app, which raises it where it is needed
+            with suppress(CommandError):  # another app's error is shown when that app is used
                 if app.database == self.database and app.metadata is metadata:
                     sharing.append(app)
 
@@ -200,10 +200,10 @@ class App:
         }
 
     def claim(self, schema: str | None, name: str) -> tuple[int, ...]:
-        """Return how much the best matching pattern of the section's `tables` says, or () for none.
+        """Return how specific the best matching pattern of `tables` is, or () if none matches.
 
-        A pattern with a dot is matched with `schema.name`, any other with names that have none. It
-        says more the more characters it has besides `*` and `?`, and always more with a dot.
+        A pattern with a dot is matched with `schema.name`, any other with names without a schema.
+        It is more specific if it has a dot, then by its number of characters except `*` and `?`.
         """
         full_name = f"{schema}.{name}" if schema else name
         patterns = [pattern for pattern in self.tables if ("." in pattern) == bool(schema)]
@@ -211,11 +211,11 @@ class App:
         return max(((bool(schema), len(re.sub(r"[*?]", "", it))) for it in matching), default=())
 
     def naming(self) -> AbstractContextManager[None]:
-        """Let every error of a block begin with the app: see `errors.naming`."""
+        """Begin every error in a block with the app's name; see `errors.naming`."""
         return naming(self.name, self.url_text)
 
     def attribute(self, place: str, key: str) -> Any:
-        """Return what the `module:attribute` of a key of the section names."""
+        """Import and return what `place` names, the `module:attribute` in a key of the section."""
         module, _, attribute = place.partition(":")
         try:
             return attrgetter(attribute)(self._import(module, key))
@@ -230,7 +230,7 @@ class App:
             return importlib.import_module(name)
         except (Exception, SystemExit) as error:
             line = f"{self.name}: cannot import {name}"
-            # The module itself or its parent is missing, and not something that it imports.
+            # The module itself or its parent is missing, not a module that it imports.
             if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
                 line += f": there is no module {error.name}; correct {key} in [{self.name}]"
                 raise CommandError(f"{line} of {self.ini}") from None
@@ -249,13 +249,13 @@ class App:
 def read_apps(config: Config) -> dict[str, App]:
     """Return the apps of alembic.ini by name, in the order of its sections.
 
-    Imports no models and connects to nothing. Raises CommandError where there is no app, or
-    where a section cannot be right.
+    Imports no models and connects to nothing. Raises CommandError if there is no app, or if a
+    section is wrong.
     """
     ini = Path(config.config_file_name or "alembic.ini")
     try:
         sections = _own_keys(config.file_config)
-        # A caller in Python, such as a test, may have set another URL than the file has.
+        # A caller in Python, such as a test, may have set another URL than that of the file.
         as_written = None if config.cmd_opts else Config(config.config_file_name).file_config
     except (configparser.Error, UnicodeError) as error:
         raise CommandError(explain_ini(error, ini)) from None
@@ -275,7 +275,7 @@ def read_apps(config: Config) -> dict[str, App]:
     if of_tenants and not hooks("apps_of_tenant"):
         raise CommandError(
             f"{of_tenants[0].name}: has tenants, and migrations/extras/tenants.py is missing;"
-            f" restore it, or take `tenants` out of {ini.name}"
+            f" restore it, or remove `tenants` from {ini.name}"
         )
     for for_tenant in hooks("apps_of_tenant") if of_tenants else ():
         apps = for_tenant(config, apps)
@@ -283,18 +283,18 @@ def read_apps(config: Config) -> dict[str, App]:
 
 
 def table_key(schema: str | None, name: str, default_schema: str | None) -> TableKey:
-    """Return the key of a table or type; the default schema may be named or left out."""
+    """Return the key of a table or type, which is the same with and without the default schema."""
     return (None if schema == default_schema else schema, name)
 
 
 def search_path(url: URL) -> str | None:
-    """Return the schema that a URL of PostgreSQL sets as its search_path, if it is one."""
+    """Return the search_path in the options of a PostgreSQL URL, if it is a single schema."""
     found = re.search(r'search_path="?(\w+)"?$', str(url.query.get("options")))
     return found and found[1]
 
 
 def select_apps(apps: dict[str, App], names: Iterable[str]) -> list[App]:
-    """Return the apps of these names in the order of their sections, or all if none is named."""
+    """Return the apps with these names, or all if there are none, in the order of the sections."""
     wanted = set(names)
     if unknown := sorted(wanted - set(apps)):
         where = "".join({f" in {app.ini}" for app in apps.values()})
@@ -303,7 +303,7 @@ def select_apps(apps: dict[str, App], names: Iterable[str]) -> list[App]:
 
 
 def choose_an_app(apps: Iterable[str]) -> str:
-    """Return what to say to someone who called Alembic without the name of an app."""
+    """Return the message for someone who called Alembic without the name of an app."""
     return (
         f"name an app: alembic --name APP ..., where APP is one of: {', '.join(apps)};"
         f" {program('migrate')} migrates them all"
@@ -316,8 +316,8 @@ def url_variable(name: str) -> str:
 
 
 def _is_app(section: str, own: set[str]) -> bool:
-    # A section with revisions and the shared env.py is an app that lacks its metadata;
-    # [alembic] is what Alembic reads when it is called without a name.
+    # A section with revisions and the shared env.py is an app whose `metadata` is missing.
+    # Alembic reads [alembic] when it is called without a name.
     forgotten = "version_locations" in own and "script_location" not in own
     return "metadata" in own or (forgotten and section != "alembic")
 
@@ -403,7 +403,7 @@ def _read_app(
 
 
 def _check_version_tables(apps: Iterable[App]) -> None:
-    """Refuse two apps with one version table in one database: their histories would mix."""
+    """Refuse two apps with the same version table in one database: their histories would mix."""
     version_table = attrgetter("version_table", "version_table_schema")
     for other, app in combinations(apps, 2):
         if version_table(app) == version_table(other) and app.database == other.database:

@@ -1,4 +1,4 @@
-"""Connections to the databases of the apps, and what a session leaves behind."""
+"""Connections to the databases of the apps, with a clean session for each app."""
 
 import re
 from collections.abc import Callable
@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 
 class Databases:
-    """Connections to the databases of the apps; at most one pool is open at a time.
+    """Connections to the databases of the apps. Only one pool is open at a time.
 
-    A server may not allow that many idle connections, and may close those that idle too long.
+    A server may limit the number of connections, and close idle ones.
     """
 
     def __init__(self) -> None:
@@ -50,16 +50,16 @@ class Databases:
 
 
 def connect_args(url: URL) -> dict[str, Any]:
-    """Return what to tell the driver beyond the URL: to keep no prepared statements.
+    """Return the driver's connect arguments that turn off prepared statements.
 
-    They live in the server's session. Behind a PgBouncer in transaction mode, the next
-    transaction may have another session, where they are missing, or their names are taken.
+    They belong to a session of the server. Behind a PgBouncer in transaction mode, the next
+    transaction may get another session, which lacks them or has others with the same names.
     """
     if url.get_driver_name() in ("psycopg", "psycopg_async"):
         return {"prepare_threshold": None}
     if url.get_driver_name() == "asyncpg":
         unique = {"prepared_statement_name_func": lambda: f"__asyncpg_{uuid4()}__"}
-        # What other drivers take from `?options=`; `run_async` takes it out of the URL.
+        # Other drivers read `?options=` themselves. For this one, `run_async` removes it.
         settings = dict(re.findall(r"-c *(\w+)=(\S+)", str(url.query.get("options"))))
         return {
             "statement_cache_size": 0,
@@ -71,13 +71,13 @@ def connect_args(url: URL) -> dict[str, Any]:
 
 
 def end_transaction(driver_connection: Any, _: Any) -> None:
-    """Commit what the models' listeners for `connect` have set, before anything rolls it back."""
+    """Commit what the models' `connect` listeners have set, before a rollback can undo it."""
     driver_connection.commit()
 
 
 def run_async(url: URL, work: Callable[[Connection], T]) -> T:
     """Call `work` with a connection of an async driver, even if an event loop is running."""
-    import asyncio  # here, because only async drivers should pay for these imports
+    import asyncio  # here, because only async drivers need these slow imports
     from concurrent.futures import ThreadPoolExecutor
 
     from sqlalchemy.ext.asyncio import create_async_engine
@@ -103,27 +103,27 @@ def run_async(url: URL, work: Callable[[Connection], T]) -> T:
 
 
 def check_schema(connection: Connection, url: URL) -> None:
-    """Refuse a session that is in another schema than its URL says."""
+    """Raise CommandError if the session is in another schema than its URL says."""
     schema, found = search_path(url), connection.dialect.default_schema_name
     if schema and found not in (schema, None):
         raise CommandError(
-            f"the session is in the schema {found}, not {schema}; connect to PostgreSQL directly:"
-            " something between ignores the `options` of the URL"
+            f"the session is in the schema {found}, not {schema}, because a pooler ignores the"
+            " URL's `options`; connect to PostgreSQL directly"
         )
 
 
 def create_schema(connection: Connection, schema: str | None) -> None:
-    """Create the schema of a version table: Alembic creates the table before any revision runs."""
+    """Create the schema of a version table, which Alembic creates before any revision runs."""
     if schema and not inspect(connection).has_schema(schema):
         with nullcontext() if connection.in_transaction() else connection.begin():
             connection.execute(CreateSchema(schema))
 
 
 def version_schema(app: App, dialect: Dialect) -> str | None:
-    """Return the schema of the app's version table; None for the usual default schema.
+    """Return the schema of the app's version table, or None for the usual default schema.
 
-    With a search_path such as `tenant, public`, PostgreSQL would find the version table of
-    `public` where `tenant` has none yet.
+    With a search_path such as `tenant, public`, PostgreSQL would find the version table in
+    `public` if `tenant` has none yet.
     """
     current = dialect.default_schema_name if dialect.name == "postgresql" else None
     return app.version_table_schema or (current if current != "public" else None)
@@ -137,7 +137,7 @@ def end_session(connection: Connection) -> None:
     connection.rollback()
     of_models = connection.engine.pool.dispatch.connect.parent_listeners  # listeners of all engines
     if connection.dialect.name == "postgresql" and not (connection.dialect.is_async or of_models):
-        # Cheaper than reconnecting, but it also resets what those listeners have set.
+        # This is cheaper than reconnecting, but it also resets what those listeners have set.
         connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("DISCARD ALL")
     else:
         connection.invalidate()

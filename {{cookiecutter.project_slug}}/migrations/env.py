@@ -1,7 +1,7 @@
-"""Alembic's entry point, the same for every app: Alembic runs it for each command.
+"""Alembic runs this file for each command. It is the same for every app.
 
-The section that Alembic was called for is the app. Its database, its version table and its
-models come from there.
+Alembic's option `--name` chooses the section of alembic.ini, and so the app. The section says
+which database, version table and models to use.
 """
 
 import io
@@ -23,7 +23,7 @@ except ImportError as error:
     if error.name != "migrations.apps":
         raise
     other = getattr(sys.modules["migrations"], "__path__", "a file migrations.py")
-    raise CommandError(f"migrations is another package here: {other}; rename that one") from error
+    raise CommandError(f"another package is called migrations: {other}; rename it") from error
 from migrations.commands import autogenerate_options, hooks
 from migrations.databases import Databases, create_schema, end_session, version_schema
 from migrations.errors import naming
@@ -34,11 +34,10 @@ from migrations.run import checked, order_of
 
 config = context.config
 
-# `python -m migrations` has read the sections already, keeps its databases open, and reports.
+# `python -m migrations` has read the sections. It keeps connections open, and prints the errors.
 called_by_run = "apps" in config.attributes
 
-# Alembic's command line leaves its options here. When Alembic is called from Python, logging
-# and exceptions are up to the caller.
+# Only a command line sets cmd_opts. Callers in Python handle logging and exceptions themselves.
 from_command_line = config.cmd_opts is not None and not called_by_run
 
 
@@ -55,9 +54,9 @@ def settings(
     app: App, apps: dict[str, App], dialect: Dialect, connection: Connection | None = None
 ) -> dict[str, Any]:
     """Return the arguments of `context.configure` that are the same online and offline."""
-    # commands/check.py compares all apps of a database at once; else it is this one.
+    # commands/check.py compares all apps of a database at once. Other commands compare this app.
     compared = config.attributes.get("compared", {app: context.script})
-    # PostgreSQL has none while the schema of a new tenant is missing.
+    # PostgreSQL has no default schema as long as the schema of a new tenant is missing.
     default = dialect.default_schema_name or app.schema
     ownership = Ownership(compared, tuple(apps.values()), default, connection)
     return {
@@ -70,7 +69,7 @@ def settings(
         "compare_server_default": app.compare_server_default,
         # SQLite alters most things by copying the table. Others run plain ALTER TABLE.
         "render_as_batch": True,
-        # True with the help of lock_sqlite in locks.py.
+        # lock_sqlite in locks.py makes DDL transactional on SQLite.
         "transactional_ddl": True if dialect.name == "sqlite" else None,
         "transaction_per_migration": app.transaction_per_migration and dialect.name != "sqlite",
         **autogenerate_options(),
@@ -79,8 +78,8 @@ def settings(
 
 
 def run_offline(app: App, apps: dict[str, App]) -> None:
-    """Print the SQL instead of running it (`--sql`): all of it, or none if it has an error."""
-    # mysql:// may lead to a MariaDB server; `migrate --sql` has asked the server.
+    """Print the SQL instead of running it (`--sql`). After an error, print nothing."""
+    # The server of a mysql:// URL may be MariaDB. `migrate --sql` has asked it.
     server = {"is_mariadb": True} if config.attributes.get("is_mariadb") else {}
     script = io.StringIO()
     context.configure(
@@ -113,10 +112,10 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
     migration = context.get_context()
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
-        # The models of two apps may refer to each other: order.py cares for that.
+        # The models of two apps may refer to each other. order.py sorts their revisions.
         warnings.filterwarnings("ignore", "Cannot correctly sort tables")
         if writes:
-            # Alembic has no hook between finding a command's steps and taking the first of them.
+            # Alembic has no hook between finding a command's steps and running the first of them.
             assert migration._migrations_fn is not None
             order = config.attributes.get("order") or order_of(apps, config.config_file_name)
             migration._migrations_fn = checked(migration._migrations_fn, app, order, connection)
@@ -131,7 +130,7 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
 
 @contextmanager
 def url_for_revisions(url: URL) -> Iterator[None]:
-    """Let `op.get_context().config` have the URL in use, wherever it came from."""
+    """Give revisions the URL in use as `sqlalchemy.url` of `op.get_context().config`."""
     parser, section, key = config.file_config, config.config_ini_section, "sqlalchemy.url"
     before = parser.get(section, key, raw=True, fallback="")
     own = parser.remove_option(section, key)  # False if only [DEFAULT] has it
@@ -141,12 +140,12 @@ def url_for_revisions(url: URL) -> Iterator[None]:
     finally:
         parser.remove_option(section, key)
         if own:
-            with suppress(ValueError):  # a lone percent sign, which nothing had to read
+            with suppress(ValueError):  # it has a lone percent sign; another URL was used
                 config.set_section_option(section, key, before)
 
 
 def run_command(app: App, apps: dict[str, App]) -> None:
-    """Run the command offline, on the connection that the caller gave, or on one of our own."""
+    """Run the command offline, on the caller's connection, or on a connection of its own."""
 
     def work(connection: Connection) -> None:
         run_online(app, apps, connection)
@@ -163,7 +162,7 @@ def run_command(app: App, apps: dict[str, App]) -> None:
         elif isinstance(given, Engine):
             with given.connect() as connection:
                 run_online(app, apps, connection)
-        else:  # what may be given here is an AsyncEngine
+        else:  # nothing is given, or an AsyncEngine, of which only the URL is used
             with closing(Databases()) as own:
                 config.attributes.get("databases", own).run(url, work)
 
@@ -174,7 +173,7 @@ def main() -> None:
     app = apps.get(config.config_ini_section)
     if app is None:
         raise CommandError(choose_an_app(apps))
-    # Alembic's command line reports only CommandError.
+    # Alembic's command line prints a traceback for any error but CommandError.
     one_line = naming(app.name, app.url_text, ctrl_c=CommandError)
     with one_line if from_command_line else nullcontext():
         if from_command_line and config.file_config.has_section("loggers"):

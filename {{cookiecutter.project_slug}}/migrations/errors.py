@@ -1,4 +1,4 @@
-"""Errors in one line: in which app, what is wrong, and what to do about it."""
+"""Errors in one line: the app, what is wrong, and what to do about it."""
 
 import configparser
 import re
@@ -18,38 +18,37 @@ from .commands import hooks
 HOME = Path(__file__).parent
 
 GIVEN: list[str] = []
-"""The option `-c FILE` of this run, if it was given: what is recommended must have it, too."""
+"""The option `-c FILE` if it was given, because recommended commands need it as well."""
 
 NOISE = re.compile(
     r"^<class '[\w.]+'>: |^connection failed: |\s*\(Background on this error at: \S+\)"
     r"|; please specify a specific target.*"
 )
-"""What Alembic, SQLAlchemy and the drivers put around the words that matter."""
+"""The parts of messages of Alembic, SQLAlchemy and drivers that tell a user nothing."""
 
 
 @contextmanager
 def naming(app: str, url: str, ctrl_c: type[BaseException] = KeyboardInterrupt) -> Iterator[None]:
-    """Turn every error of the block into a `CommandError` of one line that begins with the app.
+    """Turn every error in the block into a `CommandError` with one line: `APP: what is wrong`.
 
-    Alembic's own command errors keep their type, so that callers can still tell them apart.
-    Ctrl-C becomes an error of the type `ctrl_c`, with such a line. The password in `url` is
-    never shown.
+    Subclasses of CommandError keep their type, so that callers can still tell them apart.
+    Ctrl-C raises `ctrl_c` with such a line. The password in `url` is never shown.
     """
     try:
         yield
     except CommandError as error:
-        if not re.match(r"\S+: ", str(error)):  # else it names this or another app already
+        if not re.match(r"\S+: ", str(error)):  # else the line names this or another app already
             error.args = (line_for(app, url, error), *error.args[1:])
         raise
     except KeyboardInterrupt as error:
-        line = with_notes("interrupted; run the command again to go on", error)
+        line = with_notes("interrupted; run the command again to continue", error)
         raise ctrl_c(str(error) or f"{app}: {line}") from error
-    except (Exception, SystemExit) as error:  # a revision that exits with 0 is not applied
+    except (Exception, SystemExit) as error:  # even a revision that exits with 0 is not applied
         raise CommandError(line_for(app, url, error)) from error
 
 
 def line_for(app: str, url_text: str, error: BaseException) -> str:
-    """Return the line for an error in an app; it shows the database if that is to blame."""
+    """Return `APP: what is wrong`, with the database's URL if the error comes from there."""
     line = with_notes(explain(error), error)
     with suppress(exc.ArgumentError, ValueError):
         url = make_url(url_text)
@@ -60,13 +59,13 @@ def line_for(app: str, url_text: str, error: BaseException) -> str:
 
 
 def with_notes(line: str, error: BaseException) -> str:
-    """Return the line with the notes of the error: see `BaseException.add_note`."""
+    """Return the line with the notes of the error; see `BaseException.add_note`."""
     return "; ".join([line, *getattr(error, "__notes__", ())])
 
 
 def is_of_database(error: BaseException) -> bool:
     """Return True if an error comes from a database or its URL, not from a revision or a module."""
-    if isinstance(error, OSError):  # asyncpg's; it has no number if several addresses were tried
+    if isinstance(error, OSError):  # from asyncpg, without errno if it tried several addresses
         refused = ConnectionRefusedError | ConnectionResetError | TimeoutError | gaierror
         return (error.errno is None or isinstance(error, refused)) and not failing_line(error)
     kinds = exc.DBAPIError | exc.NoSuchModuleError | ModuleNotFoundError
@@ -74,7 +73,7 @@ def is_of_database(error: BaseException) -> bool:
 
 
 def explain(error: BaseException) -> str:
-    """Say what an exception means to someone who did not write the code that raised it."""
+    """Return an error's message, with its place in the user's code, and with advice if any fits."""
     said = line = message_of(error)
     at = failing_line(error)
     if at and not isinstance(error, CommandError | SyntaxError):
@@ -86,10 +85,10 @@ def explain(error: BaseException) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """Return what an exception says, without the noise."""
+    """Return an error's own message, without the noise."""
     match error:
         case exc.DBAPIError():
-            # The first line: the others are details, or other addresses of the same server.
+            # Only the first line. The others are details, or other addresses of the same server.
             text = one_line(NOISE.sub("", str(error.orig).strip().split("\n")[0]))
             # PyMySQL, aiomysql and others put a number before the words.
             numbered = re.fullmatch(r"""\((\d+), ["'](.*)["']\)""", text)
@@ -98,7 +97,7 @@ def message_of(error: BaseException) -> str:
             name = str(error).rpartition(":")[2].replace(".", "+")
             return (
                 f"SQLAlchemy has no dialect and driver {name!r};"
-                " URLs begin like postgresql+psycopg://, mysql+pymysql:// or sqlite:///"
+                " use a URL like postgresql+psycopg://, mysql+pymysql:// or sqlite:///"
             )
         case ModuleNotFoundError() if failing_line(error):
             return f"the module {error.name!r} is not installed"
@@ -117,7 +116,7 @@ def message_of(error: BaseException) -> str:
 
 
 def explain_ini(error: configparser.Error | UnicodeError, ini: Path) -> str:
-    """Say what is wrong in an ini file. It quotes no value, because that may hold a password."""
+    """Return what is wrong in an ini file. Quotes no value, because it may contain a password."""
     match error:
         case configparser.InterpolationError():
             return (
@@ -126,19 +125,19 @@ def explain_ini(error: configparser.Error | UnicodeError, ini: Path) -> str:
             )
         case configparser.ParsingError():  # or a line above the first section
             line = getattr(error, "lineno", 0) or error.errors[0][0]
-            return f"{error.source}, line {line}: neither [section] nor key = value in a section"
+            return f"{error.source}, line {line}: write [section], or key = value in a section"
         case UnicodeDecodeError():
-            bad = f"see byte {error.start}; save it as such"
-            return f"{ini.name} is not {error.encoding} text: {bad}"
+            bad = f"at byte {error.start}; save it in that encoding"
+            return f"{ini.name} is not {error.encoding} text {bad}"
         case configparser.DuplicateSectionError() | configparser.DuplicateOptionError():
             what = f"{getattr(error, 'option', '')} in [{error.section}]".removeprefix(" in ")
-            return f"{error.source}, line {error.lineno}: {what} is there twice; delete one"
+            return f"{error.source}, line {error.lineno}: {what} is defined twice; delete one"
         case _:
             return one_line(str(error))
 
 
 def failing_line(error: BaseException) -> str:
-    """Return the innermost line of a revision or an imported module that an error came through."""
+    """Return the innermost `FILE, line N` of a revision or imported module in a traceback."""
     machinery = (HOME.name, "alembic")
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         code, module = frame.f_code, str(frame.f_globals.get("__name__"))
@@ -150,7 +149,7 @@ def failing_line(error: BaseException) -> str:
 
 
 def without_password(text: str, url: URL) -> str:
-    """Take a URL's password out of a text, unless it also occurs in the rest of the URL."""
+    """Hide a URL's password in a text, unless the rest of the URL contains the same word."""
     password = url.password
     if password and len(password) > 2 and password not in shown(url):
         return text.replace(password, "***")
@@ -158,7 +157,7 @@ def without_password(text: str, url: URL) -> str:
 
 
 def shown(url: URL) -> str:
-    """Return a database URL to show: without its password, and with a short path."""
+    """Return a database URL for messages, without its password and with a short path."""
     url = url.difference_update_query([key for key in url.query if "pass" in key])
     if url.drivername.startswith("sqlite") and url.database:
         url = url.set(database=relative(url.database))
@@ -166,18 +165,18 @@ def shown(url: URL) -> str:
 
 
 def program(command: str = "", *arguments: str) -> str:
-    """Return the command line to recommend: the script ./migrate.sh, or python -m migrations."""
+    """Return the command to recommend: a script such as ./migrate.sh, or python -m migrations."""
     script = f"./{command}.sh"
     start = script if Path(script).is_file() else f"python -m {HOME.name} {command}".rstrip()
     return " ".join([start, *GIVEN, *arguments])
 
 
 def relative(path: str) -> str:
-    """Return a path as seen from the current folder, where it is below it."""
+    """Return a path relative to the current folder, if it is inside that folder."""
     here = Path.cwd()
     return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
 def one_line(text: str) -> str:
-    """Fold line breaks and runs of blanks into single blanks."""
+    """Return the text with every line break and run of blanks as a single blank."""
     return " ".join(text.split())

@@ -3,16 +3,20 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from hashlib import blake2b
+from threading import Event, Thread
 from typing import Any
+from uuid import uuid4
 
+import sqlalchemy as sa
 from alembic.util import CommandError
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 
 from .apps import App
 from .databases import version_schema
+from .errors import program
 
 
 def one_migrator(connection: Connection, app: App) -> AbstractContextManager[None]:
@@ -22,7 +26,8 @@ def one_migrator(connection: Connection, app: App) -> AbstractContextManager[Non
     """
     name = connection.dialect.name.replace("mariadb", "mysql")
     locks = {"postgresql": lock_postgresql, "mysql": lock_mysql, "sqlite": lock_sqlite}
-    return locks[name](connection, app) if name in locks else nullcontext()
+    lock = lock_row if galera_node(connection) else locks.get(name, lock_row)
+    return lock(connection, app)
 
 
 @contextmanager
@@ -66,7 +71,8 @@ def lock_mysql(connection: Connection, app: App) -> Iterator[None]:
 
     https://mariadb.com/docs/server/reference/sql-functions/secondary-functions/miscellaneous-functions/get_lock
     """
-    name = mysql_lock(connection, app)
+    # The names are the server's, for all of its databases.
+    name = "alembic_" + lock_digest(connection, app, size=16).hex()
     cursor = connection.connection.cursor()  # the driver's: SQLAlchemy would begin a transaction
 
     def attempt() -> bool:
@@ -80,11 +86,6 @@ def lock_mysql(connection: Connection, app: App) -> Iterator[None]:
     finally:
         with suppress(Exception):  # the server frees the lock of a connection that it has lost
             cursor.execute(f"SELECT RELEASE_LOCK('{name}')")
-
-
-def mysql_lock(connection: Connection, app: App) -> str:
-    """Return the name of the app's lock; a server has one list of names for all databases."""
-    return "alembic_" + lock_digest(connection, app, size=16).hex()
 
 
 @contextmanager
@@ -144,6 +145,111 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
             connection.connection.cursor().execute("PRAGMA foreign_keys = ON")
         if autocommit is False:
             driver.autocommit = False
+
+
+@contextmanager
+def lock_row(connection: Connection, app: App) -> Iterator[None]:
+    """Hold a row that an open transaction has updated, on a connection of its own.
+
+    This keeps out migrators on other machines of the database, too. A machine that was cut off may
+    have lost the lock, so each statement of the migration first makes sure that it is still there.
+    A Galera cluster replicates the transaction while it is open, and is polled.
+    https://galeracluster.com/library/documentation/using-sr.html
+
+    Elsewhere the UPDATE waits in the database, in a thread. An async driver cannot use one: with
+    it the database alone decides how long that takes.
+    """
+    columns = sa.Column("name", sa.String(32), primary_key=True), sa.Column("taken", sa.Integer)
+    # No app owns what begins with alembic_version, and no app's name has a `$`.
+    rows = sa.Table("alembic_version$lock", sa.MetaData(), *columns, mysql_engine="InnoDB")
+    holder, name = connection.engine.connect(), lock_digest(connection, app, size=16).hex()
+    node, given_up = galera_node(connection), Event()
+    cannot = CommandError(
+        f"{app.name}: {connection.dialect.name} cannot hold a lock in a transaction of a second"
+        f" connection; print the SQL with {program('migrate', '--sql')}, and run that by hand"
+    )
+    if holder.connection.dbapi_connection is connection.connection.dbapi_connection:
+        raise cannot
+    if (other := galera_node(holder)) != node:
+        raise CommandError(
+            f"{app.name}: its connections reach two nodes of a Galera cluster, {node} and {other};"
+            " give a URL that leads to one"
+        )
+
+    def taken(name: str) -> bool:
+        with suppress(DBAPIError):
+            return bool(holder.scalar(sa.select(rows.c.taken).where(rows.c.name == name)))
+        return False
+
+    def attempt() -> bool:
+        try:
+            if holder.execute(rows.update().where(rows.c.name == name).values(taken=1)).rowcount:
+                return True
+            holder.execute(rows.insert().values(name=name, taken=0))
+            holder.commit()
+        except DBAPIError as error:  # it waits no longer, or another migrator was faster
+            if node and error.connection_invalidated:  # a new one would have other settings
+                raise
+            with suppress(DBAPIError):  # Galera may have done so, and calls that an error
+                holder.rollback()
+        return False
+
+    def wait_in_database() -> None:
+        while not (attempt() or given_up.wait(0.1)):
+            pass
+        if given_up.is_set():
+            holder.invalidate()
+
+    def check(*_: Any) -> None:
+        if not taken(name):
+            raise CommandError(f"{app.name}: the database has taken the lock away; run this again")
+
+    waiter = Thread(target=wait_in_database, daemon=True)
+    try:
+        try:
+            rows.create(holder, checkfirst=True)
+        except DBAPIError:  # another migrator may have been faster
+            holder.rollback()
+            if not sa.inspect(holder).has_table(rows.name):
+                raise
+        holder.commit()
+        if node:
+            holder.exec_driver_sql(
+                "SET autocommit = 0, innodb_lock_wait_timeout = 0, wsrep_sync_wait = 15,"
+                " wsrep_trx_fragment_unit = 'statements', wsrep_trx_fragment_size = 1"
+            )
+            wait_for(attempt, app)
+            # Its first query waits for what the last holder of the lock did on another node.
+            connection.connection.cursor().execute("SET wsrep_sync_wait = 15")
+        else:
+            holder.execute(rows.insert().values(name=(probe := uuid4().hex), taken=1))
+            holder.rollback()
+            if taken(probe):
+                raise cannot
+            (waiter.run if connection.dialect.is_async else waiter.start)()
+            wait_for(lambda: not waiter.is_alive(), app)
+        event.listen(connection, "before_cursor_execute", check)
+        try:
+            yield
+        finally:
+            event.remove(connection, "before_cursor_execute", check)
+        with suppress(DBAPIError):
+            holder.rollback()
+    finally:
+        given_up.set()
+        if not waiter.is_alive():
+            holder.invalidate()
+
+
+def galera_node(connection: Connection) -> str | None:
+    """Return the name of the node of a Galera cluster that a connection leads to, if it does."""
+    found: dict[str, str] = {}
+    if connection.dialect.name in ("mysql", "mariadb"):
+        cursor = connection.connection.cursor()  # SQLAlchemy would begin a transaction
+        cursor.execute("SHOW VARIABLES LIKE 'wsrep_%'")
+        found = dict(cursor.fetchall())
+    in_cluster = found.get("wsrep_on") == "ON" and found["wsrep_provider"] != "none"
+    return found["wsrep_node_name"] if in_cluster else None
 
 
 def lock_digest(connection: Connection, app: App, size: int) -> bytes:

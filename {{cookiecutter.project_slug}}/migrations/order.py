@@ -1,8 +1,8 @@
-"""What the apps need of each other: foreign keys between models, and the order of revisions.
+"""Dependencies between apps: the foreign keys of their models, and the order of their revisions.
 
-A revision that needs one of another app says so: `requires = ("APP:8ff088cfe4ca",)`. Where no
-requirement says otherwise, upgrades go in the order of the sections of alembic.ini, and downgrades
-the other way.
+A revision names those of other apps that must run before it: `requires = ("APP:8ff088cfe4ca",)`.
+Apart from that, upgrades follow the order of the sections in alembic.ini, and downgrades the
+reverse.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,9 +19,9 @@ from .errors import program, relative
 
 
 class Order:
-    """The order of the revisions of all apps: each comes after those that it requires.
+    """Sorts the revisions of all apps so that each comes after those that it requires.
 
-    A revision is called `APP:ID` here, as in `requires`.
+    A revision is named `APP:ID` here, as in `requires`.
     """
 
     def __init__(self, apps: Mapping[str, App], script: Callable[[App], ScriptDirectory]) -> None:
@@ -32,13 +32,13 @@ class Order:
     def plan(
         self, steps: Mapping[App, Sequence[Script]], applied: Callable[[App], set[str]], up: bool
     ) -> list[tuple[App, list[Script]]]:
-        """Return the upgrades, or the downgrades, of apps in an order that works.
+        """Return the revisions in `steps`, sorted for an upgrade or a downgrade.
 
-        Each item is a run of revisions of one app, as long as it can be. An app without steps
-        has an empty run. `applied` returns the ids that are applied in an app's database now.
+        Each item is an app with as many revisions as can run before another app's. An app without
+        steps has an empty list. `applied` returns the ids of the revisions that are applied now.
 
-        Raises CommandError if something required is unknown, not applied or part of a circle,
-        and for a downgrade that takes away what stays required.
+        Raises CommandError if a requirement is unknown, not applied or part of a circle, and for
+        a downgrade if an applied revision still requires one that goes.
         """
         found = {f"{app.name}:{it.revision}": (app, it) for app in steps for it in steps[app]}
         needs: dict[str, list[str]] = {}
@@ -64,11 +64,11 @@ class Order:
                 elif required in found and revision.revision in applied(app):
                     down = to_tuple(revision.down_revision, default=("base",))[0]
                     raise CommandError(
-                        f"{name}: revision {revision.revision} of {app.name} is applied, and"
-                        f" requires {id}; first run: {program()} -n {app.name} downgrade {down}"
+                        f"{name}: revision {revision.revision} of {app.name} still requires {id};"
+                        f" first run: {program()} -n {app.name} downgrade {down}"
                     )
         runs: list[tuple[App, list[Script]]] = []
-        for name in sorted_by_needs(needs, "take one out of `requires` in its revision"):
+        for name in sorted_by_needs(needs, "remove one of these from `requires` in its revision"):
             app = self.apps[name.partition(":")[0]]
             if not runs or runs[-1][0] is not app:
                 runs.append((app, []))
@@ -78,13 +78,13 @@ class Order:
     def requirements(
         self, revisions: Mapping[App, Iterable[Script]]
     ) -> Iterator[tuple[App, Script, str]]:
-        """Yield app, revision and `APP:ID` for each requirement of these revisions."""
+        """Yield each requirement of these revisions: app, revision and the required `APP:ID`."""
         for app in revisions:
             for revision in revisions[app]:
                 yield from ((app, revision, name) for name in self.required(app, revision))
 
     def required(self, app: App, revision: Script) -> list[str]:
-        """Return what a revision requires; raise CommandError for what does not exist."""
+        """Return each `APP:ID` that a revision requires; raise CommandError if one is unknown."""
         found = []
         for text in to_tuple(getattr(revision.module, "requires", ()), default=()):
             name, _, id = text.partition(":")
@@ -92,14 +92,14 @@ class Order:
             if id not in ids:
                 what = f"revision {id} in {name}" if name in self.apps else f"app {name}"
                 raise CommandError(
-                    f"{app.name}: revision {revision.revision} requires {text}, and there is no"
+                    f"{app.name}: revision {revision.revision} requires {text}, but there is no"
                     f" {what}; correct `requires` in {relative(revision.path)}"
                 )
             found.append(f"{name}:{ids[id]}")
         return found
 
     def ids_of(self, app: App) -> dict[str, str]:
-        """Return the ids of an app's revisions; one that was squashed leads to its successor."""
+        """Map each id of an app's revisions to itself, and each squashed id to its successor."""
         if app.name not in self._ids:
             self._ids[app.name] = {
                 id: revision.revision
@@ -110,17 +110,17 @@ class Order:
 
 
 def ancestors(script: ScriptDirectory, heads: Sequence[str]) -> set[str]:
-    """Return the ids of the revisions that are applied where a database is at `heads`."""
+    """Return the ids of all revisions that are applied in a database at `heads`."""
     found = script.iterate_revisions(tuple(heads), "base") if heads else ()
     return {revision.revision for revision in found}
 
 
 def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str]:
-    """Return the names `APP` or `APP:ID` that are keys of `needs`, each after those that it needs.
+    """Return the keys of `needs`, each after those that it needs. A key is `APP` or `APP:ID`.
 
-    What belongs to one app stays together as far as it can; otherwise the given order counts.
-    Where an app has several names, each has to need the one before it. Raises CommandError, with
-    the advice, for a circle.
+    The keys of one app stay together if possible. Apart from that, their order stays the same.
+    If an app has several keys, each has to need the previous one. A circle raises CommandError
+    with the advice.
     """
     names = list(needs)
     places = {name: place for place, name in enumerate(names)}
@@ -128,10 +128,10 @@ def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str
     try:
         sorter.prepare()
     except CycleError as error:
-        circle = ", which needs ".join(error.args[1][::-1])
-        raise CommandError(f"{circle}: {advice}") from None
+        circle = ", which needs ".join(error.args[1][::-1]).replace(", which", "", 1)
+        raise CommandError(f"{circle}; {advice}") from None
     found: list[str] = []
-    ready: dict[str, int] = {}  # the place of what could be next, by app
+    ready: dict[str, int] = {}  # for each app, the place of the key that could be next
     app = ""
     while sorter.is_active():
         ready |= {name.partition(":")[0]: places[name] for name in sorter.get_ready()}
@@ -144,32 +144,32 @@ def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str
 
 @cache
 def check_models(app: App, apps: tuple[App, ...]) -> None:
-    """Refuse tables that no section has, and foreign keys to tables in another database."""
+    """Refuse tables that no section claims, and foreign keys to tables in another database."""
     owners = apps_by_table(apps_of_server(app.database, apps), app.schema)
     for table in app.metadata.tables.values():
         owned = (table.schema, table.name) in owners or app_of_table(table, apps) is not None
         if not owned and not table.info.get("is_view"):
             raise CommandError(
                 f"{app.name}: no section of {app.ini} has the table {table.name} of {app.models};"
-                " add its name to the `tables` of one of them"
+                " add its name to `tables` in one of them"
             )
     for key, referred, other in references(app, apps):
         if other.database != app.database:
             raise CommandError(
-                f"{app.name}: {key.parent.table.name} refers to {referred.name} of {other.name},"
-                " which is in another database"
+                f"{app.name}: {key.parent.table.name} refers to {referred.name} of {other.name} in"
+                " another database; remove the foreign key, or use one database for both apps"
             )
 
 
 @cache
 def apps_of_database(database: tuple[str, ...], apps: tuple[App, ...]) -> tuple[App, ...]:
-    """Return the apps whose tables are in this `App.database`."""
+    """Return the apps of a database."""
     return tuple(app for app in apps if app.database == database)
 
 
 @cache
 def apps_of_server(database: tuple[str, ...], apps: tuple[App, ...]) -> tuple[App, ...]:
-    """Return the apps of a database, and on MySQL those of its server: a schema is a database."""
+    """Return the apps of a database, or on MySQL of its server, where each schema is a database."""
     if database[0] != "mysql":
         return apps_of_database(database, apps)
     return tuple(app for app in apps if app.database[:-1] == database[:-1])
@@ -177,7 +177,7 @@ def apps_of_server(database: tuple[str, ...], apps: tuple[App, ...]) -> tuple[Ap
 
 @cache
 def apps_by_table(apps: tuple[App, ...], default_schema: str | None = None) -> dict[TableKey, App]:
-    """Return the tables that the models of apps have, each with its app."""
+    """Map the tables of the apps' models to their apps; raise CommandError if two have the same."""
     for app in apps:
         _ = app.metadata  # all imports first: model_tables is cached, and apps may share a MetaData
     found: dict[TableKey, App] = {}
@@ -194,13 +194,13 @@ def apps_by_table(apps: tuple[App, ...], default_schema: str | None = None) -> d
 
 
 def app_of_table(table: Table, apps: Iterable[App]) -> App | None:
-    """Return the app whose models have this very table."""
+    """Return the app whose models have this `Table` object, or None."""
     key = (table.schema, table.name)
     return next((app for app in apps if app.model_tables.get(key) is table), None)
 
 
 def references(app: App, apps: tuple[App, ...]) -> Iterator[tuple[ForeignKey, Table, App]]:
-    """Yield the foreign keys of an app to other apps: key, table that it refers to, its app."""
+    """Yield each foreign key of an app to another app: key, referred table and its app."""
     near = apps_of_database(app.database, apps)
     for table in app.model_tables.values():
         for key in table.foreign_keys:
@@ -216,6 +216,6 @@ def referred_table(app: App, key: ForeignKey) -> Table:
         return key.column.table
     except NoReferencedTableError:
         raise CommandError(
-            f"{app.name}: {key.parent} refers to {key.target_fullname}, and no model of {app.name}"
-            " has that table; for another app's, write the column itself: ForeignKey(Model.id)"
+            f"{app.name}: {key.parent} refers to {key.target_fullname}, which no model of"
+            f" {app.name} has; for another app's table, write ForeignKey(Model.id)"
         ) from None

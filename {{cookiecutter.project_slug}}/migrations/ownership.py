@@ -21,15 +21,15 @@ PARTITIONS = text("""
 
 @dataclass(eq=False)
 class Ownership(Sequence[MetaData]):
-    """Decides what autogenerate sees, when it compares one or more apps of a database.
+    """Decides what autogenerate sees when it compares one or more apps of a database.
 
-    A table is an app's own if the app's models have it, its revisions created it, or its `tables`
-    match. So the table of a deleted model is still known. It is not the app's own if another
-    app's models have it: a model that moved does not become a DROP TABLE. A pattern of `tables`
-    never matches a table that another app's revisions created.
+    An app owns a table if its models have it, its revisions created it, or its `tables` match.
+    So autogenerate still finds the table of a deleted model. An app never owns a table of another
+    app's models, so a model that moved does not become a DROP TABLE. A pattern of `tables` never
+    matches a table that another app's revisions created.
 
-    Alembic also gets this object as its `target_metadata`: a list of MetaData, whose models are
-    imported on first access, because only autogenerate needs them.
+    This object is also Alembic's `target_metadata`, a list of MetaData. It imports the models on
+    first access, because only autogenerate needs them.
     """
 
     compared: Mapping[App, ScriptDirectory]
@@ -39,10 +39,10 @@ class Ownership(Sequence[MetaData]):
 
     @cached_property
     def naming_convention(self) -> Mapping[Any, Any]:
-        """The naming convention of the models: Alembic asks for it when it runs operations.
+        """The naming convention of the models, which Alembic reads when it runs operations.
 
-        Without it where no name depends on it, because importing the models takes longer than
-        most revisions.
+        Empty if no name in the revisions depends on it, because importing the models takes longer
+        than most revisions.
         """
         app, script = next(iter(self.compared.items()))
         final = all(map(has_final_names, files_of(script)))
@@ -55,7 +55,7 @@ class Ownership(Sequence[MetaData]):
         return len(self._metadata)
 
     def include_name(self, name: str | None, kind: str, parents: Any) -> bool:
-        """Return True for what autogenerate should reflect: not the tables of other apps."""
+        """Return True for what autogenerate should reflect, which excludes other apps' tables."""
         if kind == "schema":
             return name is None or any(fnmatchcase(name, it) for it in self.schemas if it)
         return kind != "table" or self.owns(parents["schema_name"], str(name))
@@ -63,7 +63,7 @@ class Ownership(Sequence[MetaData]):
     def include_object(
         self, item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
     ) -> bool:
-        """Return True if something should be compared: apps may share a MetaData."""
+        """Return True for what belongs to the compared apps, as apps may share a MetaData."""
         if kind == "table" and item.info.get("is_view"):
             return False
         parent = getattr(item, "parent", item)  # of a constraint: its table, or its column
@@ -72,11 +72,11 @@ class Ownership(Sequence[MetaData]):
         return bool(app and app.include_object(item, name, kind, reflected, compare_to))
 
     def owns(self, schema: str | None, name: str) -> bool:
-        """Return True if a table is one of these apps' own."""
+        """Return True if one of the compared apps owns the table."""
         return self.owner(schema, name) is not None
 
     def owner(self, schema: str | None, name: str) -> App | None:
-        """Return the app, of those compared, that owns a table."""
+        """Return the one of the compared apps that owns the table, or None."""
         key = self.key(schema, name)
         if app := self.apps_by_model.get(key):
             return app if app in self.compared else None
@@ -110,12 +110,12 @@ class Ownership(Sequence[MetaData]):
 
     @cached_property
     def apps_by_model(self) -> dict[TableKey, App]:
-        """The tables of the models of all apps that this database may hold, each with its app."""
+        """The app of each model's table, for all apps that may have tables in this database."""
         return apps_by_table(self._apps_of_server, self.default_schema)
 
     @cached_property
     def _never_owned(self) -> set[TableKey]:
-        """The version tables, and PostgreSQL's partitions: no model has any, no app drops one."""
+        """Version tables and PostgreSQL's partitions. No app owns one that is in no model."""
         found = {
             self.key(app.version_table_schema or app.schema, app.version_table)
             for app in self._apps_of_server
@@ -126,7 +126,7 @@ class Ownership(Sequence[MetaData]):
 
     @cached_property
     def created_by_revisions(self) -> dict[App, set[TableKey]]:
-        """The tables that the revisions of these apps create."""
+        """The tables that the revisions of each compared app create."""
         return {
             app: {self.key(*key) for key in tables_created(files_of(script))}
             for app, script in self.compared.items()
@@ -143,7 +143,7 @@ class Ownership(Sequence[MetaData]):
 
     @cached_property
     def schemas(self) -> set[str | None]:
-        """The schemas that the tables of these apps may be in, some of them patterns."""
+        """The schemas, or patterns of schemas, that may have tables of the compared apps."""
         found: set[str | None] = set()
         for app, created in self.created_by_revisions.items():
             found |= {schema for schema, _ in [*app.model_tables, *created]}

@@ -1,4 +1,4 @@
-"""Revision files: whether they load, and what they create, read without running them."""
+"""Revision files: check that they load, and find what they create without running them."""
 
 import ast
 import re
@@ -14,14 +14,14 @@ from .apps import App, TableKey
 from .errors import failing_line, relative
 
 NAMED = re.compile(r"\b(?:\w*Constraint|Index|create_(?!table)\w+|drop_(?:constraint|index))\(")
-"""What may have a name that a naming convention changes."""
+"""Matches calls with a name that a naming convention may change."""
 
 UNNAMED = re.compile(
     r"ForeignKey\(|\b(?:primary_key|unique|index|create_constraint)=True"
     r"|^(?:from|import) (?!alembic|sqlalchemy|collections|typing)",
     re.MULTILINE,
 )
-"""What may get a name by a naming convention: a column's constraint, or what another module has."""
+"""Matches what a naming convention may name: a column's constraint, or code of another module."""
 
 TABLE_OPERATIONS = ("create_table", "rename_table", "drop_table", "batch_alter_table")
 
@@ -29,14 +29,14 @@ TABLE_OPERATIONS = ("create_table", "rename_table", "drop_table", "batch_alter_t
 def check_revisions(app: App, script: ScriptDirectory) -> None:
     """Load an app's revision files; raise CommandError if they or their folders are wrong."""
     _ = app.folders
-    if not Path(script.dir, Path(__file__).name).exists():  # that is not this folder
+    if not Path(script.dir, Path(__file__).name).exists():  # it is another folder than this one
         raise CommandError(
             f"{app.name}: script_location is {relative(script.dir)}, whose env.py does not know"
-            " the keys of this section; write script_location = %(here)s/migrations"
-            f" in [DEFAULT] of {app.ini}, and in no section"
+            " the keys of this section; set script_location = %(here)s/migrations only"
+            f" in [DEFAULT] of {app.ini}"
         )
     with warnings.catch_warnings():
-        # Alembic only warns of an id that two files have, and of one that no file has.
+        # Alembic only warns if two files have the same id, or if no file has an id that is used.
         warnings.filterwarnings("error", "Revision .* is (not present|present more than once)")
         try:
             script.get_heads()
@@ -44,19 +44,19 @@ def check_revisions(app: App, script: ScriptDirectory) -> None:
             if failing_line(error):  # a revision file raised it
                 raise
             raise CommandError(
-                f"{app.name}: a revision has depends_on = {error}, which is no revision of"
-                f" {app.name}; for one of another app, write requires = ('APP:ID',) instead"
+                f"{app.name}: a revision has depends_on = {error}, which is not a revision of"
+                f" {app.name}; for another app's revision, write requires = ('APP:ID',) instead"
             ) from None
     for revision in script.walk_revisions():
         if len(revision.revision) > 32:  # the length of Alembic's column version_num
             raise CommandError(
                 f"{app.name}: the revision id {revision.revision} is longer than 32 characters,"
-                " and servers would refuse it; write a shorter one"
+                " which servers refuse; shorten it"
             )
 
 
 def oldest_first(script: ScriptDirectory) -> list[Script]:
-    """Return an app's revisions, each after those that it builds on."""
+    """Return an app's revisions, each after its down revisions."""
     return list(script.walk_revisions())[::-1]
 
 
@@ -74,10 +74,10 @@ def files_by_name(app: App) -> list[Path]:
 
 
 def tables_created(files: Iterable[Path]) -> set[TableKey]:
-    """Return the tables that revision files create and do not drop again, in their order.
+    """Return the tables that revision files create and do not drop later; their order counts.
 
-    Reads `create_table`, `rename_table` and `drop_table` with literal names and schemas. Where a
-    revision creates tables in another way, list them in `tables` of the section.
+    Finds `create_table`, `rename_table` and `drop_table` with literal names and schemas. Tables
+    that a revision creates in another way have to be listed in the section's `tables`.
     """
     tables: set[TableKey] = set()
     for file in files:
@@ -99,7 +99,7 @@ def tables_altered(files: Iterable[Path]) -> set[TableKey]:
 
 
 def mentions(file: Path, names: Iterable[str]) -> bool:
-    """Return True if all of the names stand in the string literals of a revision's upgrade."""
+    """Return True if the string literals of a revision's upgrade contain all of the names."""
     nodes = [node for call in upgrade_calls(file) for node in ast.walk(call)]
     text = " ".join(literal(node) or "" for node in nodes if isinstance(node, ast.expr))
     return all(re.search(rf"\b{re.escape(name)}\b", text) for name in names)
@@ -108,7 +108,7 @@ def mentions(file: Path, names: Iterable[str]) -> bool:
 def has_final_names(file: Path) -> bool:
     """Return True if no naming convention can change a name in a revision file.
 
-    That is so in what autogenerate writes for models with a convention: all names are in `op.f()`.
+    For models with a naming convention, autogenerate writes every name in `op.f()`.
     """
     text = file.read_text(encoding="utf-8")
     return not UNNAMED.search(text) and len(NAMED.findall(text)) == text.count(".f(")
@@ -122,7 +122,7 @@ def parsed(file: Path) -> ast.Module:
 
 @cache
 def upgrade_calls(file: Path) -> list[ast.Call]:
-    """Return the calls in a revision file in their order, without those of its `downgrade`."""
+    """Return the calls in a revision file in order, without those in its `downgrade`."""
     parts = [it for it in parsed(file).body if not getattr(it, "name", "").startswith("downgrade")]
     calls = [node for part in parts for node in ast.walk(part) if isinstance(node, ast.Call)]
     return sorted(calls, key=lambda call: (call.lineno, call.col_offset))
@@ -143,7 +143,7 @@ def has_literal_schema(call: ast.Call) -> bool:
 
 
 def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
-    """Yield the operations on whole tables of a revision file: operation, names, schema."""
+    """Yield each operation on a table in a revision file: operation, names of tables, schema."""
     for call in upgrade_calls(file):
         operation = getattr(call.func, "attr", "")
         if operation not in TABLE_OPERATIONS or not has_literal_schema(call):

@@ -1,4 +1,4 @@
-"""One call of `python -m migrations`: its apps, where their databases are, and a loop over them."""
+"""One run of a command over the apps: their revisions, their databases, and the loop."""
 
 import gc
 import sys
@@ -27,39 +27,39 @@ from .revision_files import check_revisions
 T = TypeVar("T")
 
 Steps = Callable[[Any, MigrationContext], Iterable[Any]]
-"""What returns the steps of a command, from the revisions that a database is at."""
+"""A function that gets the current revisions of a database, and returns the steps to run."""
 
 TABLES_IN_A_QUERY = 100
-"""How many version tables one query reads; SQLite allows 500 or more."""
+"""How many version tables one query reads. SQLite allows 500 or more."""
 
 
 @dataclass
 class Run:
-    """One call of `python -m migrations`."""
+    """One run of a command, such as a call of `python -m migrations`."""
 
     config: Config
     options: Namespace
     apps: dict[str, App]
     """All apps, in the order of their sections."""
     selected: list[App]
-    """Those that the command is for, in the same order."""
+    """The apps that the command is for, in the same order."""
     databases: Databases
     command_line: CommandLine = field(default_factory=CommandLine)
     scripts: dict[str, ScriptDirectory] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Leave for env.py what is read once for all apps."""
+        """Pass to env.py what is read once for all apps."""
         self.order = Order(self.apps, self.script)
         shared = {"apps": self.apps, "databases": self.databases, "order": self.order}
         self.config.attributes.update(shared)
 
     def config_for(self, app: App) -> Config:
-        """Make the app's section Alembic's main section, and return the configuration."""
+        """Return Alembic's configuration, with the app's section as the main one."""
         self.config.config_ini_section = app.name
         return self.config
 
     def script(self, app: App) -> ScriptDirectory:
-        """Return the app's revision files, which are read once."""
+        """Return the app's revision files. They are read once."""
         if app.name not in self.scripts:
             with app.naming():
                 script = ScriptDirectory.from_config(self.config_for(app))
@@ -71,34 +71,34 @@ class Run:
 
     @cached_property
     def current(self) -> dict[str, tuple[str, ...]]:
-        """The revisions that the apps' databases were at when they were first asked."""
+        """The current revisions of each app, as they were when its database was first read."""
         return Current(self)
 
     def applied(self, app: App) -> set[str]:
-        """Return the ids of the revisions that were applied when the database was first asked."""
+        """Return the ids of the revisions that were applied when the database was first read."""
         self.check_current(app)
         return ancestors(self.script(app), self.current[app.name])
 
     def unfinished(self, app: App) -> str | None:
-        """Return why an app must not be migrated or compared, if a module in extras/ says so."""
+        """Return why extras/ says that an app must not be migrated or compared, or None."""
         return next((why for hook in hooks("unfinished") if (why := hook(self, app))), None)
 
     def check_current(self, app: App) -> None:
-        """Raise CommandError for a database that is at an unknown revision."""
+        """Raise CommandError if the database is at an unknown revision."""
         for revision in {*self.current[app.name]}.difference(self.script(app).get_heads()):
             found = self.order.ids_of(app).get(revision)
             if found != revision:
-                why = "is not among the revision files: is this an older version of the code?"
+                why = "has no file; is the code older than the database?"
                 if found:
-                    why = f"was squashed into {found}; first migrate it with the code before that"
+                    why = f"was squashed into {found}; first migrate with the code before that"
                 raise CommandError(
-                    f"{app.name}: its database is at revision {revision}, which {why}"
+                    f"{app.name}: the database is at revision {revision}, which {why}"
                 )
 
     def steps(self, app: App, to: str, up: bool = True) -> list[Script]:
-        """Return the revisions to apply, or to take back, up or down to `to`, in their order.
+        """Return the revisions to run, in order, to upgrade or downgrade an app to a revision.
 
-        `to` is what Alembic takes, such as `head`, `base` or `-1`.
+        `to` is any target that Alembic knows, such as `head`, `base` or `-1`.
         """
         now, iterate = self.current[app.name], self.script(app).iterate_revisions
         if up:
@@ -106,9 +106,9 @@ class Run:
         return list(iterate(now, to, select_for_downgrade=True))
 
     def head(self, app: App) -> str | None:
-        """Return the app's one head, or None before its first revision.
+        """Return the app's head, or None if it has no revision yet.
 
-        Raises CommandError for several heads, and for a database at an unknown revision.
+        Raises CommandError if there are several heads, or the database is at an unknown revision.
         """
         heads = self.script(app).get_heads()
         if len(heads) > 1:
@@ -120,7 +120,7 @@ class Run:
         return heads[0] if heads else None
 
     def at_head(self, app: App) -> bool:
-        """Return True if the database is at the app's one head.
+        """Return True if the database is at the app's head.
 
         Raises CommandError as `head` does, and if a revision is unfinished.
         """
@@ -132,7 +132,7 @@ class Run:
     def in_environment(self, app: App, work: Steps, **options: Any) -> None:
         """Run env.py for an app, as every command of Alembic does.
 
-        `work` gets the database's current revisions and returns the steps to be taken.
+        `work` gets the database's current revisions and returns the steps to run.
         """
         script = self.script(app)
         with EnvironmentContext(self.config_for(app), script, fn=work, **options):
@@ -141,16 +141,16 @@ class Run:
     def take(
         self, app: App, revisions: Sequence[Script], up: bool = True, **options: Any
     ) -> list[Script]:
-        """Apply revisions of an app, or take them back; return those that still had to be.
+        """Upgrade or downgrade an app by these revisions, and return those that were run.
 
-        Another migrator may have been faster since these were found.
+        Another migrator may have run some of them already.
         """
         taken: list[Script] = []
 
         def work(now: tuple[str, ...], _: MigrationContext) -> list[RevisionStep]:
             applied = ancestors(self.script(app), now)
             if not up and applied - self.applied(app):
-                raise CommandError("somebody else migrated it just now; run this again")
+                raise CommandError("another migrator has just changed it; run this again")
             taken[:] = [it for it in revisions if (it.revision in applied) != up]
             return [RevisionStep(self.script(app).revision_map, it, up) for it in taken]
 
@@ -160,13 +160,13 @@ class Run:
     def each_until_error(
         self, work: Callable[..., str], apps: Iterable[App], *arguments: Iterable[Any]
     ) -> None:
-        """Do the work for each app and print what it returns; at an error, say how far it came.
+        """Call `work` for each app and print what it returns. After an error, print what is done.
 
         As with `map`, `arguments` give further arguments for each app.
         """
         todo = list(apps)
         if self.config.cmd_opts and not gc.isenabled():  # see __init__.py
-            gc.freeze()  # what is imported and read by now is never freed
+            gc.freeze()  # what has been imported and read so far is never freed
             gc.enable()
         for position, (app, *more) in enumerate(zip(todo, *arguments, strict=True)):
             try:
@@ -182,7 +182,7 @@ class Run:
             self.say(app, said)
 
     def each_despite_errors(self, work: Callable[[App], str]) -> None:
-        """Print what `work` returns for each app, also after an error; then exit with status 1."""
+        """Call `work` for each app and print what it returns. After any error, exit with 1."""
         failed = False
         for app in self.selected:
             try:
@@ -198,7 +198,7 @@ class Run:
             sys.exit(1)
 
     def say(self, app: App, text: str) -> None:
-        """Print lines about one app, with its name in front of the first."""
+        """Print lines about an app, the first of them after its name."""
         if text:
             width = max(len(other.name) for other in self.selected)
             margin = "\n" + " " * (width + 2)
@@ -206,7 +206,7 @@ class Run:
 
 
 class Current(dict[str, tuple[str, ...]]):
-    """The current revisions by app. The first question about a database reads all its apps."""
+    """The current revisions by app. Looking up an app reads all selected apps of its database."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -221,7 +221,7 @@ class Current(dict[str, tuple[str, ...]]):
 
 
 def read_versions(connection: Connection, apps: Sequence[App]) -> dict[str, tuple[str, ...]]:
-    """Return the revisions in the apps' version tables; none where there is no such table yet."""
+    """Return the revisions in the apps' version tables, or none if an app has no table yet."""
     inspector = inspect(connection)
     versions: dict[App, tuple[str, ...]] = dict.fromkeys(apps, ())
     existing = {}
@@ -234,7 +234,7 @@ def read_versions(connection: Connection, apps: Sequence[App]) -> dict[str, tupl
         versions |= read_tables(connection, existing)
     except DBAPIError:
         connection.rollback()
-        for app in existing:  # which of them is it? Or do their collations differ, on MySQL?
+        for app in existing:  # one may be unreadable, or on MySQL their collations may differ
             with app.naming():
                 versions |= read_tables(connection, {app: existing[app]})
     return {app.name: versions[app] for app in apps}
@@ -243,7 +243,7 @@ def read_versions(connection: Connection, apps: Sequence[App]) -> dict[str, tupl
 def read_tables(
     connection: Connection, tables: Mapping[T, TableClause]
 ) -> dict[T, tuple[str, ...]]:
-    """Return what version tables hold, with a query for many of them at once."""
+    """Return the revisions in version tables. One query reads many of them."""
     quote = connection.dialect.identifier_preparer.format_table
     found: dict[T, tuple[str, ...]] = dict.fromkeys(tables, ())
     keys = list(tables)
@@ -257,13 +257,13 @@ def read_tables(
 
 
 def order_of(apps: dict[str, App], ini: str | None) -> Order:
-    """Return the order of revisions for a command of plain Alembic, which reads one app only."""
+    """Return the `Order` for a command of plain Alembic, which itself reads only one app."""
     script = cache(lambda app: ScriptDirectory.from_config(Config(ini, ini_section=app.name)))
     return Order(apps, script)
 
 
 def checked(steps: Steps, app: App, order: Order, connection: Connection) -> Steps:
-    """Return `steps`, which now also check what other apps require: see order.py."""
+    """Return `steps` with a check of what apps require of each other; see order.py."""
 
     @cache
     def applied(other: App) -> set[str]:

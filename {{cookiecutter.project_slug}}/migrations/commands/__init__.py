@@ -1,21 +1,21 @@
-"""The commands, a file for each, and how the folder extras/ adds to them.
+"""The commands, each in a file of its own, and the hooks for modules of extras/.
 
-A module in extras/ takes part by what it defines. Each of these is optional:
+A module in extras/ can define any of these functions:
 
-- `arguments(parser)` and a function with the module's own name, which takes a `Run`: a command.
-  After `parser.set_defaults(needs_apps=False)`, alembic.ini need not have an app.
-- `start()`: what `python -m migrations` does first.
-- `options(parser)`: declares arguments of every command.
-- `around(work)`: returns what to run in place of a command, which is a function of a `Run`.
-- `apps_of_tenant(config, apps)`: the apps, bound to the tenant that the command line names.
-- `before_command(run, name)`: raises CommandError against one of Alembic's own commands.
-- `guard(migration, app)`: a context manager around the revisions that env.py runs.
-- `unfinished(run, app)`: why an app must not be migrated or compared, or None.
-- `advice(error, said)`: what to do about an error, or None.
-- `before_writing(run, app, operations)`: raises CommandError against a new revision.
-- `warnings(run, app, operations)`: the lines that `generate` adds about a new revision.
-- `written(files)`: what to do with the files of new revisions.
-- `remarks(run)`: the lines that `status` adds below its table.
+- `arguments(parser)`, together with a function that is named like the module and takes a `Run`,
+  adds a command. After `parser.set_defaults(needs_apps=False)`, it runs without any app.
+- `start()` is called first by `python -m migrations`.
+- `options(parser)` declares arguments of every command.
+- `around(work)` gets a command, which is a function of a `Run`, and returns one to run instead.
+- `apps_of_tenant(config, apps)` returns the apps, bound to the tenant in the command line.
+- `before_command(run, name)` raises CommandError to refuse one of Alembic's own commands.
+- `guard(migration, app)` returns a context manager in which env.py runs the revisions.
+- `unfinished(run, app)` returns why an app must not be migrated or compared, or None.
+- `advice(error, said)` returns what to do about an error, or None.
+- `before_writing(run, app, operations)` raises CommandError to refuse a new revision.
+- `warnings(run, app, operations)` yields lines that `generate` prints about a new revision.
+- `written(files)` is called with the files of new revisions.
+- `remarks(run)` yields lines that `status` prints below its table.
 """
 
 from argparse import ArgumentParser
@@ -32,7 +32,7 @@ PACKAGE = __name__.rpartition(".")[0]
 
 @cache
 def extras() -> tuple[ModuleType, ...]:
-    """Return the modules of the folder extras/; none where it was deleted."""
+    """Return the modules of the folder extras/, or none if it was deleted."""
     try:
         home = import_module(f"{PACKAGE}.extras")
     except ModuleNotFoundError:
@@ -42,7 +42,7 @@ def extras() -> tuple[ModuleType, ...]:
 
 
 def hooks(name: str) -> list[Callable[..., Any]]:
-    """Return the functions of this name that modules of extras/ define (and not only import)."""
+    """Return the functions of this name that modules of extras/ define, not just import."""
     found = ((module, getattr(module, name, None)) for module in extras())
     return [
         hook
@@ -52,14 +52,14 @@ def hooks(name: str) -> list[Callable[..., Any]]:
 
 
 def with_extras(work: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Return a command as the modules of extras/ let it run."""
+    """Return a command with every `around` of extras/ applied."""
     for around in hooks("around"):
         work = around(work)
     return work
 
 
 def commands() -> dict[str, tuple[Callable[..., None], Callable[[ArgumentParser], None]]]:
-    """Return the commands that Alembic does not have: what to run, and what declares arguments."""
+    """Return the added commands by name, each with the function that declares its arguments."""
     own = [import_module(f"{__name__}.{name}") for name in ("migrate", "generate", "status")]
     found = {}
     for module in (*own, *extras()):
@@ -71,7 +71,7 @@ def commands() -> dict[str, tuple[Callable[..., None], Callable[[ArgumentParser]
 
 @cache
 def autogenerate_options() -> dict[str, Any]:
-    """Return what the folder autogenerate/ passes to `context.configure`; nothing if it is gone."""
+    """Return the options of autogenerate/ for `context.configure`, or none if it was deleted."""
     name = f"{PACKAGE}.autogenerate"
     options: dict[str, Any] = getattr(import_module(name), "OPTIONS", {}) if find_spec(name) else {}
     return options

@@ -16,7 +16,7 @@ READ_ONLY = ("branches", "current", "heads", "history", "show")
 
 def run_alembic_command(run: Run) -> None:
     """Run one of Alembic's own commands for every app."""
-    options = Namespace(**{**vars(run.options), "raiseerr": True})  # else it prints errors itself
+    options = Namespace(**{**vars(run.options), "raiseerr": True})  # else Alembic prints the errors
     name = run.options.cmd[0].__name__
 
     def call(app: App) -> str:
@@ -40,7 +40,7 @@ def run_alembic_command(run: Run) -> None:
 
 
 def run_in_order(run: Run, up: bool) -> None:
-    """Upgrade or downgrade several apps, each revision after what it requires."""
+    """Upgrade or downgrade several apps, in the order that their revisions require."""
     steps: dict[App, list[Script]] = {}
     for app in run.selected if up else run.selected[::-1]:
         run.check_current(app)

@@ -20,7 +20,7 @@ from ..run import Run
 
 
 def check(run: Run) -> None:
-    """Fail where models and database differ, or where revisions are pending."""
+    """Fail if models and database differ, or if a revision is pending."""
 
     def ready(app: App) -> bool:
         with suppress(CommandError):  # `report_on` raises it again
@@ -28,7 +28,7 @@ def check(run: Run) -> None:
         return False
 
     found: dict[App, Difference] = {}
-    with suppress(CommandError):  # likewise, for the app that it is about
+    with suppress(CommandError):  # likewise, for the app that causes it
         found = compare(run, filter(ready, run.selected))
 
     def report_on(app: App) -> str:
@@ -39,7 +39,8 @@ def check(run: Run) -> None:
         difference = found.get(app) or compare(run, [app])[app]
         if changes := in_words(difference.upgrade):
             told = summarise(changes, width=1000)
-            raise CommandError(f"models and database differ: {told}; run {program('generate')}")
+            advice = f"run {program('generate')}, or correct the database"
+            raise CommandError(f"models and database differ: {told}; {advice}")
         return "no changes"
 
     run.each_despite_errors(report_on)
@@ -47,7 +48,7 @@ def check(run: Run) -> None:
 
 
 def check_order(run: Run) -> None:
-    """Fail where no new database could be made, because of the order of the revisions."""
+    """Raise CommandError if a new database cannot be created with the revisions in this order."""
     revisions = {app: oldest_first(run.script(app)) for app in run.apps.values()}
     plan = run.order.plan(revisions, lambda _: set(), up=True)
     last = {app: place for place, (app, _) in enumerate(plan)}
@@ -58,8 +59,8 @@ def check_order(run: Run) -> None:
                 continue
             if (referred.schema, referred.name) in tables_created(files_of(run.script(other))):
                 raise CommandError(
-                    f"{app.name}: {key.parent} refers to {referred.name}, which a new database gets"
-                    f" later: write `requires` into the revision that creates the foreign key, or"
+                    f"{app.name}: {key.parent} refers to {referred.name}, which is created later"
+                    " in a new database; add `requires` to the revision with the foreign key, or"
                     f" move [{other.name}] before [{app.name}] in {app.ini}"
                 )
 
@@ -71,14 +72,14 @@ class Difference:
     upgrade: ops.UpgradeOps
     downgrade: ops.DowngradeOps
     context: MigrationContext
-    """Where it was found."""
+    """The context in which models and database were compared."""
 
 
 def compare(run: Run, apps: Iterable[App]) -> dict[App, Difference]:
     """Return what autogenerate would change for each app.
 
-    Apps of one database are compared together, so that its tables are reflected once, if their
-    keys for that are the same.
+    Apps with the same database and the same settings are compared together, so that its tables
+    are reflected only once.
     """
     found: dict[App, Difference] = {}
     groups: dict[tuple[Any, ...], list[App]] = {}
@@ -91,13 +92,13 @@ def compare(run: Run, apps: Iterable[App]) -> dict[App, Difference]:
         except CommandError:
             if len(together) == 1:
                 raise
-            for app in together:  # which of them is it?
+            for app in together:  # so that only the app with the error fails
                 found |= _compare_together(run, [app])
     return found
 
 
 def _compare_together(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
-    """Compare apps of one database with it, and sort what is found by app."""
+    """Compare apps with their common database, and return the differences by app."""
     found: dict[App, Difference] = {}
 
     def sort(_: Any, context: MigrationContext) -> list[RevisionStep]:
@@ -124,7 +125,7 @@ def _compare_together(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
 
 
 def _app_of_operation(operation: ops.MigrateOperation, ownership: Ownership) -> App:
-    """Return the app that an operation is for; operations of plug-ins say so themselves."""
+    """Return the app that an operation is for. Operations of autogenerate/ have it as `app`."""
     if isinstance(app := getattr(operation, "app", None), App):
         return app
     if isinstance(operation, ops.CreateTableOp | ops.DropTableOp | ops.ModifyTableOps):
@@ -132,18 +133,18 @@ def _app_of_operation(operation: ops.MigrateOperation, ownership: Ownership) -> 
         assert owner is not None
         return owner
     if len(ownership.compared) > 1:
-        raise CommandError(f"which app is {type(operation).__name__} for?")
+        raise CommandError(f"{type(operation).__name__} does not say which app it is for")
     return next(iter(ownership.compared))
 
 
 def in_words(operations: ops.UpgradeOps) -> list[str]:
-    """Return what a revision does, a few words for each change, such as `add TABLE COLUMN`.
+    """Return a few words for each change of a revision, such as `add TABLE COLUMN`.
 
-    What follows from another change is left out, such as the index of a new column.
+    Leaves out what another change implies, such as the index of a new column.
     """
     found: list[str] = []
     diffs = operations.as_diffs()
-    # New tables and columns; and dropped tables, whose indexes come before them.
+    # New tables and columns, and dropped tables, which come after their indexes.
     told = {str(diff[1].name) for diff in diffs if diff[0] == "remove_table"}
     for diff in diffs:
         kind, *parts = diff if isinstance(diff, tuple) else diff[0]
@@ -173,7 +174,7 @@ def in_words(operations: ops.UpgradeOps) -> list[str]:
 
 
 def summarise(changes: list[str], width: int = 72) -> str:
-    """Return as many of the changes as fit into a line, and the number of the others."""
+    """Return a line with as many changes as fit, and the number of the others."""
     for count in range(len(changes), 0, -1):
         more = [f"and {len(changes) - count} more"] if count < len(changes) else []
         summary = ", ".join([*changes[:count], *more])

@@ -1,4 +1,4 @@
-"""New revisions for the apps whose models changed."""
+"""Write new revisions for the apps whose models changed."""
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def generate(run: Run) -> None:
         path = write_revision(run, app, message, found[app], requires)
         written.append(path)
         lines = [f"wrote {relative(path)}"]
-        if message != ", ".join(changes):  # else its name tells
+        if message != ", ".join(changes):  # else the file's name tells
             lines.append(summarise(changes, width=300))
         for warnings in hooks("warnings"):
             lines += [f"warning: {text}" for text in warnings(run, app, found[app].upgrade)]
@@ -73,8 +73,8 @@ def generate(run: Run) -> None:
 def needed(app: App, found: Difference) -> list[App]:
     """Return the apps whose newest revisions have to run before a new one of this app.
 
-    Its foreign keys refer to their tables, it changes a table that their revisions changed, or
-    it drops what their revisions mention.
+    The new revision has a foreign key to one of their tables, changes a table that their
+    revisions changed, or drops something that their revisions mention.
     """
     ownership: Ownership = found.context.opts["target_metadata"]
     changed, referred = set(), set()
@@ -109,7 +109,7 @@ def needed(app: App, found: Difference) -> list[App]:
 
 @cache
 def altered_by_revisions(ownership: Ownership) -> dict[App, set[TableKey]]:
-    """Return the tables that the revisions of each app of a database create, alter or drop."""
+    """Return, for each app of a database, the tables that its revisions create, alter or drop."""
     return {
         app: {ownership.key(*table) for table in tables_altered(files_by_name(app))}
         for app in ownership.apps
@@ -124,10 +124,10 @@ def write_revision(
     requires: Sequence[str],
     id: str | None = None,
 ) -> str:
-    """Write what was found to a new revision, as `alembic revision` does, and return its path.
+    """Write the differences to a new revision, as `alembic revision` does, and return its path.
 
-    `alembic.command.revision` can be given operations as well, but runs env.py again for every
-    app to render them. Here the run that compared the models serves all apps.
+    `alembic.command.revision` also takes operations, but it runs env.py again for every app. This
+    renders them with the context that compared the models of all apps.
     """
     options = dict.fromkeys(("splice", "branch_label", "version_path", "depends_on"))
     arguments = {**options, "message": message, "head": "head", "rev_id": id or rev_id()}
@@ -139,7 +139,7 @@ def write_revision(
     revision.run_no_autogenerate(run.current[app.name], found.context)
     try:
         [script] = revision.generate_scripts()
-    except BaseException:  # half a file would stop every command
+    except BaseException:  # an incomplete file would stop every later command
         for folder in app.folders:
             for file in folder.rglob(f"*{new.rev_id}*"):
                 file.unlink()

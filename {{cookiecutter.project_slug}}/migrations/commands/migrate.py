@@ -1,4 +1,4 @@
-"""Bring the databases of the apps to their newest revisions, or print the SQL that would."""
+"""Migrate the databases of the apps to their newest revisions, or print the SQL for that."""
 
 import io
 import sys
@@ -21,7 +21,7 @@ from ..run import Run
 from . import with_extras
 
 ONE_AT_A_TIME = Lock()
-"""For threads of a program: Alembic's `context` and `op` belong to the whole process."""
+"""Held by a thread that migrates, because all threads share Alembic's `context` and `op`."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -31,21 +31,21 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def migrate(run: Run) -> None:
-    """Bring every app's database to its newest revision."""
+    """Migrate every app's database to its newest revision."""
     pending = {app: [] if run.at_head(app) else run.steps(app, "head") for app in run.selected}
     plan = run.order.plan(pending, run.applied, up=True)
     if run.options.sql:
-        with redirect_stdout(io.StringIO()) as script:  # an error in the last app comes first
+        with redirect_stdout(io.StringIO()) as script:  # print nothing if an app has an error
             print_sql(run, plan)
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8")  # it is a file of SQL
+            sys.stdout.reconfigure(encoding="utf-8")  # it becomes an SQL file
         print(script.getvalue(), end="")
     else:
         run.each_until_error(partial(upgrade, run), *zip(*plan, strict=True))
 
 
 def upgrade(run: Run, app: App, revisions: Sequence[Script]) -> str:
-    """Apply revisions of an app, and return what to say about it."""
+    """Apply revisions of an app, and return the text to print about it."""
     if not revisions:
         return "up to date" if run.script(app).get_heads() else "no revisions yet"
     applied = [f"{it.revision} ({it.doc})" for it in run.take(app, revisions)]
@@ -53,9 +53,9 @@ def upgrade(run: Run, app: App, revisions: Sequence[Script]) -> str:
 
 
 def migrate_apps(*names: str, ini: str | Path | None = None, tenant: str | None = None) -> None:
-    """Migrate all apps, or those named, from a program: raise CommandError, use no stdout.
+    """Migrate all apps, or those named, from Python. Prints nothing, and raises CommandError.
 
-    Apps of tenants are migrated for all of them, or for the one named.
+    Apps with tenants are migrated for every tenant, or for the one named.
     """
     with ONE_AT_A_TIME, naming("alembic.ini", ""), closing(Databases()) as databases:
         config = Config(ini or HOME.with_name("alembic.ini"), stdout=io.StringIO())
@@ -65,7 +65,7 @@ def migrate_apps(*names: str, ini: str | Path | None = None, tenant: str | None 
 
 
 def print_sql(run: Run, plan: Iterable[tuple[App, Sequence[Script]]]) -> None:
-    """Print the SQL of pending revisions in their order, each run under a comment with its app."""
+    """Print the SQL of pending revisions in order, with a comment where another app begins."""
     now = {app: run.current[app.name] for app in run.selected}
     for app, revisions in plan:
         print(f"-- {app.name}" if revisions else f"-- {app.name}: up to date", end="\n\n")
@@ -74,7 +74,7 @@ def print_sql(run: Run, plan: Iterable[tuple[App, Sequence[Script]]]) -> None:
             steps = [RevisionStep(run.script(app).revision_map, it, True) for it in revisions]
             is_mariadb = run.databases.run(app.url, lambda it: getattr(it.dialect, "is_mariadb", 0))
             run.config.attributes["is_mariadb"] = is_mariadb
-            # Not `command.upgrade`, which takes one revision to start from: there may be several.
+            # `command.upgrade` starts from one revision, but the database may be at several.
             with app.naming():
                 run.in_environment(
                     app,

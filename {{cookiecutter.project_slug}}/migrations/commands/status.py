@@ -1,4 +1,4 @@
-"""Where the databases of the apps are, and what is pending."""
+"""Show which revision each app's database is at, and how many are pending."""
 
 import json
 from argparse import ArgumentParser
@@ -10,7 +10,7 @@ from ..run import Run
 from . import hooks
 
 MANY = 20
-"""With more apps than this, only those that have something to do are shown."""
+"""With more apps than this, only those with something to do are shown."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -51,7 +51,7 @@ def status(run: Run) -> None:
 
 
 def print_table(found: list[dict[str, Any]], brief: bool) -> None:
-    """Print a row for each app; in brief, only for those that have something to do."""
+    """Print a row for each app; if `brief`, only for those with something to do."""
     rows = [("app", "current", "head", "pending", "database")]
     for row in found:
         if row["pending"] or row["half_done"] or not brief:
@@ -64,7 +64,7 @@ def print_table(found: list[dict[str, Any]], brief: bool) -> None:
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a line for each row, with its cells below those of the row before."""
+    """Yield a line for each row, with the cells of each column aligned."""
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     for cells in rows:
         padded = (f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))

@@ -31,7 +31,9 @@ ADVICE = {
     r"unknown database|(database|schema) \S+ does not exist|\.sqlite_master": (
         "create it first, or correct its name"
     ),
-    r"(table|relation|type) \S+ already exists": "if it existed before, run: {program} adopt",
+    r"(table|relation|type) \S+ already exists": (
+        "if it existed before the app's first revision, run: {program} adopt"
+    ),
     r"unable to open database file": "does its folder exist, and may this user write there?",
     r"cannot proceed in --sql mode": "run it without --sql, as SQLite copies what it alters",
     r"constraint must have a name|it has no name": (

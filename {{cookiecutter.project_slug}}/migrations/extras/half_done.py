@@ -9,19 +9,20 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script
 from alembic.util import CommandError, to_tuple
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, event, func, select
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, event, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..apps import App
 from ..errors import relative
-from ..locks import mysql_lock
-from ..run import Run
+from ..locks import one_migrator
+from ..run import Run, read_versions
 
 MYSQL = ("mysql", "mariadb")
 READS = "SELECT|SET|SHOW|DESCRIBE|EXPLAIN"
@@ -132,19 +133,24 @@ def note_table(app: App) -> Table:
 
 
 def read_note(connection: Connection, app: App, versions: Sequence[str]) -> str | None:
-    """Return the note, unless the version table has changed or another migrator is at work."""
-    note, own = note_table(app).c.note, func.connection_id()
-    migrator = func.coalesce(func.is_used_lock(mysql_lock(connection, app)), own)
+    """Return the note, unless the version table has changed."""
     with suppress(DBAPIError):  # there is no such table
-        if found := connection.scalar(select(note).where(migrator == own)):
+        if found := connection.scalar(select(note_table(app).c.note)):
             then, text = json.loads(found)
             return str(text) if then == sorted(versions) else None
     return None
 
 
+def read_under_lock(connection: Connection, app: App) -> str | None:
+    """Return the note, unless another migrator is at work: it is about what that one does."""
+    with suppress(CommandError, DBAPIError), one_migrator(connection, replace(app, lock_timeout=0)):
+        return read_note(connection, app, read_versions(connection, [app])[app.name])
+    return None
+
+
 def unfinished(run: Run, app: App) -> str | None:
     """Return the note of an app, if there is one that counts."""
-    if app.database[0] != "mysql":
+    look = partial(read_note, app=app, versions=run.current[app.name])
+    if app.database[0] != "mysql" or not run.databases.run(app.url, look):
         return None
-    current = run.current[app.name]
-    return run.databases.run(app.url, partial(read_note, app=app, versions=current))
+    return run.databases.run(app.url, partial(read_under_lock, app=app))

@@ -1,7 +1,7 @@
-"""A new tenant in one step: its databases or its schema, with all tables.
+"""Create a tenant in one step: its databases or its schema, with all tables.
 
-Where a database for the tenant `template` exists, on PostgreSQL and SQLite, a new one is a copy of
-it: this takes as long for a thousand revisions as for one.
+On PostgreSQL and SQLite, a new database is a copy of the one of the tenant `template`, if there is
+one. Copying takes as long for a thousand revisions as for one.
 """
 
 import os
@@ -30,7 +30,7 @@ from .tenant_schemas import read_all
 TEMPLATE = "template"
 
 BUSY = ("55006", "42P04")
-"""PostgreSQL's errors when another process is at the template, or has just made the database."""
+"""PostgreSQL's errors if another process uses the template, or has just created the database."""
 
 EXISTS = {
     "postgresql": text("SELECT 1 FROM pg_database WHERE datname = :name"),
@@ -40,18 +40,18 @@ EXISTS = {
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("new", metavar="NAME", help=f"if it is {TEMPLATE}, others are copies of it")
+    parser.add_argument("new", metavar="NAME", help=f"a copy of {TEMPLATE}, if that exists")
     parser.set_defaults(sql=False)
 
 
 def tenant(run: Run) -> None:
-    """Make the database or the schema of a new tenant, at the newest revision of every app."""
+    """Create the database or schema of a new tenant, at the newest revision of every app."""
     name, listed = run.options.new, []
     with suppress(NoTenants):
         listed = read_tenants(run.config, run.apps.values())
     new = next((it for it in listed if it.name == name), Tenant(name))
     if not NAME.fullmatch(name):
-        raise CommandError(f"tenants: {name!r} is no name; use letters, digits and underscores")
+        raise CommandError(f"tenants: {name!r} is not valid; use letters, digits and underscores")
     own = [app for app in run.apps.values() if app.tenants]
     its = bound(run.config, run.apps, new)
     # A tenant with a URL of its own may be on another server.
@@ -77,11 +77,11 @@ def tenant(run: Run) -> None:
     read_all(run, [new], own, create=True)
     migrate(replace(run, apps=its, selected=of(its)))
     if new not in listed and name != TEMPLATE:
-        print(f"{own[0].tenants} does not name {name} yet", file=run.config.stdout)
+        print(f"{name} is not in {own[0].tenants} yet; add it", file=run.config.stdout)
 
 
 def make_tenant(name: str, ini: str | Path | None = None) -> None:
-    """Do the same from a program; raise CommandError, and use no stdout."""
+    """Create a tenant from Python. Prints nothing, and raises CommandError."""
     with ONE_AT_A_TIME, naming("tenants", ""), closing(Databases()) as databases:
         config = Config(ini or HOME.with_name("alembic.ini"), stdout=StringIO())
         options = Namespace(new=name, sql=False)
@@ -89,7 +89,7 @@ def make_tenant(name: str, ini: str | Path | None = None) -> None:
 
 
 def exists(run: Run, app: App) -> bool:
-    """Return True if the database of an app exists, or if it cannot be asked."""
+    """Return True if an app's database exists, or if this kind of database cannot tell."""
     name, kind = app.url.database or "", app.database[0]
     if kind == "sqlite":
         return Path(name).exists()
@@ -100,12 +100,12 @@ def exists(run: Run, app: App) -> bool:
 
 
 def server_of(app: App) -> URL:
-    """Return where a server can be asked about databases: in `postgres`, or in none on MySQL."""
+    """Return a URL of the app's server for questions about its databases."""
     return app.url.set(database="postgres" if app.database[0] == "postgresql" else "")
 
 
 def create(run: Run, app: App, template: App | None) -> None:
-    """Create the database of an app, as a copy of the template's if there is one."""
+    """Create an app's database, as a copy of the template's if there is one."""
     name, old = app.url.database or "", template.url.database or "" if template else ""
     if app.database[0] == "sqlite":
         if old:
@@ -127,12 +127,12 @@ def create(run: Run, app: App, template: App | None) -> None:
             return False
         return True
 
-    # The template must have no other connection: another process may be copying it.
+    # PostgreSQL copies no template that someone is connected to, such as another process here.
     wait_for(lambda: exists(run, app) or run.databases.run(server_of(app), attempt), app)
 
 
 def copy_file(old: Path, new: Path) -> None:
-    """Copy an SQLite database; the copy appears when it is whole."""
+    """Copy an SQLite database. The new file appears only when the copy is complete."""
     part = new.with_name(f"{new.name}.{os.getpid()}")
     try:
         with closing(sqlite3.connect(old)) as source, closing(sqlite3.connect(part)) as copy:

@@ -1,4 +1,4 @@
-"""Which tenants there are, and where the apps of each are."""
+"""The list of tenants, and the databases or schemas of each."""
 
 import re
 import sys
@@ -18,16 +18,16 @@ from ..apps import App
 from ..errors import explain, naming, program
 
 NAME = re.compile(r"\w+", re.ASCII)
-"""What a tenant may be called. Names become parts of URLs and names of schemas."""
+"""Valid names of tenants, which become parts of URLs and of schemas' names."""
 
 
 class NoTenants(CommandError):
-    """There is no list of tenants yet, or it is empty."""
+    """Raised if there is no list of tenants yet, or if it is empty."""
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """A tenant: its name, and its URL where the list of tenants has one."""
+    """A tenant: its name, and its URL if the list of tenants has one."""
 
     name: str
     url: str = ""
@@ -40,18 +40,18 @@ def read_tenants(config: Config, apps: Iterable[App]) -> list[Tenant]:
     """
     of_tenants = [app for app in apps if app.tenants]
     if not of_tenants:
-        raise CommandError("tenants: no section has the key `tenants`")
+        raise CommandError("tenants: no section of alembic.ini sets `tenants`; set it in [DEFAULT]")
     app, source = of_tenants[0], of_tenants[0].tenants
     if other := next((it for it in of_tenants if it.tenants != source), None):
         raise CommandError(
-            f"{other.name}: has other tenants than {app.name}; write the key `tenants` into"
-            f" [DEFAULT] of {app.ini}, and `tenants = none` for apps without"
+            f"{other.name}: has other tenants than {app.name}; set `tenants` in [DEFAULT] of"
+            f" {app.ini}, and `tenants = none` in apps without"
         )
     with naming("tenants", ""):
         found = _from_function(config, app) if ":" in source else _from_file(Path(source))
     if not found:
         raise NoTenants(
-            f"tenants: {source} names none; name the first one, and make it with:"
+            f"tenants: {source} lists no tenants; add the first one, and create it with:"
             f" {program('tenant', 'NAME')}"
         )
     tenants: dict[str, Tenant] = {}
@@ -59,10 +59,10 @@ def read_tenants(config: Config, apps: Iterable[App]) -> list[Tenant]:
     for tenant in found:
         if not NAME.fullmatch(tenant.name):
             raise CommandError(
-                f"tenants: {source} names {tenant.name!r}; use letters, digits and underscores"
+                f"tenants: {source} lists {tenant.name!r}; use letters, digits and underscores"
             )
         if tenant.name in tenants:
-            raise CommandError(f"tenants: {source} names {tenant.name} twice")
+            raise CommandError(f"tenants: {source} lists {tenant.name} twice; remove one")
         same = by_url.setdefault(tenant.url, tenant)
         if tenant.url and same is not tenant:
             raise CommandError(f"tenants: {same.name} and {tenant.name} have the same URL")
@@ -71,7 +71,7 @@ def read_tenants(config: Config, apps: Iterable[App]) -> list[Tenant]:
 
 
 def _from_function(config: Config, app: App) -> list[Tenant]:
-    """Return the tenants that a function gives: names, or pairs of name and URL."""
+    """Return the tenants from a function that returns names, or pairs of name and URL."""
     sys.path[:] = dict.fromkeys([*(config.get_prepend_sys_paths_list() or ()), *sys.path])
     function = app.attribute(app.tenants, "tenants")
     try:
@@ -81,13 +81,13 @@ def _from_function(config: Config, app: App) -> list[Tenant]:
 
 
 def _from_file(path: Path) -> list[Tenant]:
-    """Return the tenants of a file: `NAME` or `NAME URL` in a line, or a comment after a `#`."""
+    """Return the tenants from a file, whose lines are `NAME`, `NAME URL` or a `# comment`."""
     lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     return [Tenant(*it.split(maxsplit=1)) for it in lines if it and not it.startswith("#")]
 
 
 def chosen(tenants: Sequence[Tenant], names: Sequence[str], part: str = "") -> list[Tenant]:
-    """Return the tenants whose names match one of the patterns, and are in the part `K/N`."""
+    """Return the tenants in the part `K/N` whose names match a pattern, if any is given."""
     for name in names:
         if not any(fnmatchcase(tenant.name, name) for tenant in tenants):
             raise CommandError(f"tenants: there is no tenant {name}")
@@ -103,12 +103,12 @@ def chosen(tenants: Sequence[Tenant], names: Sequence[str], part: str = "") -> l
 
 
 def _number_of(tenant: Tenant) -> int:
-    """Return a number that depends on the name alone, so that a part never changes."""
+    """Return a number that depends only on the name, so that a tenant stays in its part."""
     return int.from_bytes(blake2b(tenant.name.encode(), digest_size=8).digest())
 
 
 def bound(config: Config, apps: Mapping[str, App], tenant: Tenant) -> dict[str, App]:
-    """Return all apps, of which those of tenants are bound to the database of this one."""
+    """Return all apps, with those that have tenants bound to the database of this tenant."""
     found: dict[str, App] = {}
     for app in apps.values():
         settings: dict[str, Any] = {"apps": found}
@@ -121,34 +121,34 @@ def bound(config: Config, apps: Mapping[str, App], tenant: Tenant) -> dict[str, 
 
 
 def place_of(config: Config, app: App, tenant: Tenant) -> tuple[str, str]:
-    """Return the URL of a tenant's database, and the tenant's schema in it or nothing."""
+    """Return the URL of a tenant's database, and the tenant's schema in it, or an empty string."""
     schema = config.file_config.get(app.name, "tenant_schema", fallback="").strip()
     url = tenant.url or app.url_text
     if not tenant.url and "{tenant}" not in url + schema:
         raise CommandError(
-            f"{app.name}: all tenants would be in one place; write {{tenant}} into tenant_url or"
-            f" tenant_schema in {app.ini}"
+            f"{app.name}: all tenants would share one database; write {{tenant}} in tenant_url or"
+            f" tenant_schema of {app.ini}"
         )
     if schema and app.version_table_schema:
         raise CommandError(
-            f"{app.name}: tenants have their version tables in their schemas; take"
-            f" version_table_schema out of {app.ini}"
+            f"{app.name}: version tables of tenants are in their schemas; remove"
+            f" version_table_schema from {app.ini}"
         )
     url, schema = (it.replace("{tenant}", tenant.name) for it in (url, schema))
     if schema and not url.startswith("postgresql"):
         raise CommandError(f"{app.name}: tenant_schema needs PostgreSQL; correct it in {app.ini}")
     if schema and (not NAME.fullmatch(schema) or len(schema) > 63):  # PostgreSQL would cut it
         raise CommandError(
-            f"{app.name}: the schema of a tenant cannot be {schema!r}; use at most 63 letters,"
+            f"{app.name}: a tenant's schema cannot be called {schema!r}; use at most 63 letters,"
             " digits and underscores"
         )
     return url, schema
 
 
 def with_schema(text: str, schema: str) -> str:
-    """Return a URL whose sessions have this schema in their search_path, and no other.
+    """Return the URL with an option that sets search_path to this schema alone.
 
-    It is set at the start of the session, so `DISCARD ALL` comes back to it.
+    Sessions start with it, so `DISCARD ALL` returns to it.
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-OPTIONS
     """
     try:

@@ -1,4 +1,4 @@
-"""What a run over many tenants prints: what is alike together, so that it fits a screen."""
+"""Print the results for many tenants, grouped so that they fit on a screen."""
 
 import json
 import re
@@ -13,11 +13,11 @@ from ..errors import program
 from .tenant_workers import Result
 
 MANY = 10
-"""So many names, or different errors, are shown of more."""
+"""How many names or different errors are shown, if there are more."""
 
 
 def named(tenants: Sequence[str]) -> str:
-    """Return `3 tenants: acme, beta, gamma`, with the first names of many."""
+    """Return `3 tenants: acme, beta, gamma`, with only the first names if there are many."""
     more = ["..."] if len(tenants) > MANY else []
     return f"{counted(len(tenants))}: {', '.join([*tenants[:MANY], *more])}"
 
@@ -28,7 +28,7 @@ def counted(number: int) -> str:
 
 
 class Progress:
-    """How many tenants are done, failed and left, on a terminal."""
+    """Shows on a terminal how many tenants are done, failed and left."""
 
     def __init__(self, total: int) -> None:
         self.total, self.done, self.failed, self.shown = total, 0, 0, 0.0
@@ -46,19 +46,19 @@ class Progress:
             )
 
     def clear(self) -> None:
-        """Take the line from the terminal."""
+        """Erase the line with the numbers."""
         if self.shown:
             print("\r\033[K", end="", file=sys.stderr)
 
 
 def print_results(results: Sequence[Result], apps: Sequence[str], out: TextIO) -> None:
-    """Print what was said about each app, and in how many tenants; or what was printed."""
+    """Print each line about an app with its number of tenants, then all other output."""
     width = max(map(len, apps))
     for app in apps:
         texts = Counter(text for result in results for name, text in result.said if name == app)
         lines = [f"{text} in {counted(number)}" for text, number in texts.most_common(MANY)]
         if more := texts.total() - sum(number for _, number in texts.most_common(MANY)):
-            lines.append(f"something else in {counted(more)}")
+            lines.append(f"other results in {counted(more)}")
         if lines:
             print(f"{app:<{width}}  " + ("\n" + " " * (width + 2)).join(lines), file=out)
     printed: dict[str, list[str]] = {}
@@ -70,7 +70,7 @@ def print_results(results: Sequence[Result], apps: Sequence[str], out: TextIO) -
 
 
 def print_status(results: Sequence[Result], shared: str, as_json: bool) -> None:
-    """Print how many tenants are at which revision of each app; names for those that are behind.
+    """Print how many tenants are at each revision of each app, and name those that are behind.
 
     `shared` is the JSON about the apps without tenants.
     """
@@ -104,7 +104,7 @@ def print_status(results: Sequence[Result], shared: str, as_json: bool) -> None:
 
 
 def errors_of(failed: Sequence[Result], command: str, begun: int, total: int) -> list[str]:
-    """Return the errors, those that differ only in the tenant's name in one line, and a sum."""
+    """Return a line for each group of errors that differ only in the tenant, and a summary."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for result in failed:
         name = re.compile(rf"(?<![A-Za-z0-9]){re.escape(result.tenant)}(?![A-Za-z0-9])")
@@ -118,8 +118,8 @@ def errors_of(failed: Sequence[Result], command: str, begun: int, total: int) ->
         lines.append(f"... and {len(groups) - MANY} other errors")
     again = program(command) + (" ..." if command in ("upgrade", "downgrade", "stamp") else "")
     if begun < total:
-        rest = f", {total - begun} not begun; to go on: {again}"
+        rest = f", {total - begun} not begun; to continue, run: {again}"
     else:
         names = [f" --tenant {result.tenant}" for result in failed if len(failed) <= MANY]
-        rest = f"; to do them again: {again}{''.join(names)}"
+        rest = f"; to retry, run: {again}{''.join(names)}"
     return [*lines, f"{len(failed)} of {counted(total)} failed{rest}"]

@@ -1,4 +1,4 @@
-"""Tenants in schemas of one PostgreSQL database: one query reads where all of them are."""
+"""Read the revisions of all tenants at once that are schemas of one PostgreSQL database."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -12,9 +12,10 @@ from sqlalchemy.schema import CreateSchema
 from ..apps import App
 from ..run import Run, read_tables
 from .tenant_list import Tenant, place_of
+from .tenant_reports import named
 
 Places = dict[str, list[tuple[Tenant, App, str]]]
-"""By the URL of a database: the tenants, apps and schemas there."""
+"""The tenants, apps and schemas in each database, by its URL."""
 
 EXISTING = text("""
     SELECT nspname, relname FROM pg_namespace n
@@ -26,9 +27,9 @@ EXISTING = text("""
 def read_all(
     run: Run, tenants: Iterable[Tenant], apps: Sequence[App], create: bool
 ) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Return the revisions of apps, by tenant and app, as far as tenants are schemas.
+    """Return the current revisions of apps that have a schema for each tenant, by tenant and app.
 
-    With `create`, schemas that are missing are created.
+    If `create` is true, missing schemas are created.
     """
     places: Places = {}
     for tenant in tenants:
@@ -41,11 +42,13 @@ def read_all(
         try:
             with there[0][1].naming():
                 read = partial(_read, places=there, create=create)
-                versions = run.databases.run(make_url(url), read)
+                versions, new = run.databases.run(make_url(url), read)
         except CommandError:
             if len(places) == 1:
                 raise
             continue  # the tenants there fail one by one; those of other servers go on
+        if new:
+            print(f"created a schema for {named(new)}", file=run.config.stdout)
         for (tenant, app, _), revisions in zip(there, versions, strict=True):
             found.setdefault(tenant.name, {})[app.name] = revisions
     return found
@@ -53,13 +56,14 @@ def read_all(
 
 def _read(
     connection: Connection, places: Sequence[tuple[Tenant, App, str]], create: bool
-) -> list[tuple[str, ...]]:
-    """Return the revisions at each place of a database."""
+) -> tuple[list[tuple[str, ...]], list[str]]:
+    """Return the current revisions of each place in a database, and the tenants that are new."""
     schemas = list(dict.fromkeys(schema for _, _, schema in places))
     names = list({app.version_table for _, app, _ in places})
     rows = connection.execute(EXISTING, {"schemas": schemas, "names": names}).all()
     connection.rollback()
-    for schema in set(schemas).difference(schema for schema, _ in rows) if create else ():
+    missing = set(schemas).difference(schema for schema, _ in rows) if create else set()
+    for schema in missing:
         for _ in range(2):  # another migrator may create it at the same moment
             with suppress(DBAPIError), connection.begin():
                 connection.execute(CreateSchema(schema, if_not_exists=True))
@@ -70,4 +74,5 @@ def _read(
         if (schema, app.version_table) in existing
     }
     found = read_tables(connection, tables)
-    return [found.get(number, ()) for number in range(len(places))]
+    new = dict.fromkeys(tenant.name for tenant, _, schema in places if schema in missing)
+    return [found.get(number, ()) for number in range(len(places))], list(new)

@@ -1,4 +1,4 @@
-"""Processes that do a job for one tenant after the other; the death of one costs its tenant."""
+"""Processes that do a job for one tenant after another. If one dies, only its tenant fails."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Result:
-    """What a command said and did for one tenant."""
+    """The result of a command for one tenant."""
 
     tenant: str
     said: list[tuple[str, str]] = field(default_factory=list)
@@ -30,11 +30,11 @@ class Result:
 
 
 Job = Callable[..., Result]
-"""What is done for each tenant. It can be pickled."""
+"""A function to be called for each tenant. It can be pickled."""
 
 
 class Workers:
-    """A number of processes for a job; with only one, this process does it itself."""
+    """Runs a job in several processes, or in this one if the number is 1."""
 
     def __init__(self, job: Job, number: int) -> None:
         self.job = job
@@ -42,13 +42,13 @@ class Workers:
         self.interrupted = False
         self.busy: dict[Pipe, Worker] = {}
         self.idle: list[Worker] = []
-        # A fork is fast, but it must not share a connection to a database: so all at the start.
+        # Forks are fast but must not share a database connection, so all come before the first.
         for _ in range(number if number > 1 else 0):
             others = [worker.pipe for worker in self.idle]
             self.idle.append(Worker(job, "fork" if sys.platform == "linux" else "spawn", others))
 
     def do(self, tenants: Iterable[Tenant]) -> Iterator[Result]:
-        """Yield the results of the job for tenants, as they come."""
+        """Do the job for these tenants, and yield the results as they come in."""
         self.todo.extend(tenants)
         if not self.idle:
             while self.todo:
@@ -78,7 +78,7 @@ class Workers:
                 signal.signal(kind, handler)
 
     def interrupt(self, _: int = 0, __: FrameType | None = None) -> None:
-        """Begin no more tenants, and interrupt those at work; the second time, end at once."""
+        """Start no more tenants, and interrupt the busy ones. The second time, stop at once."""
         if self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
@@ -91,7 +91,7 @@ class Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the processes: those at work stop as after a Ctrl-C."""
+        """End the processes. Busy ones are terminated."""
         for worker in self.busy.values():
             worker.process.terminate()
         for worker in [*self.idle, *self.busy.values()]:
@@ -103,7 +103,7 @@ class Worker:
     """A process, and the pipe to it."""
 
     def __init__(self, job: Job, method: str, inherited: Iterable["Pipe"]) -> None:
-        from multiprocessing import get_context  # only who has workers should pay for this import
+        from multiprocessing import get_context  # here, because only workers need this slow import
 
         context: Any = get_context(method)
         self.pipe, theirs = context.Pipe()
@@ -114,19 +114,19 @@ class Worker:
         self.tenant = Tenant("")
 
     def begin(self, tenant: Tenant) -> None:
-        """Let it do the job for a tenant."""
+        """Send a tenant to the process, which does the job for it."""
         self.tenant = tenant
-        with suppress(BrokenPipeError):  # it was killed while idle: `result` says so
+        with suppress(BrokenPipeError):  # the process was killed while idle; `result` says so
             self.pipe.send(tenant)
 
     def result(self) -> Result:
-        """Return the result for the tenant; the process may have died meanwhile."""
+        """Wait for the tenant's result and return it, or an error if the process has died."""
         try:
             found: Result = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             self.process.join()
             status = self.process.exitcode
-            died = f"was killed by signal {-status}" if status < 0 else f"ended with {status}"
+            died = f"was killed by signal {-status}" if status < 0 else f"exited with {status}"
             return Result(self.tenant.name, errors=[f"{self.tenant.name}: its process {died}"])
         return found
 
@@ -134,9 +134,9 @@ class Worker:
 def serve(job: Job, pipe: "Pipe", inherited: Iterable["Pipe"]) -> None:
     """Do the job for each tenant that comes through the pipe, until it is closed."""
     for other in inherited:
-        other.close()  # else the end of the other process would not close it
+        other.close()  # else it would stay open after the main process has ended
     if hasattr(os, "setpgid"):
-        os.setpgid(0, 0)  # Ctrl-C reaches the other process alone, which passes it on
+        os.setpgid(0, 0)  # Ctrl-C then reaches only the main process, which passes it on
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):

@@ -1,7 +1,7 @@
-"""The same apps for many tenants: in a database each, or in a schema each of one database.
+"""Run commands for many tenants, which have the same apps in a database or a schema of their own.
 
-A section of alembic.ini with the key `tenants` is an app of every tenant. A command that works on
-databases works on those of all tenants. A command that writes revisions compares with one tenant.
+Every tenant has the apps whose sections of alembic.ini set `tenants`. Commands that work on
+databases run for all tenants. Commands that write revisions compare with one tenant.
 """
 
 import io
@@ -38,26 +38,26 @@ from .tenant_workers import Result, Workers
 Command = Callable[[Run], None]
 
 EACH = ("migrate", "upgrade", "downgrade", "stamp", "ensure_version", "current", "status")
-"""The commands that work on all tenants if none is named."""
+"""The commands that run for all tenants if none is named."""
 
 EACH_NAMED = ("adopt", "check")
-"""The commands that work on all tenants that are named; otherwise on the first of all."""
+"""The commands that run for every tenant that is named, or else for the first of all."""
 
 NONE = ("tenant", "branches", "edit", "heads", "history", "list_templates", "merge", "show")
-"""The commands that need no tenant, and the one that makes them."""
+"""The commands that need no tenant, and the one that creates tenants."""
 
 
 def options(parser: ArgumentParser) -> None:
     """Declare the arguments that choose tenants."""
-    add = parser.add_argument_group("for apps of tenants").add_argument
+    add = parser.add_argument_group("for apps with tenants").add_argument
     add("--tenant", action="append", default=[], metavar="GLOB", help="only these tenants")
-    add("--part", default="", metavar="K/N", help="one of N parts of them; K: 0 to N-1, or 1 to N")
+    add("--part", default="", metavar="K/N", help="only part K of N, from 0 to N-1 or from 1 to N")
     add("--jobs", metavar="N", help="the number of processes; default: tenant_jobs or 1")
     add("--max-failures", metavar="N", help="stop when N tenants have failed")
 
 
 def apps_of_tenant(config: Config, apps: dict[str, App]) -> dict[str, App]:
-    """Return the apps, bound to the tenant of `-x tenant=NAME` if that is given."""
+    """Return the apps, bound to a tenant if `-x tenant=NAME` is given."""
     given = [it for it in getattr(config.cmd_opts, "x", None) or () if it.startswith("tenant=")]
     if not given:
         return apps
@@ -69,14 +69,14 @@ def apps_of_tenant(config: Config, apps: dict[str, App]) -> dict[str, App]:
 
 
 def around(command: Command) -> Command:
-    """Return what runs a command for tenants."""
+    """Return a function that runs a command for one tenant, for all, or without tenants."""
 
     def run_command(run: Run) -> None:
         given = getattr(run.options, "tenant", ())
         name = name_of(run, command)
         if not any(app.tenants for app in run.apps.values()):
             if given:
-                none = "no section of alembic.ini has the key `tenants`"
+                none = "no section of alembic.ini sets `tenants`"
                 raise CommandError(f"--tenant {given[0]}: {none}")
             command(run)
         elif name in NONE:
@@ -89,7 +89,7 @@ def around(command: Command) -> Command:
         elif name == "remove" and not run.options.keep_tables:
             names = " ".join(app.name for app in run.selected)
             raise CommandError(
-                f"{names}: remove works on one database; first run {program()} -n {names} downgrade"
+                f"{names}: remove needs one database; first run {program()} -n {names} downgrade"
                 f" base, then {program('remove', '--keep-tables', names)}"
             )
         elif name in EACH + EACH_NAMED * bool(given) and not getattr(run.options, "sql", False):
@@ -101,7 +101,7 @@ def around(command: Command) -> Command:
 
 
 def name_of(run: Run, command: Command) -> str:
-    """Return the name of a command, one of Alembic's own or of the folder commands/."""
+    """Return the name of a command, which may be one of Alembic's own."""
     alembics = getattr(run.options, "cmd", None)
     return str(alembics[0].__name__ if isinstance(alembics, tuple) else command.__name__)
 
@@ -114,28 +114,30 @@ def shared_run(run: Run) -> Run:
 
 
 def run_for_one(run: Run, name: str) -> Run:
-    """Return a run in which the apps of tenants are those of one tenant: the first, or the named.
+    """Return a run in which apps with tenants are bound to one: the tenant named, or the first.
 
-    With `--tenant`, it is for those apps only.
+    With `--tenant`, it leaves out the apps without tenants.
     """
     given = run.options.tenant
     tenants = chosen(read_tenants(run.config, run.apps.values()), given)
     if len(tenants) > 1 and (given or getattr(run.options, "sql", False)):
-        raise CommandError(f"{name}: works with one tenant; name one: --tenant {tenants[0].name}")
+        raise CommandError(f"{name}: needs one tenant; name one: --tenant {tenants[0].name}")
     apps = bound(run.config, run.apps, tenants[0])
     selected = [apps[app.name] for app in run.selected if app.tenants or not given]
+    if len(tenants) > 1 and name in ("check", "generate", "adopt"):
+        print(f"with {tenants[0].name}, the first of {len(tenants)} tenants:")
     return replace(run, apps=apps, selected=selected)
 
 
 def each_tenant(run: Run, command: Command, name: str) -> None:
-    """Run a command for the tenants; before it, or after a downgrade, for the shared apps."""
+    """Run a command for the shared apps, then for the tenants. A downgrade does these first."""
     own = [app for app in run.selected if app.tenants]
     if name == "adopt" and (new := [app for app in own if not run.script(app).get_heads()]):
         raise CommandError(
             f"{new[0].name}: has no revision yet; first run {program('adopt', '--yes')}, which"
             " writes one and stamps the first tenant"
         )
-    # `status` is asked for JSON, to be counted.
+    # `status` prints JSON, so that its rows can be counted.
     options = Namespace(**{**vars(run.options), "json": True})
     shared = replace(shared_run(run), options=options)
     if getattr(options, "tenant", ()):
@@ -172,7 +174,7 @@ def tenants_of(run: Run) -> list[Tenant]:
 
 
 def jobs_of(run: Run) -> int:
-    """Return the number of processes; a program that calls `migrate_apps` remains one."""
+    """Return the number of processes, which is 1 if a program calls `migrate_apps`."""
     if not hasattr(run.options, "jobs"):
         return 1
     default = run.config.file_config.defaults().get("tenant_jobs", "1")
@@ -189,12 +191,12 @@ def number(name: str, text: str | int) -> int:
 def results_of(
     run: Run, workers: Workers, tenants: Sequence[Tenant], apps: Sequence[App], name: str
 ) -> list[Result]:
-    """Run the command for tenants, and return what came out of it, in the order of the tenants."""
+    """Run the command for tenants, and return the results in the order of the tenants."""
     most = number("--max-failures", getattr(run.options, "max_failures", None) or len(tenants))
     progress = tenant_reports.Progress(len(tenants))
     create = name in ("migrate", "upgrade", "stamp")
     current = tenant_schemas.read_all(run, tenants, apps, create)
-    # What these need is known: no connection, and no process.
+    # The revisions of some are known already. These need no connection and no process.
     at_head = {app.name: tuple(run.script(app).get_heads()) for app in apps}
     known: list[Tenant] = []
     rest: list[Tenant] = []
@@ -231,31 +233,31 @@ def log_to(out: io.StringIO) -> Iterator[None]:
 
 
 class TenantRun(Run):
-    """A run for one tenant, which keeps what it says."""
+    """A run for one tenant, which collects the lines about apps instead of printing them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.said: list[tuple[str, str]] = []
 
     def say(self, app: App, text: str) -> None:
-        """Keep the lines about an app."""
+        """Keep lines about an app."""
         if text:
             self.said.append((app.name, text))
 
 
 @dataclass
 class Job:
-    """A command, to be run for one tenant after the other. It can be pickled."""
+    """A command that can be run for one tenant after another. It can be pickled."""
 
     ini: str
     options: Namespace
     command: Command
     apps: list[str]
-    """The apps of tenants that the command is for."""
+    """The names of the apps that the command is for."""
 
     @cached_property
     def shared(self) -> tuple[Config, dict[str, App], CommandLine, dict[str, ScriptDirectory]]:
-        """What is the same for all tenants."""
+        """What is the same for all tenants, and is read once in each process."""
         config = Config(self.ini, cmd_opts=self.options)
         return config, read_apps(config), CommandLine(), {}
 
@@ -263,13 +265,13 @@ class Job:
         return Job, (self.ini, self.options, self.command, self.apps)
 
     def __call__(self, tenant: Tenant, current: Mapping[str, tuple[str, ...]] = {}) -> Result:
-        """Run the command for a tenant; `current` has its revisions if they are known."""
+        """Run the command for a tenant. `current` has its current revisions if they are known."""
         config, apps, command_line, scripts = self.shared
         result = Result(tenant.name)
         out, err = io.StringIO(), io.StringIO()
         config.stdout = out
         with closing(Databases()) as databases, ExitStack() as stack:
-            if hasattr(self.options, "cmd"):  # else a program called, which may print meanwhile
+            if hasattr(self.options, "cmd"):  # else a program called, whose threads may print
                 stack.enter_context(redirect_stdout(out))
                 stack.enter_context(redirect_stderr(err))
                 stack.enter_context(log_to(out))

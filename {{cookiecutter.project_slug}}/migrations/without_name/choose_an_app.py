@@ -1,7 +1,7 @@
-"""Not a revision: what Alembic finds when it is called without the name of an app.
+"""Not a revision: Alembic loads this file when it is called without the name of an app.
 
-The section [alembic] of alembic.ini keeps its revisions here. Alembic loads this file before
-it does anything, whatever the command, and shows the error.
+The section [alembic] of alembic.ini has this folder as its version_locations. Every command loads
+this file first, and prints the error.
 """
 
 from pathlib import Path
@@ -11,5 +11,5 @@ from alembic.util import CommandError
 
 from migrations.apps import choose_an_app, read_apps
 
-beside = Path(__file__).parents[2] / "alembic.ini"  # not if this is an installed package
+beside = Path(__file__).parents[2] / "alembic.ini"  # not there in an installed package
 raise CommandError(choose_an_app(read_apps(Config(beside if beside.exists() else "alembic.ini"))))
