@@ -2,8 +2,9 @@
 
 In their order, the blocks of a page are done as a reader would do them: the `$` lines of
 `console` blocks are typed into one shell, and must print what stands below them. Of the others,
-a block that begins with a comment naming a file is the text of that file, and a `diff` block
-that begins so is a change to it; there, * may stand for what differs from run to run.
+a block that begins with a comment naming a file is the text of that file, or goes at its end if
+the comment says so. A `diff` block that begins so is a change to it; there, * may stand for what
+differs from run to run.
 """
 
 import re
@@ -37,8 +38,9 @@ def assert_runs_as_shown(page: str, folder: Path, env: Mapping[str, str]) -> Non
             for command, output in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE):
                 script += [f"echo {shlex.quote(f'$ {command}')}", command]
                 expected += [f"$ {command}", *output.splitlines()]
-        elif named := re.match(r"# (\S+\.\w+)\n", text):
-            script += edits(kind, named[1], text.removeprefix(named[0]))
+        elif named := re.match(r"# (\S+\.\w+)(, at the end)?\n", text):
+            rest = text.removeprefix(named[0])
+            script += edits(kind, named[1], f"\n{rest}" if named[2] else rest, bool(named[2]))
     done = subprocess.run(
         ["bash", "-c", "\n".join(script)],
         cwd=folder,
@@ -50,10 +52,10 @@ def assert_runs_as_shown(page: str, folder: Path, env: Mapping[str, str]) -> Non
     assert masked(done.stdout) == masked("\n".join(expected))
 
 
-def edits(kind: str, path: str, text: str) -> list[str]:
-    """The shell commands for a block that is a file's text, or a change to a file."""
+def edits(kind: str, path: str, text: str, at_end: bool) -> list[str]:
+    """The shell commands for a block that is a file's text or its end, or a change to a file."""
     if kind != "diff":
-        return [f"printf %s {shlex.quote(text)} > {path}"]
+        return [f"printf %s {shlex.quote(text)} {'>>' if at_end else '>'} {path}"]
     lines = text.splitlines(keepends=True)
     old = "".join(line[1:] for line in lines if line[0] in "- ")
     new = "".join(line[1:] for line in lines if line[0] in "+ ")

@@ -127,7 +127,7 @@ def test_what_env_py_did(moved: Project) -> None:
     assert "drop orders" in moved.refused("python", "-m", "migrations", "-n", "orders", "check")
     text = section(PAGE, "Tables whose models are elsewhere")
     assert_runs_as_shown(text, moved.path, moved.shell())
-    [line] = re.findall(r"(?ms)^```ini\ninclude_object = (.*?)\n```", text)
+    [line] = re.findall(r"`include_object = (.*?)`", text)
     moved.set_ini("orders", "include_object", line)
     assert moved.generate() == "users   no changes\norders  no changes\n"
 
@@ -140,33 +140,29 @@ def test_what_env_py_did(moved: Project) -> None:
     shutil.copytree(moved.path.parent / "my_project" / "tests", moved.path / "tests")
     assert "2 passed" in moved.run("python", "-m", "pytest", "-k", "single_head").stdout
 
-    assert "`apps_folder = %(here)s/shop`" in COPYING
-    moved.set_ini("DEFAULT", "apps_folder", "%(here)s/shop")
     moved.run("./add_app.sh", "notes")
     assert "\nnotes   wrote shop/notes/migrations/" in moved.generate()
 
 
 def test_a_program_that_migrates_when_it_starts(moved: Project) -> None:
-    copied, _ = blocks("python", "A program that migrates when it starts")
+    [copied] = blocks("python", "A program that migrates when it starts")
     (moved.path / "shop" / "start.py").write_text(copied)
     url = f"sqlite:///{moved.path}/started.db"
-    code = f"import os; os.environ['DATABASE_URL'] = {url!r}; from shop.start import start; start()"
+    code = f"import os; os.environ['DATABASE_URL'] = {url!r}; import shop.start"
     environment = {"PYTHONPATH": str(moved.path)}
     moved.run("python", "-c", code, cwd=moved.path.parent, env=environment)
     assert {"alembic_version_users", "orders"} < moved.tables("started.db")
 
 
 def test_an_image_holds_what_migrating_needs(moved: Project, tmp_path: Path) -> None:
-    images = blocks("dockerfile", "A Docker image")
-    for number, dockerfile in enumerate(images):
-        image = tmp_path / f"image_{number}"
-        image.mkdir()
-        for sources, target in re.findall(r"(?m)^COPY (.+) (\S+)$", dockerfile):
-            moved.run("cp", "-R", *sources.split(), f"{image}/{target}")
-        [command] = re.findall(r"(?m)^CMD (.*)$", dockerfile)
-        done = Project(image).run(*json.loads(command), env={"DATABASE_URL": "sqlite:///new.db"})
-        assert done.stdout.count("  applied ") == 2
-    assert len(images) == 2
+    [dockerfile] = blocks("dockerfile", "A Docker image")
+    image = tmp_path / "image"
+    image.mkdir()
+    for sources, target in re.findall(r"(?m)^COPY (.+) (\S+)$", dockerfile):
+        moved.run("cp", "-R", *sources.split(), f"{image}/{target}")
+    [command] = re.findall(r"(?m)^CMD (.*)$", dockerfile)
+    done = Project(image).run(*json.loads(command), env={"DATABASE_URL": "sqlite:///new.db"})
+    assert done.stdout.count("  applied ") == 2
 
 
 def test_check_finds_what_alembic_check_does_not(tmp_path: Path) -> None:
@@ -175,8 +171,8 @@ def test_check_finds_what_alembic_check_does_not(tmp_path: Path) -> None:
     bake(tmp_path)
     one_environment(repo, [f"sqlite:///{repo.path}/shop.db"])
     edit(repo, "shop/models.py", 'server_default="0"', 'server_default="1"')
-    before, after = section(PAGE, "What `check` finds that `alembic check` did not").split("After ")
-    assert_runs_as_shown(before, repo.path, repo.shell())
+    assert "No new upgrade operations" in repo.run("alembic", "check").stdout
+    after = section(PAGE, "What `check` finds that `alembic check` did not")
     move = section(PAGE, "One Alembic environment becomes one app").partition("$ ./migrate.sh")[0]
     assert_runs_as_shown(f"{COPYING}{move}```\n{after}", repo.path, repo.shell())
     repo.migrate()

@@ -1,5 +1,6 @@
 """The package alembic_apps, installed into an empty virtual environment: nothing is copied."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +13,25 @@ from project import DEV, TEMPLATE, Project
 from servers import Database
 
 PAGE = (TEMPLATE / "docs" / "adopting.md").read_text()
-SECTION = section(PAGE, "Install instead of copying")
+PLUG_INS = (TEMPLATE / "docs" / "plug-ins.md").read_text()
+
+
+def inis(title: str) -> str:
+    """The parts of alembic.ini in a section of the page."""
+    return "\n".join(re.findall(r"(?ms)^```ini\n# alembic\.ini.*?^```$", section(PAGE, title)))
+
+
+INI = "\n".join(
+    [
+        inis("Copy the folder"),
+        section(PAGE, "Install instead of copying"),
+        inis("Tables made by `create_all`"),
+        "",
+    ]
+)
+"""What writes the alembic.ini of a repository with two apps that has installed the package."""
+
+APPS = ("python", "-m", "alembic_apps")
 
 MODELS = """
 import sqlalchemy as sa
@@ -61,29 +80,29 @@ def repository(tmp_path: Path, venv: Path) -> Iterator[Project]:
 def test_it_migrates_as_the_page_says(repository: Project, database: Database) -> None:
     for app in ("USERS", "ORDERS"):
         repository.environment[f"{app}_DATABASE_URL"] = database.text
-    assert_runs_as_shown(SECTION, repository.path, repository.env())
+    assert_runs_as_shown(INI, repository.path, repository.env())
+    assert repository.run(*APPS, "generate").stdout.count("  wrote ") == 2
+    assert repository.run(*APPS, "migrate").stdout.count("  applied ") == 2
 
     with (repository.path / "shop/users/models.py").open("a") as file:
         file.write("    age: orm.Mapped[int | None]\n")
-    apps = ("python", "-m", "alembic_apps")
-    line = repository.refused(*apps, "check")
+    line = repository.refused(*APPS, "check")
     assert (
         line
         == "users: models and database differ: add users age; run python -m alembic_apps generate,"
         " or correct the database"
     )
-    repository.run(*apps, "generate")
-    assert "(add users age)" in repository.run(*apps, "migrate").stdout
+    repository.run(*APPS, "generate")
+    assert "(add users age)" in repository.run(*APPS, "migrate").stdout
     repository.run("alembic", "--name", "users", "downgrade", "-1")
     repository.run("alembic", "--name", "users", "upgrade", "head")
-    assert repository.run(*apps, "check").stdout == "users   no changes\norders  no changes\n"
-    repository.run(*apps, "downgrade", "base")
-    assert repository.run(*apps, "status").stdout.count("  -  ") == 2
+    assert repository.run(*APPS, "check").stdout == "users   no changes\norders  no changes\n"
+    repository.run(*APPS, "downgrade", "base")
+    assert repository.run(*APPS, "status").stdout.count("  -  ") == 2
 
 
 def test_alembic_without_a_name(repository: Project) -> None:
-    text = SECTION.partition("# alembic.ini\n")[2].partition("```")[0]
-    (repository.path / "alembic.ini").write_text(text)
+    assert_runs_as_shown(INI, repository.path, repository.env())
     for command in (["revision", "-m", "stray"], ["upgrade", "head"]):
         assert repository.refused("alembic", *command) == (
             "name an app: alembic --name APP ..., where APP is one of: users, orders;"
@@ -92,10 +111,16 @@ def test_alembic_without_a_name(repository: Project) -> None:
 
 
 def test_a_program_migrates_when_it_starts(repository: Project) -> None:
-    assert_runs_as_shown(SECTION, repository.path, repository.env())
+    assert_runs_as_shown(INI, repository.path, repository.env())
+    repository.run(*APPS, "generate")
     text = section(PAGE, "A program that migrates when it starts")
-    assert_runs_as_shown(text, repository.path, repository.env())  # the last block counts
-    code = "from shop.start import start; start()"
+    [code] = re.findall(r"(?ms)^```python\n(.*?)^```", text)
+    for old, new in {
+        "migrations.commands.migrate": "alembic_apps.commands.migrate",
+        "migrate_apps()": 'migrate_apps(ini="alembic.ini")',
+    }.items():
+        assert f"`{new}`" in text
+        code = code.replace(old, new)
     repository.run("python", "-c", code, env={"USERS_DATABASE_URL": "sqlite:///started.db"})
     assert repository.tables("started.db") == {"alembic_version_users", "users"}
 
@@ -117,8 +142,10 @@ packages = ["shop"]
 def test_a_package_ships_its_migrations(
     repository: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    text = section(PAGE, "A package that ships its migrations")
+    text = section(PLUG_INS, "A package that ships its migrations")
     assert_runs_as_shown(text, repository.path, repository.env())
+    [command] = re.findall(r"`(python -m alembic_apps generate .*)`", text)
+    assert repository.run(*command.split()).stdout.count("  wrote ") == 2
     source, site, elsewhere = (tmp_path_factory.mktemp(name) for name in ("source", "site", "any"))
     shutil.copytree(repository.path / "shop", source / "shop")
     (source / "pyproject.toml").write_text(PYPROJECT)
