@@ -258,7 +258,7 @@ def test_generate_leaves_no_table_out(project: Project) -> None:
     assert project.refused(*ADOPT, "users") == (
         "users: not stamped, because models and database differ:"
         " alter users name (type VARCHAR(length=9) to String(length=200), nullable True to False);"
-        " change the models until they match"
+        " change the models, or bring the database up to date"
     )
     assert project.revisions("users") == project.revisions("books") == []
 

@@ -182,7 +182,7 @@ class Run:
 
     def each_despite_errors(self, work: Callable[[App], str]) -> None:
         """Call `work` for each app and print what it returns. After any error, exit with 1."""
-        failed = False
+        errors: set[str] = set()
         for app in self.selected:
             try:
                 with app.naming():
@@ -191,9 +191,10 @@ class Run:
             except CommandError as error:
                 if self.options.raiseerr:
                     raise
-                print(error, file=sys.stderr)
-                failed = True
-        if failed:
+                if str(error) not in errors:  # one mistake may stop several apps
+                    print(error, file=sys.stderr)
+                errors.add(str(error))
+        if errors:
             sys.exit(1)
 
     def say(self, app: App, text: str) -> None:

@@ -39,7 +39,7 @@ def adopt(run: Run) -> None:
             if found := changes_of(run, app):
                 raise CommandError(
                     f"{app.name}: not stamped, because models and database differ:"
-                    f" {', '.join(found)}; change the models until they match"
+                    f" {', '.join(found)}; change the models, or bring the database up to date"
                 )
             if head is None:
                 check_moves(run, app)

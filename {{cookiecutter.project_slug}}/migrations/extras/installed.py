@@ -29,16 +29,16 @@ def installed(run: Run) -> None:
     """Add the named apps of installed packages, all or none; without a NAME, list what there is."""
     ini = ini_file.ini_of(run)
     names: list[str] = run.options.new
+    if not names:
+        has = run.config.file_config.has_section
+        rows = [
+            (it.name, package_with(it), "added" if has(it.name) else "not added") for it in offers()
+        ]
+        print("\n".join(in_columns(rows)) or "no installed package has an app")
+        return
     add_app = ini_file.add_app(ini)
     try:
         text, parser = add_app["read"](ini)
-        if not names:
-            rows = [
-                (it.name, package_with(it), "added" if parser.has_section(it.name) else "not added")
-                for it in offers()
-            ]
-            print("\n".join(in_columns(rows)) or "no installed package has an app")
-            return
         add_app["check_names"](names, parser.sections())
         sections = [add_app["section"](parser, name, *offer_of(name)) for name in names]
         ini_file.replace(ini, add_app["insert"]("".join(sections), text))
