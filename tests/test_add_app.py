@@ -10,7 +10,7 @@ import pytest
 from project import Project, bake, tree
 
 BOOKS = "version_locations = %(here)s/src/my_project/books/migrations"
-ALEMBIC = "# `alembic` without `--name APP` ends here"
+ALEMBIC = "# `alembic` without `--name APP` uses this section"
 
 SECTION = """
 [shop]

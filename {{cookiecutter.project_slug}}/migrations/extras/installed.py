@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from alembic.util import CommandError
 
 from ..commands.status import in_columns
-from ..errors import one_line
+from ..errors import explain_ini, one_line
 from ..run import Run
 from . import ini_file
 
@@ -30,7 +30,10 @@ def installed(run: Run) -> None:
     ini = ini_file.ini_of(run)
     names: list[str] = run.options.new
     if not names:
-        has = run.config.file_config.has_section
+        try:
+            has = run.config.file_config.has_section
+        except (configparser.Error, UnicodeError) as error:
+            raise CommandError(explain_ini(error, ini)) from None
         rows = [
             (it.name, package_with(it), "added" if has(it.name) else "not added") for it in offers()
         ]

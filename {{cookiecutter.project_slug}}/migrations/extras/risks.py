@@ -1,4 +1,4 @@
-"""Warnings about what a new revision may do to data and its users, with what to do instead."""
+"""Warnings about what a new revision may do to data and programs, with what to do instead."""
 
 import re
 from collections.abc import Iterator

@@ -21,6 +21,10 @@ NAME = re.compile(r"\w+", re.ASCII)
 """Valid names of tenants, which become parts of URLs and of schemas' names."""
 
 
+PLACE = "{tenant}"
+"""What stands for the name of a tenant in `tenant_url` and `tenant_schema`."""
+
+
 class NoTenants(CommandError):
     """Raised if there is no list of tenants yet, or if it is empty."""
 
@@ -124,9 +128,9 @@ def place_of(config: Config, app: App, tenant: Tenant) -> tuple[str, str]:
     """Return the URL of a tenant's database, and the tenant's schema in it, or an empty string."""
     schema = config.file_config.get(app.name, "tenant_schema", fallback="").strip()
     url = tenant.url or app.url_text
-    if not tenant.url and "{tenant}" not in url + schema:
+    if not tenant.url and PLACE not in url + schema:
         raise CommandError(
-            f"{app.name}: all tenants would share one database; write {{tenant}} in tenant_url or"
+            f"{app.name}: all tenants would share one database; write {PLACE} in tenant_url or"
             f" tenant_schema of {app.ini}"
         )
     if schema and app.version_table_schema:
@@ -134,7 +138,7 @@ def place_of(config: Config, app: App, tenant: Tenant) -> tuple[str, str]:
             f"{app.name}: version tables of tenants are in their schemas; remove"
             f" version_table_schema from {app.ini}"
         )
-    url, schema = (it.replace("{tenant}", tenant.name) for it in (url, schema))
+    url, schema = (it.replace(PLACE, tenant.name) for it in (url, schema))
     if schema and not url.startswith("postgresql"):
         raise CommandError(f"{app.name}: tenant_schema needs PostgreSQL; correct it in {app.ini}")
     if schema and (not NAME.fullmatch(schema) or len(schema) > 63):  # PostgreSQL would cut it
