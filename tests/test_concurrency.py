@@ -146,8 +146,8 @@ def test_a_database_that_cannot_hold_a_lock_is_refused(option: str, tmp_path: Pa
         url = soak.project.environment["DATABASE_URL"]
         done = soak.project.run("python", "-c", WITH_CONNECTION.format(option), url, status=1)
         assert done.stderr.splitlines()[-1].endswith(
-            "users: other cannot hold a lock in a transaction of a second connection; print the"
-            " SQL with ./migrate.sh --sql, and run that by hand"
+            "users: other cannot lock a row for another connection; print the SQL with"
+            " ./migrate.sh --sql, and run it by hand"
         )
         assert "users" not in database.tables()
 

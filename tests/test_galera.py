@@ -86,7 +86,7 @@ def test_connections_that_a_proxy_spreads_over_the_nodes(cluster: Soak) -> None:
         arguments = map(str, [url.host, url.username, url.database, *ports])
         done = project.run("python", "-c", SPREAD, *arguments, status=1)
         assert done.stderr.splitlines()[-1].endswith(
-            "users: its connections reach two nodes of a Galera cluster, node0 and node1; give a"
-            " URL that leads to one"
+            "users: two connections lead to two nodes of a Galera cluster, node0 and node1; use a"
+            " URL that leads to one node"
         )
         assert database.tables() == set()

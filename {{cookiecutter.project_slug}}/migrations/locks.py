@@ -20,9 +20,9 @@ from .errors import program
 
 
 def one_migrator(connection: Connection, app: App) -> AbstractContextManager[None]:
-    """Hold the lock of the app's version table in a block; wait for it, and say so.
+    """Hold the lock of the app's version table during a block. Say so while waiting for it.
 
-    Raises CommandError when another migrator holds it for longer than the `lock_timeout`.
+    Raises CommandError if another migrator still holds it after `lock_timeout` seconds.
     """
     name = connection.dialect.name.replace("mariadb", "mysql")
     locks = {"postgresql": lock_postgresql, "mysql": lock_mysql, "sqlite": lock_sqlite}
@@ -34,10 +34,10 @@ def one_migrator(connection: Connection, app: App) -> AbstractContextManager[Non
 def lock_postgresql(connection: Connection, app: App) -> Iterator[None]:
     """Hold a transaction-level advisory lock on a connection of its own.
 
-    On the migration's own connection, `autocommit_block()` would give it up. A session-level
-    lock would stay behind in the pool of a PgBouncer in transaction mode. It polls instead of
-    waiting in the server: CREATE INDEX CONCURRENTLY waits for every open snapshot, also that of
-    a waiting session. READ COMMITTED keeps none between statements.
+    On the migration's own connection, `autocommit_block()` would release it. A session-level lock
+    would stay in the pool of a PgBouncer in transaction mode. A session that waits in the server
+    has an open snapshot, and CREATE INDEX CONCURRENTLY waits for every snapshot. So this polls,
+    at READ COMMITTED, which keeps no snapshot between statements.
     https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
     """
     key = int.from_bytes(lock_digest(connection, app, size=8), signed=True)
@@ -59,19 +59,19 @@ def lock_postgresql(connection: Connection, app: App) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            holder.invalidate()  # closes it as it is: another error would hide this one
+            holder.invalidate()  # closes it without a rollback, whose error would hide this one
             raise
-        with suppress(DBAPIError):  # it may have been cut off while idle; the work is done
+        with suppress(DBAPIError):  # the server may have closed it; the work is done
             holder.rollback()
 
 
 @contextmanager
 def lock_mysql(connection: Connection, app: App) -> Iterator[None]:
-    """Hold a named lock. It belongs to the connection, so the commits of DDL do not free it.
+    """Hold a named lock. It belongs to the connection, so DDL does not release it by a commit.
 
     https://mariadb.com/docs/server/reference/sql-functions/secondary-functions/miscellaneous-functions/get_lock
     """
-    # The names are the server's, for all of its databases.
+    # All databases of a server share these names.
     name = "alembic_" + lock_digest(connection, app, size=16).hex()
     cursor = connection.connection.cursor()  # the driver's: SQLAlchemy would begin a transaction
 
@@ -84,19 +84,19 @@ def lock_mysql(connection: Connection, app: App) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(Exception):  # the server frees the lock of a connection that it has lost
+        with suppress(Exception):  # if the connection is lost, the server has released the lock
             cursor.execute(f"SELECT RELEASE_LOCK('{name}')")
 
 
 @contextmanager
 def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
-    """Start each transaction with BEGIN IMMEDIATE: a file has one writer, so this is the lock.
+    """Start each transaction with BEGIN IMMEDIATE, which locks the file for one writer.
 
-    It also lets DDL roll back, which Python's sqlite3 runs outside of any transaction.
+    Then DDL can be rolled back, too. Python's sqlite3 would run it outside of any transaction.
     https://docs.python.org/3/library/sqlite3.html#transaction-control
 
-    Foreign keys are off meanwhile. SQLite alters a table by copying it; dropping the old one
-    would delete the rows that refer to it, also those of other apps.
+    Foreign keys are off during the block. SQLite alters a table by copying it, and dropping the
+    old table would delete the rows that refer to it, even those of other apps.
     https://www.sqlite.org/lang_altertable.html#otheralter
     """
     enforced = False
@@ -121,22 +121,22 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
             connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
         connection.exec_driver_sql("PRAGMA busy_timeout = 0")
         wait_for(attempt, app)
-        # What is left to wait for is a reader, at the commit.
+        # The commit may still have to wait for a reader.
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(app.lock_timeout * 1000)}")
 
     driver: Any = connection.connection.driver_connection
-    if connection.in_transaction():  # SQLAlchemy's: SQLite has none until something is written
+    if connection.in_transaction():  # for SQLAlchemy; SQLite has none until the first write
         if connection.exec_driver_sql("PRAGMA foreign_keys").scalar():
             raise CommandError(
-                f"{app.name}: its connection enforces foreign keys, which could cost rows, and is"
-                " in a transaction, where that cannot be changed; give one that is in none"
+                f"{app.name}: the given connection enforces foreign keys, which could delete rows,"
+                " and cannot change that in its transaction; give one without a transaction"
             )
         if not getattr(driver, "in_transaction", False):
             begin(connection)
     autocommit = getattr(driver, "autocommit", None)
-    if autocommit is False:  # Python 3.12 can begin each transaction at the end of the last
+    if autocommit is False:  # since Python 3.12: each transaction begins when the last one ends
         driver.autocommit = -1  # sqlite3.LEGACY_TRANSACTION_CONTROL
-    event.listen(connection.engine, "begin", begin)  # after those that it has already
+    event.listen(connection.engine, "begin", begin)  # runs after the listeners that are there
     try:
         yield
     finally:
@@ -149,31 +149,31 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
 
 @contextmanager
 def lock_row(connection: Connection, app: App) -> Iterator[None]:
-    """Hold a row that an open transaction has updated, on a connection of its own.
+    """Update a row, and keep the transaction open on a connection of its own.
 
-    This keeps out migrators on other machines of the database, too. A machine that was cut off may
-    have lost the lock, so each statement of the migration first makes sure that it is still there.
-    A Galera cluster replicates the transaction while it is open, and is polled.
+    This also keeps out migrators on other machines of the database. A machine that was cut off may
+    have lost the lock. So before each statement of the migration, the row is read on that
+    connection. A Galera cluster replicates the transaction while it is open, and is polled.
     https://galeracluster.com/library/documentation/using-sr.html
 
-    Elsewhere the UPDATE waits in the database, in a thread. An async driver cannot use one: with
-    it the database alone decides how long that takes.
+    In other databases, the UPDATE waits in a thread, so that `lock_timeout` works. An async driver
+    cannot be used from a thread. With it, the database decides how long the UPDATE waits.
     """
     columns = sa.Column("name", sa.String(32), primary_key=True), sa.Column("taken", sa.Integer)
-    # No app owns what begins with alembic_version, and no app's name has a `$`.
+    # No app owns a table whose name begins with alembic_version, and no app's name contains `$`.
     rows = sa.Table("alembic_version$lock", sa.MetaData(), *columns, mysql_engine="InnoDB")
     holder, name = connection.engine.connect(), lock_digest(connection, app, size=16).hex()
     node, given_up = galera_node(connection), Event()
     cannot = CommandError(
-        f"{app.name}: {connection.dialect.name} cannot hold a lock in a transaction of a second"
-        f" connection; print the SQL with {program('migrate', '--sql')}, and run that by hand"
+        f"{app.name}: {connection.dialect.name} cannot lock a row for another connection;"
+        f" print the SQL with {program('migrate', '--sql')}, and run it by hand"
     )
     if holder.connection.dbapi_connection is connection.connection.dbapi_connection:
         raise cannot
     if (other := galera_node(holder)) != node:
         raise CommandError(
-            f"{app.name}: its connections reach two nodes of a Galera cluster, {node} and {other};"
-            " give a URL that leads to one"
+            f"{app.name}: two connections lead to two nodes of a Galera cluster, {node} and"
+            f" {other}; use a URL that leads to one node"
         )
 
     def taken(name: str) -> bool:
@@ -187,10 +187,10 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
                 return True
             holder.execute(rows.insert().values(name=name, taken=0))
             holder.commit()
-        except DBAPIError as error:  # it waits no longer, or another migrator was faster
-            if node and error.connection_invalidated:  # a new one would have other settings
+        except DBAPIError as error:  # the row is locked, or another migrator has just inserted it
+            if node and error.connection_invalidated:  # a new connection would lack the settings
                 raise
-            with suppress(DBAPIError):  # Galera may have done so, and calls that an error
+            with suppress(DBAPIError):  # fails if Galera has rolled back already
                 holder.rollback()
         return False
 
@@ -202,13 +202,13 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
 
     def check(*_: Any) -> None:
         if not taken(name):
-            raise CommandError(f"{app.name}: the database has taken the lock away; run this again")
+            raise CommandError(f"{app.name}: the database has dropped the lock; run this again")
 
     waiter = Thread(target=wait_in_database, daemon=True)
     try:
         try:
             rows.create(holder, checkfirst=True)
-        except DBAPIError:  # another migrator may have been faster
+        except DBAPIError:  # another migrator may have just created it
             holder.rollback()
             if not sa.inspect(holder).has_table(rows.name):
                 raise
@@ -219,7 +219,7 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
                 " wsrep_trx_fragment_unit = 'statements', wsrep_trx_fragment_size = 1"
             )
             wait_for(attempt, app)
-            # Its first query waits for what the last holder of the lock did on another node.
+            # So the first query sees what the last holder of the lock did on another node.
             connection.connection.cursor().execute("SET wsrep_sync_wait = 15")
         else:
             holder.execute(rows.insert().values(name=(probe := uuid4().hex), taken=1))
@@ -242,7 +242,7 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
 
 
 def galera_node(connection: Connection) -> str | None:
-    """Return the name of the node of a Galera cluster that a connection leads to, if it does."""
+    """Return the name of the connection's node in a Galera cluster; None outside of a cluster."""
     found: dict[str, str] = {}
     if connection.dialect.name in ("mysql", "mariadb"):
         cursor = connection.connection.cursor()  # SQLAlchemy would begin a transaction
@@ -253,21 +253,21 @@ def galera_node(connection: Connection) -> str | None:
 
 
 def lock_digest(connection: Connection, app: App, size: int) -> bytes:
-    """Return a name for the lock of the app's version table, which no other program will use."""
+    """Return bytes that identify the app's version table and that no other program will use."""
     where = [connection.engine.url.database, version_schema(app, connection.dialect)]
     name = "/".join(["alembic", *(part or "" for part in where), app.version_table])
     return blake2b(name.encode(), digest_size=size).digest()
 
 
 def wait_for(attempt: Callable[[], bool], app: App) -> None:
-    """Repeat `attempt` until it returns true, for the app's `lock_timeout` at most."""
+    """Repeat `attempt` until it returns True. Raise CommandError after the app's `lock_timeout`."""
     deadline = time.monotonic() + app.lock_timeout
     pause, said = 0.02, False
     while not attempt():
         if time.monotonic() >= deadline:
             raise CommandError(
                 f"{app.name}: another migration has held the lock for {app.lock_timeout:g} s;"
-                f" run this again when it is done, or raise lock_timeout in {app.ini}"
+                f" run this again when it is done, or increase lock_timeout in {app.ini}"
             )
         if not said and pause > 0.1:
             print(

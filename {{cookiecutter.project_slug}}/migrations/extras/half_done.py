@@ -1,8 +1,8 @@
-"""MySQL and MariaDB cannot roll back DDL: a note of the revision that is half done.
+"""The note about a half-done revision on MySQL and MariaDB, which cannot roll back DDL.
 
-There, DDL commits what came before it, and itself. A revision that stops later leaves that behind,
-and the version table does not tell. So a note is written right before a revision's first DDL, which
-commits the note, too. The note counts until the version table changes.
+Each DDL statement commits itself and everything before it. A revision that stops later leaves its
+changes behind, and the version table does not show that. So a note is written just before the first
+DDL of a revision, which commits the note as well. It is valid until the version table changes.
 """
 
 import json
@@ -34,7 +34,7 @@ CHANGES_NOTHING = re.compile(rf"\s*({READS}|LOCK|UNLOCK)\b", re.I)
 
 @contextmanager
 def guard(migration: MigrationContext, app: App) -> Iterator[None]:
-    """Keep the note while revisions run; refuse to run any while one is half done."""
+    """Keep a note while revisions run. Refuse to run any if one is half done already."""
     connection, script = migration.connection, migration.script
     assert connection is not None
     assert script is not None
@@ -60,25 +60,25 @@ class Note:
         self.migration, self.connection, self.app = migration, connection, app
         self.table = note_table(app)
         self.found = read_note(connection, app, migration.get_current_heads())
-        self.revision: Script | None = None  # the one that is running, or was the last to
+        self.revision: Script | None = None  # the one that is running, or the last that ran
         self.text = ""  # what to write before its first DDL
         self.changed = False  # whether it has changed anything
 
     @contextmanager
     def of(self, revision: Script, direction: str) -> Iterator[None]:
-        """Run the `upgrade` or the `downgrade` of a revision with a note of it."""
+        """Run the `upgrade` or the `downgrade` of a revision, and prepare the note about it."""
         if self.found:
             raise CommandError(self.found)
         if self.revision is None:
-            with suppress(DBAPIError):  # it is DDL itself, and there is nothing yet to be committed
+            with suppress(DBAPIError):  # this DDL commits, but nothing has been done yet
                 self.table.create(self.connection, checkfirst=True)
-        if self.revision is not revision:  # else its upgrade calls its downgrade
+        if self.revision is not revision:  # otherwise its upgrade calls its downgrade
             self.revision, self.changed = revision, False
             self.text = describe(self.app, revision, direction)
         yield
 
     def before_cursor_execute(self, _: Any, __: Any, statement: str, *___: Any) -> None:
-        """Write the note before a statement that commits, or go on without it."""
+        """Write the note before the first statement that commits. Go on if that fails."""
         if self.text and not DOES_NOT_COMMIT.match(statement):
             from sqlalchemy.dialects.mysql import insert  # only MySQL should pay for this import
 
@@ -87,33 +87,33 @@ class Note:
             changed, self.text = self.changed, ""
             try:
                 self.connection.execute(row)
-            except DBAPIError as error:  # the transaction ends with a deadlock or a timeout
+            except DBAPIError as error:  # a deadlock or a timeout has ended the transaction
                 ends = {1213, 1205}.intersection(getattr(error.orig, "args", ()))
                 if ends or error.connection_invalidated:
                     raise
-            self.changed = changed  # this was no statement of the revision
+            self.changed = changed  # the note is not a change by the revision
 
     def after_cursor_execute(self, _: Any, __: Any, statement: str, *___: Any) -> None:
         """Remember that a statement has changed something."""
         self.changed |= not CHANGES_NOTHING.match(statement)
 
     def close(self, _: Any, error: BaseException | None, __: Any) -> None:
-        """Say in the error of a run what is half done; if nothing is, drop the table."""
+        """Add to the error of a run what is half done. If nothing is, drop the table."""
         self.text = ""
         if self.connection.invalidated:
             return
-        with suppress(SQLAlchemyError):  # such as that there is no such table
+        with suppress(SQLAlchemyError):  # for instance, the table may be missing
             self.connection.exec_driver_sql("UNLOCK TABLES")  # a revision may have locked some
             half_done = read_note(self.connection, self.app, self.migration.get_current_heads())
             if half_done and error and self.changed:
                 error.add_note(half_done)
             elif self.revision or not half_done:
                 self.connection.execute(self.table.delete().where(self.table.c.id == 1))
-                self.table.drop(self.connection)  # commits, also where this user may not drop
+                self.table.drop(self.connection)  # commits, even if the user must not drop tables
 
 
 def describe(app: App, revision: Script, direction: str) -> str:
-    """Return what is half done if the revision stops, and what to do about it."""
+    """Return the text of the note: what is half done, and what to do about it."""
     down, up = " ".join(to_tuple(revision.down_revision, default=("base",))), revision.revision
     start, end = (down, up) if direction == "upgrade" else (up, down)
     alembic = f"alembic --name {app.name}"
@@ -126,15 +126,15 @@ def describe(app: App, revision: Script, direction: str) -> str:
 
 
 def note_table(app: App) -> Table:
-    """Return the table of an app's note, which exists while there is something to remember."""
-    name = f"{app.version_table[:59]}$half"  # no app's name has a `$`
+    """Return the table of an app's note. It exists only while it may be needed."""
+    name = f"{app.version_table[:59]}$half"  # no app's name contains `$`
     columns = Column("id", Integer, primary_key=True, autoincrement=False), Column("note", Text)
     return Table(name, MetaData(), *columns, schema=app.version_table_schema)
 
 
 def read_note(connection: Connection, app: App, versions: Sequence[str]) -> str | None:
-    """Return the note, unless the version table has changed."""
-    with suppress(DBAPIError):  # there is no such table
+    """Return the note, or None if there is none or the version table has changed."""
+    with suppress(DBAPIError):  # the table may be missing
         if found := connection.scalar(select(note_table(app).c.note)):
             then, text = json.loads(found)
             return str(text) if then == sorted(versions) else None
@@ -142,14 +142,14 @@ def read_note(connection: Connection, app: App, versions: Sequence[str]) -> str 
 
 
 def read_under_lock(connection: Connection, app: App) -> str | None:
-    """Return the note, unless another migrator is at work: it is about what that one does."""
+    """Return the note. While another migrator runs, the note is about that one: return None."""
     with suppress(CommandError, DBAPIError), one_migrator(connection, replace(app, lock_timeout=0)):
         return read_note(connection, app, read_versions(connection, [app])[app.name])
     return None
 
 
 def unfinished(run: Run, app: App) -> str | None:
-    """Return the note of an app, if there is one that counts."""
+    """Return the note of an app if it is valid."""
     look = partial(read_note, app=app, versions=run.current[app.name])
     if app.database[0] != "mysql" or not run.databases.run(app.url, look):
         return None
