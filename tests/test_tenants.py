@@ -480,3 +480,10 @@ def test_one_server_of_many_is_down(schemas: Tenants) -> None:
     done = schemas.project.run("./migrate.sh", status=1)
     assert done.stdout.count("(initial) in 2 tenants") == 2
     assert "(1 tenant: beta)" in done.stderr
+
+
+def test_a_part_without_tenants(sqlite: Tenants) -> None:
+    sqlite.make("acme")
+    sqlite.project.generate()
+    out = [sqlite.project.migrate("--part", f"{part}/5") for part in range(5)]
+    assert sorted(map(len, out))[:4] == [0] * 4

@@ -192,7 +192,7 @@ def results_of(
     run: Run, workers: Workers, tenants: Sequence[Tenant], apps: Sequence[App], name: str
 ) -> list[Result]:
     """Run the command for tenants, and return the results in the order of the tenants."""
-    most = number("--max-failures", getattr(run.options, "max_failures", None) or len(tenants))
+    most = number("--max-failures", getattr(run.options, "max_failures", None) or sys.maxsize)
     progress = tenant_reports.Progress(len(tenants))
     create = name in ("migrate", "upgrade", "stamp")
     current = tenant_schemas.read_all(run, tenants, apps, create)
