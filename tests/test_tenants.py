@@ -487,3 +487,20 @@ def test_a_part_without_tenants(sqlite: Tenants) -> None:
     sqlite.project.generate()
     out = [sqlite.project.migrate("--part", f"{part}/5") for part in range(5)]
     assert sorted(map(len, out))[:4] == [0] * 4
+
+
+def test_downgrade_of_a_part_leaves_shared_apps(tmp_path: Path) -> None:
+    """The other parts may still need them, and each part would downgrade them once more."""
+    with with_tenants("sqlite", tmp_path, apps="accounts, users") as tenants:
+        project = tenants.project
+        project.set_ini("accounts", "tenants", "none")
+        project.environment["DATABASE_URL"] = tenants.base.text
+        tenants.make("acme", "beta", "gamma")
+        for app in ("accounts", "users"):
+            add_revision(project, app, "pass")
+        add_revision(project, "accounts", "pass")
+        project.migrate()
+        for part in ("1/2", "2/2"):
+            project.migrations("downgrade", "-1", "--part", part)
+        assert project.migrations("-n", "accounts", "current") == "accounts_2 (head)\n"
+        assert "users_1" not in project.migrations("status")

@@ -140,7 +140,8 @@ def each_tenant(run: Run, command: Command, name: str) -> None:
     # `status` prints JSON, so that its rows can be counted.
     options = Namespace(**{**vars(run.options), "json": True})
     shared = replace(shared_run(run), options=options)
-    if getattr(options, "tenant", ()):
+    # Other parts may still need what a downgrade would take from the shared apps.
+    if getattr(options, "tenant", ()) or (name == "downgrade" and options.part):
         shared.selected.clear()
     job = Job(str(run.config.config_file_name), options, command, [app.name for app in own])
     with Workers(job, jobs_of(run)) as workers:
