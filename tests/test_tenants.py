@@ -504,3 +504,17 @@ def test_downgrade_of_a_part_leaves_shared_apps(tmp_path: Path) -> None:
             project.migrations("downgrade", "-1", "--part", part)
         assert project.migrations("-n", "accounts", "current") == "accounts_2 (head)\n"
         assert "users_1" not in project.migrations("status")
+
+
+def test_x_arguments_from_a_program(sqlite: Tenants) -> None:
+    sqlite.make("acme")
+    read = "from alembic import context; assert context.get_x_argument(as_dictionary=True) == {}"
+    add_revision(sqlite.project, "users", read)
+    lines = (
+        "from migrations.commands.migrate import migrate_apps",
+        "from migrations.extras.tenant import make_tenant",
+        "migrate_apps()",
+        "make_tenant('template')",
+        "make_tenant('new')",
+    )
+    sqlite.project.run("python", "-c", "\n".join(lines))

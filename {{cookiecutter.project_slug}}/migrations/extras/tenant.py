@@ -66,7 +66,9 @@ def tenant(run: Run) -> None:
         copied = {app: template[app.name] for app in missing if copies}
         copied = {app: old for app, old in copied.items() if exists(run, old)}
         if copied:
-            silent = Config(run.config.config_file_name, stdout=StringIO(), cmd_opts=run.options)
+            silent = Config(
+                run.config.config_file_name, stdout=StringIO(), cmd_opts=run.config.cmd_opts
+            )
             migrate(replace(run, config=silent, apps=template, selected=of(template)))
             run.databases.close()
         for app in missing:

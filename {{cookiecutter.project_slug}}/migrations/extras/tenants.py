@@ -257,7 +257,8 @@ class Job:
     @cached_property
     def shared(self) -> tuple[Config, dict[str, App], dict[str, ScriptDirectory]]:
         """What is the same for all tenants, and is read once in each process."""
-        config = Config(self.ini, cmd_opts=self.options)
+        # Without a command line, revisions see none either.
+        config = Config(self.ini, cmd_opts=self.options if hasattr(self.options, "cmd") else None)
         return config, read_apps(config), {}
 
     def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
