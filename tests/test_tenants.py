@@ -518,3 +518,21 @@ def test_x_arguments_from_a_program(sqlite: Tenants) -> None:
         "make_tenant('new')",
     )
     sqlite.project.run("python", "-c", "\n".join(lines))
+
+
+@pytest.mark.parametrize("rest", [f":x@{SECRET}@127.0.0.1:1/db", f":{SECRET}/db"])
+def test_no_password_of_a_bad_url_is_shown(rest: str, schemas: Tenants) -> None:
+    """The password has an unquoted @, or the host is forgotten, so the password is the port."""
+    project, bad = schemas.project, f"postgresql+psycopg://me{rest}"
+    schemas.make("acme", "beta")
+    project.generate()
+    project.environment["DATABASE_URL"] = bad
+    line = project.refused("./migrate.sh")
+    assert line.startswith("users: DATABASE_URL is not a database URL like ")
+    project.environment["DATABASE_URL"] = schemas.base.text
+    schemas.name("acme", f"beta {bad}")
+    for jobs in ("1", "2"):
+        done = project.run("./migrate.sh", "--jobs", jobs, status=1)
+        assert "users: tenant_url is not a database URL like " in done.stderr
+        assert SECRET not in done.stdout + done.stderr
+        assert done.stdout.count(" in 1 tenant\n") == 2

@@ -158,7 +158,7 @@ def with_schema(text: str, schema: str) -> str:
     """
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return text  # App.url says what is wrong with it
     quoted = f'"{schema}"' if schema != schema.lower() else schema
     options = f"{url.query.get('options', '')} -csearch_path={quoted}".strip()

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, make_url, table, text
+from sqlalchemy import Connection, table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
@@ -39,10 +40,11 @@ def read_all(
                 places.setdefault(url, []).append((tenant, app, schema))
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for url, there in places.items():
+        app = replace(there[0][1], url_text=url, tenants="")
         try:
-            with there[0][1].naming():
+            with app.naming():
                 read = partial(_read, places=there, create=create)
-                versions, new = run.databases.run(make_url(url), read)
+                versions, new = run.databases.run(app.url, read)
         except CommandError:
             if len(places) == 1:
                 raise
