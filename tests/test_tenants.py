@@ -536,3 +536,14 @@ def test_no_password_of_a_bad_url_is_shown(rest: str, schemas: Tenants) -> None:
         assert "users: tenant_url is not a database URL like " in done.stderr
         assert SECRET not in done.stdout + done.stderr
         assert done.stdout.count(" in 1 tenant\n") == 2
+
+
+def test_one_schema_cannot_be_read(schemas: Tenants) -> None:
+    schemas.make("acme", "beta", "gamma")
+    schemas.project.generate()
+    schemas.project.migrate()
+    schemas.base.query("ALTER TABLE s_beta.alembic_version_users RENAME version_num TO other")
+    for command in (("./migrate.sh",), ("python", "-m", "migrations", "status")):
+        done = schemas.project.run(*command, status=1)
+        assert done.stdout.count(" 2 tenants") == 2
+        assert "(1 tenant: beta)" in done.stderr

@@ -51,7 +51,7 @@ def read_all(
             continue  # the tenants there fail one by one; those of other servers go on
         if new:
             print(f"created a schema for {named(new)}", file=run.config.stdout)
-        for (tenant, app, _), revisions in zip(there, versions, strict=True):
+        for (tenant, app, _), revisions in zip(there, versions, strict=False):
             found.setdefault(tenant.name, {})[app.name] = revisions
     return found
 
@@ -75,6 +75,9 @@ def _read(
         for number, (_, app, schema) in enumerate(places)
         if (schema, app.version_table) in existing
     }
-    found = read_tables(connection, tables)
     new = dict.fromkeys(tenant.name for tenant, _, schema in places if schema in missing)
+    try:
+        found = read_tables(connection, tables)
+    except DBAPIError:  # one is unreadable; each tenant reads its own
+        return [], list(new)
     return [found.get(number, ()) for number in range(len(places))], list(new)
