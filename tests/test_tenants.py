@@ -547,3 +547,12 @@ def test_one_schema_cannot_be_read(schemas: Tenants) -> None:
         done = schemas.project.run(*command, status=1)
         assert done.stdout.count(" 2 tenants") == 2
         assert "(1 tenant: beta)" in done.stderr
+
+
+def test_schema_that_must_not_be_created(schemas: Tenants) -> None:
+    schemas.make("acme")
+    schemas.project.generate()
+    with schemas.base.reader("secret") as url:
+        schemas.project.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
+        done = schemas.project.run("./migrate.sh", status=1)
+    assert "created" not in done.stdout

@@ -65,17 +65,19 @@ def _read(
     rows = connection.execute(EXISTING, {"schemas": schemas, "names": names}).all()
     connection.rollback()
     missing = set(schemas).difference(schema for schema, _ in rows) if create else set()
+    created = set()
     for schema in missing:
         for _ in range(2):  # another migrator may create it at the same moment
             with suppress(DBAPIError), connection.begin():
                 connection.execute(CreateSchema(schema, if_not_exists=True))
+                created.add(schema)
     existing = {tuple(row) for row in rows}
     tables = {
         number: table(app.version_table, schema=schema)
         for number, (_, app, schema) in enumerate(places)
         if (schema, app.version_table) in existing
     }
-    new = dict.fromkeys(tenant.name for tenant, _, schema in places if schema in missing)
+    new = dict.fromkeys(tenant.name for tenant, _, schema in places if schema in created)
     try:
         found = read_tables(connection, tables)
     except DBAPIError:  # one is unreadable; each tenant reads its own
