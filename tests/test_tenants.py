@@ -556,3 +556,13 @@ def test_schema_that_must_not_be_created(schemas: Tenants) -> None:
         schemas.project.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
         done = schemas.project.run("./migrate.sh", status=1)
     assert "created" not in done.stdout
+
+
+def test_mysql_copies_no_template(tmp_path: Path) -> None:
+    with with_tenants("mysql", tmp_path) as tenants:
+        tenants.make("acme")
+        tenants.project.generate()
+        tenants.project.migrations("tenant", "template")
+        said = tenants.project.migrations("tenant", "new")
+        assert "a copy of" not in said
+        assert said.count("(initial)") == 2

@@ -63,7 +63,9 @@ def tenant(run: Run) -> None:
     with own[0].naming():
         by_url = {app.url: app for app in of(its)}
         missing = [app for app in by_url.values() if not exists(run, app)]
-        copied = {app: template[app.name] for app in missing if copies}
+        copied = {
+            app: template[app.name] for app in missing if copies and app.database[0] != "mysql"
+        }
         copied = {app: old for app, old in copied.items() if exists(run, old)}
         if copied:
             silent = Config(
