@@ -566,3 +566,18 @@ def test_mysql_copies_no_template(tmp_path: Path) -> None:
         said = tenants.project.migrations("tenant", "new")
         assert "a copy of" not in said
         assert said.count("(initial)") == 2
+
+
+def test_urls_from_a_function(schemas: Tenants) -> None:
+    """SQLAlchemy shows its own without their passwords. One in a nullable column may be None."""
+    project = schemas.project
+    (project.package / "tenants.py").write_text(
+        "import os\nfrom sqlalchemy import make_url\n"
+        "def pairs():\n"
+        "    return [('acme', make_url(os.environ['DATABASE_URL'])), ('beta', None)]\n"
+    )
+    project.set_ini("DEFAULT", "tenants", "my_project.tenants:pairs")
+    url = schemas.base.url.set(password="secret")
+    project.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
+    add_revision(project, "users", "assert op.get_bind().engine.url.password == 'secret'")
+    assert "applied users_1 () in 2 tenants" in project.migrate()

@@ -11,7 +11,7 @@ from typing import Any
 
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ..apps import App
@@ -79,8 +79,12 @@ def _from_function(config: Config, app: App) -> list[Tenant]:
     """Return the tenants from a function that returns names, or pairs of name and URL."""
     sys.path[:] = dict.fromkeys([*(config.get_prepend_sys_paths_list() or ()), *sys.path])
     function = app.attribute(app.tenants, "tenants")
+
+    def text(it: Any) -> str:
+        return it.render_as_string(hide_password=False) if isinstance(it, URL) else str(it or "")
+
     try:
-        return [Tenant(it) if isinstance(it, str) else Tenant(*map(str, it)) for it in function()]
+        return [Tenant(it) if isinstance(it, str) else Tenant(*map(text, it)) for it in function()]
     except Exception as error:
         raise NoTenants(f"tenants: {app.tenants} failed: {explain(error)}") from error
 
