@@ -581,3 +581,13 @@ def test_urls_from_a_function(schemas: Tenants) -> None:
     project.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
     add_revision(project, "users", "assert op.get_bind().engine.url.password == 'secret'")
     assert "applied users_1 () in 2 tenants" in project.migrate()
+
+
+def test_history_of_one_tenant(sqlite: Tenants) -> None:
+    sqlite.make("acme", "beta")
+    sqlite.project.generate()
+    sqlite.project.migrate("--tenant", "beta")
+    users, _ = heads(sqlite.project)
+    history = ("-n", "users", "history", "-i", "--tenant")
+    assert f"{users} (head), initial" in sqlite.project.migrations(*history, "acme")
+    assert "(current)" in sqlite.project.migrations(*history, "beta")

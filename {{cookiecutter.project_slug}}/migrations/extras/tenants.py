@@ -79,7 +79,7 @@ def around(command: Command) -> Command:
                 none = "no section of alembic.ini sets `tenants`"
                 raise CommandError(f"--tenant {given[0]}: {none}")
             command(run)
-        elif name in NONE:
+        elif name in NONE and (name == "tenant" or not given):
             command(run)
         elif not any(app.tenants for app in run.selected):
             if given:
