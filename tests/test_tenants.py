@@ -591,3 +591,21 @@ def test_history_of_one_tenant(sqlite: Tenants) -> None:
     history = ("-n", "users", "history", "-i", "--tenant")
     assert f"{users} (head), initial" in sqlite.project.migrations(*history, "acme")
     assert "(current)" in sqlite.project.migrations(*history, "beta")
+
+
+def test_interrupted_before_the_first_connection(schemas: Tenants) -> None:
+    """Tenants that are up to date need no connection, and end like the others."""
+    schemas.make("acme", "beta")
+    add_revision(schemas.project, "users", "pass")
+    schemas.project.migrate()
+    [revision] = schemas.project.revisions("users")
+    count = "import sys\nsys.loaded = getattr(sys, 'loaded', 0) + 1\nreach(f'load {sys.loaded}')\n"
+    revision.write_text(revision.read_text() + count)
+    checkpoints = Checkpoints.of(schemas.project)
+    checkpoints.order("wait at load 2")
+    with schemas.project.started("./migrate.sh", env=checkpoints.env) as run:
+        checkpoints.wait_for("load 2", run)
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=60)
+    assert run.returncode == 130, err
+    assert "1 not begun" in err

@@ -55,9 +55,7 @@ class Workers:
         self.todo.extend(tenants)
         if not self.idle:
             while self.todo:
-                yield (result := self.job(*self.todo.popleft()))
-                if result.interrupted:
-                    self.interrupt()
+                yield self.job(*self.todo.popleft())
             return
         from multiprocessing.connection import wait
 

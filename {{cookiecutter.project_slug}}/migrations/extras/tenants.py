@@ -209,8 +209,11 @@ def results_of(
         for result in chain((workers.job(*it) for it in known), workers.do(rest)):
             found[result.tenant] = result
             progress.add(result)
+            if result.interrupted and not workers.busy:  # in this process
+                raise KeyboardInterrupt
             if progress.failed >= most:
-                workers.todo.clear()
+                for todo in (known, rest, workers.todo):
+                    todo.clear()
     except KeyboardInterrupt:  # between two tenants
         workers.interrupted = True
     progress.clear()
