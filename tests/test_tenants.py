@@ -609,3 +609,21 @@ def test_interrupted_before_the_first_connection(schemas: Tenants) -> None:
         _, err = run.communicate(timeout=60)
     assert run.returncode == 130, err
     assert "1 not begun" in err
+
+
+def test_worker_dies_while_it_sends_its_result(sqlite: Tenants) -> None:
+    sqlite.make("acme", "beta")
+    add_revision(
+        sqlite.project,
+        "users",
+        f"""\
+        import os
+        from multiprocessing.connection import Connection
+        if {TENANT} == 'acme':
+            die = lambda self, data: (os.write(self.fileno(), bytes(data)[:5]), os._exit(9))
+            Connection._send = die
+        """,
+    )
+    done = sqlite.project.run("./migrate.sh", "--jobs", "2", status=1)
+    assert done.stderr.splitlines()[0] == "acme: its process exited with 9 (1 tenant: acme)"
+    assert "in 1 tenant" in done.stdout

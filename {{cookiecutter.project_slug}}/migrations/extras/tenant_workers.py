@@ -124,7 +124,7 @@ class Worker:
         """Wait for the tenant's result and return it, or an error if the process has died."""
         try:
             found: Result = self.pipe.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # it may have sent a part of the result
             self.process.join()
             status = self.process.exitcode
             died = f"was killed by signal {-status}" if status < 0 else f"exited with {status}"
