@@ -627,3 +627,17 @@ def test_worker_dies_while_it_sends_its_result(sqlite: Tenants) -> None:
     done = sqlite.project.run("./migrate.sh", "--jobs", "2", status=1)
     assert done.stderr.splitlines()[0] == "acme: its process exited with 9 (1 tenant: acme)"
     assert "in 1 tenant" in done.stdout
+
+
+def test_half_done_revision_of_a_shared_app(tmp_path: Path) -> None:
+    with with_tenants("mysql", tmp_path, apps="accounts, users") as tenants:
+        project = tenants.project
+        project.set_ini("accounts", "tenants", "none")
+        project.environment["DATABASE_URL"] = tenants.base.text
+        tenants.make("acme")
+        create = "op.create_table('accounts', sa.Column('id', sa.Integer))"
+        add_revision(project, "accounts", f"{create}; raise RuntimeError('no')")
+        project.run("./migrate.sh", status=1)
+        said = project.migrations("status")
+        assert "revision accounts_1 is half done" in said
+        assert "None" not in said

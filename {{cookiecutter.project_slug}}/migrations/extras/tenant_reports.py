@@ -100,7 +100,8 @@ def print_status(results: Sequence[Result], shared: str, as_json: bool) -> None:
     for line in in_columns(rows) if len(rows) > 1 else ():
         print(line)
     for half_done, tenants in ((key[-1], alike[key]) for key in alike if key[-1]):
-        print(f"{half_done} ({named([str(it) for it in tenants])})")
+        whose = [str(it) for it in tenants if it]
+        print(f"{half_done} ({named(whose) if whose else 'shared'})")
 
 
 def errors_of(failed: Sequence[Result], command: str, begun: int, total: int) -> list[str]:
