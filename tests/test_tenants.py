@@ -641,3 +641,16 @@ def test_half_done_revision_of_a_shared_app(tmp_path: Path) -> None:
         said = project.migrations("status")
         assert "revision accounts_1 is half done" in said
         assert "None" not in said
+
+
+def test_somebody_uses_the_template(tmp_path: Path) -> None:
+    with with_tenants("postgresql", tmp_path) as tenants:
+        project = tenants.project
+        tenants.make("acme")
+        project.generate()
+        project.migrations("tenant", "template")
+        project.set_ini("DEFAULT", "lock_timeout", "0.1")
+        with tenants.of("template").engine() as engine, engine.connect():
+            line = project.refused("python", "-m", "migrations", "tenant", "new")
+        assert re.search("^books: somebody has been connected to .*_template for 0.1 s; ", line)
+        assert "users  up to date" in project.migrations("tenant", "new")

@@ -259,14 +259,16 @@ def lock_digest(connection: Connection, app: App, size: int) -> bytes:
     return blake2b(name.encode(), digest_size=size).digest()
 
 
-def wait_for(attempt: Callable[[], bool], app: App) -> None:
+def wait_for(
+    attempt: Callable[[], bool], app: App, why: str = "another migration has held the lock"
+) -> None:
     """Repeat `attempt` until it returns True. Raise CommandError after the app's `lock_timeout`."""
     deadline = time.monotonic() + app.lock_timeout
     pause, said = 0.02, False
     while not attempt():
         if time.monotonic() >= deadline:
             raise CommandError(
-                f"{app.name}: another migration has held the lock for {app.lock_timeout:g} s;"
+                f"{app.name}: {why} for {app.lock_timeout:g} s;"
                 f" run this again when it is done, or increase lock_timeout in {app.ini}"
             )
         if not said and pause > 0.1:

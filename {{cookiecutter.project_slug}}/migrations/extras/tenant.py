@@ -125,13 +125,14 @@ def create(run: Run, app: App, template: App | None) -> None:
         try:
             execute(connection, statement)
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", "") not in BUSY:
+            if getattr(error.orig, "sqlstate", getattr(error.orig, "pgcode", "")) not in BUSY:
                 raise
             return False
         return True
 
     # PostgreSQL copies no template that someone is connected to, such as another process here.
-    wait_for(lambda: exists(run, app) or run.databases.run(server_of(app), attempt), app)
+    why = f"somebody has been connected to {old}" if old else "the server has been busy"
+    wait_for(lambda: exists(run, app) or run.databases.run(server_of(app), attempt), app, why)
 
 
 def copy_file(old: Path, new: Path) -> None:
