@@ -654,3 +654,16 @@ def test_somebody_uses_the_template(tmp_path: Path) -> None:
             line = project.refused("python", "-m", "migrations", "tenant", "new")
         assert re.search("^books: somebody has been connected to .*_template for 0.1 s; ", line)
         assert "users  up to date" in project.migrations("tenant", "new")
+
+
+def test_line_to_paste_is_for_the_same_apps_and_tenants(sqlite: Tenants) -> None:
+    sqlite.make(*NAMES)
+    add_revision(sqlite.project, "users", "raise RuntimeError('no')")
+    add_revision(sqlite.project, "books", "pass")
+    only = ("users", "--tenant", "*a", "--part", "0/1")
+    done = sqlite.project.run("./migrate.sh", *only, "--max-failures", "1", status=1)
+    again = "to continue, run: ./migrate.sh -n users --tenant '*a' --part 0/1\n"
+    assert done.stderr.endswith(f"1 of 4 tenants failed, 3 not begun; {again}")
+    done = sqlite.project.run("./migrate.sh", *only, status=1)
+    again = "".join(f" --tenant {name}" for name in NAMES if name.endswith("a"))
+    assert done.stderr.endswith(f"failed; to retry, run: ./migrate.sh -n users{again}\n")

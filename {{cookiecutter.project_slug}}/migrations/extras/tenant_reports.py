@@ -104,8 +104,18 @@ def print_status(results: Sequence[Result], shared: str, as_json: bool) -> None:
         print(f"{half_done} ({named(whose) if whose else 'shared'})")
 
 
-def errors_of(failed: Sequence[Result], command: str, begun: int, total: int) -> list[str]:
-    """Return a line for each group of errors that differ only in the tenant, and a summary."""
+def errors_of(
+    failed: Sequence[Result],
+    command: str,
+    apps: Sequence[str],
+    tenants: Sequence[str],
+    begun: int,
+    total: int,
+) -> list[str]:
+    """Return a line for each group of errors that differ only in the tenant, and a summary.
+
+    `apps` and `tenants` are the options that chose those.
+    """
     groups: dict[str, list[tuple[str, str]]] = {}
     for result in failed:
         name = re.compile(rf"(?<![A-Za-z0-9]){re.escape(result.tenant)}(?![A-Za-z0-9])")
@@ -117,10 +127,8 @@ def errors_of(failed: Sequence[Result], command: str, begun: int, total: int) ->
     ]
     if len(groups) > MANY:
         lines.append(f"... and {len(groups) - MANY} other errors")
-    again = program(command) + (" ..." if command in ("upgrade", "downgrade", "stamp") else "")
-    if begun < total:
-        rest = f", {total - begun} not begun; to continue, run: {again}"
-    else:
-        names = [f" --tenant {result.tenant}" for result in failed if len(failed) <= MANY]
-        rest = f"; to retry, run: {again}{''.join(names)}"
-    return [*lines, f"{len(failed)} of {counted(total)} failed{rest}"]
+    names = [f"--tenant {it.tenant}" for it in failed if begun == total and len(failed) <= MANY]
+    command += " ..." if command in ("upgrade", "downgrade", "stamp") else ""
+    again = program(command, *apps, *(names or tenants))
+    rest = f", {total - begun} not begun; to continue" if begun < total else "; to retry"
+    return [*lines, f"{len(failed)} of {counted(total)} failed{rest}, run: {again}"]

@@ -21,6 +21,7 @@ from contextlib import (
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
+from shlex import quote
 from typing import Any
 
 from alembic.config import Config
@@ -160,7 +161,11 @@ def each_tenant(run: Run, command: Command, name: str) -> None:
         tenant_reports.print_results(results, [app.name for app in own], run.config.stdout)
     failed = [result for result in results if result.errors]
     if failed or workers.interrupted:
-        lines = tenant_reports.errors_of(failed, name, len(results), len(tenants))
+        apps = [f"-n {it.name}" for it in run.selected if len(run.selected) < len(run.apps)]
+        given = [f"--tenant {quote(it)}" for it in getattr(options, "tenant", ())]
+        given += [f"--part {options.part}"] if getattr(options, "part", "") else []
+        begun, total = len(results), len(tenants)
+        lines = tenant_reports.errors_of(failed, name, apps, given, begun, total)
         raise (KeyboardInterrupt if workers.interrupted else CommandError)("\n".join(lines))
     if shared.selected and after:
         command(shared)
