@@ -667,3 +667,11 @@ def test_line_to_paste_is_for_the_same_apps_and_tenants(sqlite: Tenants) -> None
     done = sqlite.project.run("./migrate.sh", *only, status=1)
     again = "".join(f" --tenant {name}" for name in NAMES if name.endswith("a"))
     assert done.stderr.endswith(f"failed; to retry, run: ./migrate.sh -n users{again}\n")
+
+
+def test_check_of_a_part(sqlite: Tenants) -> None:
+    sqlite.make(*NAMES)
+    sqlite.project.generate()
+    sqlite.project.migrate()
+    out = "".join(sqlite.project.migrations("check", "--part", f"{part}/2") for part in range(2))
+    assert sum(map(int, re.findall(r"users +no changes in (\d)", out))) == 5

@@ -93,7 +93,9 @@ def around(command: Command) -> Command:
                 f"{names}: remove needs one database; first run {program()} -n {names} downgrade"
                 f" base, then {program('remove', '--keep-tables', names)}"
             )
-        elif name in EACH + EACH_NAMED * bool(given) and not getattr(run.options, "sql", False):
+        elif name in EACH + EACH_NAMED * bool(
+            given or getattr(run.options, "part", "")
+        ) and not getattr(run.options, "sql", False):
             each_tenant(run, command, name)
         else:
             command(run_for_one(run, name))
