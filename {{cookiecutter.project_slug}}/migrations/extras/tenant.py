@@ -64,9 +64,10 @@ def tenant(run: Run) -> None:
         by_url = {app.url: app for app in of(its)}
         missing = [app for app in by_url.values() if not exists(run, app)]
         copied = {
-            app: template[app.name] for app in missing if copies and app.database[0] != "mysql"
+            app: template[app.name]
+            for app in missing
+            if copies and app.database[0] != "mysql" and exists(run, template[app.name])
         }
-        copied = {app: old for app, old in copied.items() if exists(run, old)}
         if copied:
             silent = Config(
                 run.config.config_file_name, stdout=StringIO(), cmd_opts=run.config.cmd_opts

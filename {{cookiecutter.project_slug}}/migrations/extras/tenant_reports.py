@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from ..commands.status import in_columns
-from ..errors import program
 from .tenant_workers import Result
 
 MANY = 10
@@ -100,21 +99,13 @@ def print_status(results: Sequence[Result], shared: str, as_json: bool) -> None:
     for line in in_columns(rows) if len(rows) > 1 else ():
         print(line)
     for half_done, tenants in ((key[-1], alike[key]) for key in alike if key[-1]):
-        whose = [str(it) for it in tenants if it]
-        print(f"{half_done} ({named(whose) if whose else 'shared'})")
+        print(f"{half_done} ({named(tenants) if tenants[0] else 'shared'})")
 
 
-def errors_of(
-    failed: Sequence[Result],
-    command: str,
-    apps: Sequence[str],
-    tenants: Sequence[str],
-    begun: int,
-    total: int,
-) -> list[str]:
+def errors_of(failed: Sequence[Result], again: str, only: str, begun: int, total: int) -> list[str]:
     """Return a line for each group of errors that differ only in the tenant, and a summary.
 
-    `apps` and `tenants` are the options that chose those.
+    `again` is the command to recommend, and `only` has the options that chose the tenants.
     """
     groups: dict[str, list[tuple[str, str]]] = {}
     for result in failed:
@@ -128,7 +119,6 @@ def errors_of(
     if len(groups) > MANY:
         lines.append(f"... and {len(groups) - MANY} other errors")
     names = [f"--tenant {it.tenant}" for it in failed if begun == total and len(failed) <= MANY]
-    command += " ..." if command in ("upgrade", "downgrade", "stamp") else ""
-    again = program(command, *apps, *(names or tenants))
+    again = " ".join([again, *(names or [only])]).rstrip()
     rest = f", {total - begun} not begun; to continue" if begun < total else "; to retry"
     return [*lines, f"{len(failed)} of {counted(total)} failed{rest}, run: {again}"]

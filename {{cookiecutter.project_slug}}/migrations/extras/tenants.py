@@ -74,7 +74,7 @@ def around(command: Command) -> Command:
 
     def run_command(run: Run) -> None:
         given = getattr(run.options, "tenant", ())
-        name = name_of(run, command)
+        only, name = given or getattr(run.options, "part", ""), name_of(run, command)
         if not any(app.tenants for app in run.apps.values()):
             if given:
                 none = "no section of alembic.ini sets `tenants`"
@@ -93,9 +93,7 @@ def around(command: Command) -> Command:
                 f"{names}: remove needs one database; first run {program()} -n {names} downgrade"
                 f" base, then {program('remove', '--keep-tables', names)}"
             )
-        elif name in EACH + EACH_NAMED * bool(
-            given or getattr(run.options, "part", "")
-        ) and not getattr(run.options, "sql", False):
+        elif name in EACH + EACH_NAMED * bool(only) and not getattr(run.options, "sql", False):
             each_tenant(run, command, name)
         else:
             command(run_for_one(run, name))
@@ -163,11 +161,12 @@ def each_tenant(run: Run, command: Command, name: str) -> None:
         tenant_reports.print_results(results, [app.name for app in own], run.config.stdout)
     failed = [result for result in results if result.errors]
     if failed or workers.interrupted:
+        dots = ["..."] * (name in ("upgrade", "downgrade", "stamp"))
         apps = [f"-n {it.name}" for it in run.selected if len(run.selected) < len(run.apps)]
-        given = [f"--tenant {quote(it)}" for it in getattr(options, "tenant", ())]
-        given += [f"--part {options.part}"] if getattr(options, "part", "") else []
-        begun, total = len(results), len(tenants)
-        lines = tenant_reports.errors_of(failed, name, apps, given, begun, total)
+        only = [f"--tenant {quote(it)}" for it in getattr(options, "tenant", ())]
+        only += [f"--part {options.part}"] * bool(getattr(options, "part", ""))
+        command_line = program(name, *dots, *apps), " ".join(only)
+        lines = tenant_reports.errors_of(failed, *command_line, len(results), len(tenants))
         raise (KeyboardInterrupt if workers.interrupted else CommandError)("\n".join(lines))
     if shared.selected and after:
         command(shared)
