@@ -533,7 +533,7 @@ def test_no_password_of_a_bad_url_is_shown(rest: str, schemas: Tenants) -> None:
     schemas.name("acme", f"beta {bad}")
     for jobs in ("1", "2"):
         done = project.run("./migrate.sh", "--jobs", jobs, status=1)
-        assert "users: tenant_url is not a database URL like " in done.stderr
+        assert "users: the URL of beta is not a database URL like " in done.stderr
         assert SECRET not in done.stdout + done.stderr
         assert done.stdout.count(" in 1 tenant\n") == 2
 

@@ -124,7 +124,7 @@ def bound(config: Config, apps: Mapping[str, App], tenant: Tenant) -> dict[str, 
         if app.tenants:
             url, schema = place_of(config, app, tenant)
             url = with_schema(url, schema) if schema else url
-            settings |= {"url_text": url, "url_source": "tenant_url", "tenants": ""}
+            settings |= {"url_text": url, "url_source": f"the URL of {tenant.name}", "tenants": ""}
         found[app.name] = replace(app, **settings)
     return found
 
