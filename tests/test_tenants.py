@@ -675,3 +675,23 @@ def test_check_of_a_part(sqlite: Tenants) -> None:
     sqlite.project.migrate()
     out = "".join(sqlite.project.migrations("check", "--part", f"{part}/2") for part in range(2))
     assert sum(map(int, re.findall(r"users +no changes in (\d)", out))) == 5
+
+
+def test_interrupted_twice(sqlite: Tenants) -> None:
+    """A worker that does not stop is terminated. Its tenant is not forgotten."""
+    sqlite.make("acme", "beta", "gamma")
+    told = "import signal; signal.signal(signal.SIGINT, lambda *_: reach('told'))"
+    add_revision(sqlite.project, "users", f"{told}; reach({TENANT})")
+    checkpoints = Checkpoints.of(sqlite.project)
+    for name in ("acme", "beta"):
+        checkpoints.order(f"wait at {name}")
+    with sqlite.project.started("./migrate.sh", "--jobs", "2", env=checkpoints.env) as run:
+        for names in ("acme", "beta"):
+            checkpoints.wait_for(names, run)
+        run.send_signal(signal.SIGINT)
+        checkpoints.wait_for("told", run)
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=60)
+    assert run.returncode == 130, err
+    assert "was stopped in the middle (2 tenants: acme, beta)" in err
+    assert "2 of 3 tenants failed, 1 not begun" in err

@@ -222,6 +222,8 @@ def results_of(
                     todo.clear()
     except KeyboardInterrupt:  # between two tenants
         workers.interrupted = True
+        for it in (worker.tenant.name for worker in workers.busy.values()):
+            found[it] = Result(it, errors=[f"{it}: its process was stopped in the middle"])
     progress.clear()
     return [found[tenant.name] for tenant in tenants if tenant.name in found]
 
