@@ -151,8 +151,8 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
 def lock_row(connection: Connection, app: App) -> Iterator[None]:
     """Update a row, and keep the transaction open on a connection of its own.
 
-    This also keeps out migrators on other machines of the database. A machine that was cut off may
-    have lost the lock. So before each statement of the migration, the row is read on that
+    This also keeps out migrators on other nodes of the database. A node that was cut off may have
+    lost the lock. So before each statement of the migration, the row is read on that
     connection. A Galera cluster replicates the transaction while it is open, and is polled.
     https://galeracluster.com/library/documentation/using-sr.html
 
