@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from private_servers import pgbouncer, private_server
-from project import Project
+from project import SECRET, Project
 from revisions import Checkpoints, add_revision
 from tenants import KINDS, Tenants, with_tenants
 
@@ -156,6 +156,10 @@ def test_plain_alembic_for_one_tenant(schemas: Tenants) -> None:
     ("names", "line"),
     [
         ("acme\nbad-name", "tenants.txt lists 'bad-name'; use letters, digits and underscores"),
+        (
+            f"postgresql://me:{SECRET}@host/db",
+            "tenants.txt lists 'postgresql'; use letters, digits and underscores",
+        ),
         ('acme\nx"; DROP', "tenants.txt lists 'x\";'; use letters, digits and underscores"),
         ("acme\nbeta\nacme", "tenants.txt lists acme twice; remove one"),
         (

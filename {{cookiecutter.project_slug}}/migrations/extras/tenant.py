@@ -5,7 +5,6 @@ one. Copying takes as long for a thousand revisions as for one.
 """
 
 import os
-import sqlite3
 from argparse import ArgumentParser, Namespace
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -133,6 +132,8 @@ def create(run: Run, app: App, template: App | None) -> None:
 
 def copy_file(old: Path, new: Path) -> None:
     """Copy an SQLite database. The new file appears only when the copy is complete."""
+    import sqlite3  # only SQLite should pay for this import
+
     part = new.with_name(f"{new.name}.{os.getpid()}")
     try:
         with closing(sqlite3.connect(old)) as source, closing(sqlite3.connect(part)) as copy:

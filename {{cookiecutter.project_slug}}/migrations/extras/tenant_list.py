@@ -62,8 +62,9 @@ def read_tenants(config: Config, apps: Iterable[App]) -> list[Tenant]:
     by_url: dict[str, Tenant] = {}
     for tenant in found:
         if not NAME.fullmatch(tenant.name):
+            name = tenant.name.partition("://")[0]  # of a URL, which may have a password
             raise CommandError(
-                f"tenants: {source} lists {tenant.name!r}; use letters, digits and underscores"
+                f"tenants: {source} lists {name!r}; use letters, digits and underscores"
             )
         if tenant.name in tenants:
             raise CommandError(f"tenants: {source} lists {tenant.name} twice; remove one")
