@@ -39,7 +39,7 @@ EXISTS = {
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("new", metavar="NAME", help=f"a copy of {TEMPLATE}, if that exists")
+    parser.add_argument("new", metavar="NAME", help=f"a copy of {TEMPLATE}, if there is one")
     parser.set_defaults(sql=False)
 
 
