@@ -333,9 +333,9 @@ class Benchmark:
 TOLD = """\
 Two apps with three models and three revisions each, for many tenants. All numbers are seconds or
 ratios, from medians. The shell loop calls `./migrate.sh` for each tenant. It ran for {} tenants,
-and its time is multiplied. "DDL alone" runs the same statements by the driver in one Python.
-Databases and schemas are empty at the beginning and exist already. A new tenant's are created.
-A goal for which two numbers stand is met where the better one meets it.
+and its time is multiplied. "DDL alone" runs the same statements with the driver, in one process.
+The databases and schemas exist already, and are empty. Those of a new tenant are created.
+Where a goal has two numbers, it is met if the better one meets it.
 Measured with {}.
 """
 

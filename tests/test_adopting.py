@@ -115,7 +115,7 @@ def moved(tmp_path: Path) -> Project:
 
 
 def test_what_env_py_did(moved: Project) -> None:
-    [view] = blocks("python", "Models of what is not yours")
+    [view] = blocks("python", "Models that belong to no app")
     model = "class Name(View):\n    __tablename__ = 'names'\n"
     model += "    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)\n"
     append(moved, "shop/models.py", f"\n\n{view}\n\n{model}")
@@ -341,7 +341,7 @@ def test_a_key_that_the_database_does_not_number(kind: str, tmp_path: Path) -> N
         )
         database.query("INSERT INTO users VALUES (7, 'Ann')")
         line = project.refused("python", "-m", "migrations", "adopt")
-        assert line.startswith("users: the database does not number users.id, but its model")
+        assert line.startswith("users: the database does not generate users.id, but its model")
         for statement in line.partition("by hand: ")[2].split("; "):
             database.query(statement)
         assert "stamped it" in project.migrations("adopt", "--yes")
@@ -351,7 +351,7 @@ def test_a_key_that_the_database_does_not_number(kind: str, tmp_path: Path) -> N
         change = {"postgresql": "ALTER id DROP DEFAULT", "mysql": "MODIFY id INT NOT NULL"}[kind]
         database.query(f"ALTER TABLE users {change}")
         line = project.refused("python", "-m", "migrations", "check")
-        assert "users: the database does not number users.id" in line
+        assert "users: the database does not generate users.id" in line
         model = project.models("users")
         key = "mapped_column(primary_key=True"
         model.write_text(model.read_text().replace(key, f"{key}, autoincrement=False"))

@@ -152,6 +152,16 @@ def test_a_database_that_cannot_hold_a_lock_is_refused(option: str, tmp_path: Pa
         assert "users" not in database.tables()
 
 
+def test_a_database_without_a_lock_is_refused_without_extras(tmp_path: Path) -> None:
+    with Soak.of(CASES["other"], tmp_path) as soak, soak.database() as database:
+        soak.write_revisions(1)
+        shutil.rmtree(soak.project.path / "migrations" / "extras")
+        assert soak.project.refused("./migrate.sh").endswith(
+            ": a lock on other needs migrations/extras/row_lock.py, which is missing; restore it"
+        )
+        assert database.tables() == set()
+
+
 def test_a_user_who_may_not_create_the_table_of_the_lock(tmp_path: Path) -> None:
     with Soak.of(CASES["other"], tmp_path) as soak, soak.database() as database:
         soak.write_revisions(1)

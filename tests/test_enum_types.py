@@ -189,8 +189,8 @@ def test_a_type_that_another_app_uses_only_gets_labels(
     assert types(postgresql) == {"Role": ["a", "b"]}
 
     line = (
-        "users: labels of its enum type Role were removed or reordered, but {} also uses that type;"
-        " only add labels, or give one of the two types another name: Enum(..., name=...)"
+        "users: values of its enum type Role were removed or reordered, but {} also uses that type;"
+        " only add values, or give one of the two types another name: Enum(..., name=...)"
     ).format
     set_roles(sharing, "c", "a")
     assert sharing.refused("./generate.sh") == line("books")

@@ -171,7 +171,7 @@ def test_on_a_standby_all_works_that_only_reads(project: Project) -> None:
         replicate("./migrate.sh")
         assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
 
-        not_squashed = "not squashed: an empty database has to be made beside its own, which"
+        not_squashed = "not squashed: it needs an empty database on the server, which"
         line = refused(*migrations, "squash", "users", "--yes")
         assert line == f"users: {not_squashed} {READ_ONLY}"
         primary.query("DROP TABLE alembic_version_books")

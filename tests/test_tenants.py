@@ -143,7 +143,7 @@ def test_plain_alembic_for_one_tenant(schemas: Tenants) -> None:
     assert done.stdout == f"{users} (head)\n"
     assert project.run("alembic", "-x", "tenant=beta", *current).stdout == ""
     assert project.refused("alembic", *current) == (
-        "users: has a database for each tenant; name a tenant: python -m migrations COMMAND"
+        "users: has tenants; name one of them: python -m migrations COMMAND"
         " --tenant NAME, or alembic -x tenant=NAME --name users COMMAND"
     )
     unknown = project.refused("alembic", "-x", "tenant=gamma", *current)

@@ -76,7 +76,7 @@ class App:
         """The URL of the app's database. Raises CommandError if the app has tenants."""
         if self.tenants:
             raise CommandError(
-                f"{self.name}: has a database for each tenant; name a tenant: {program()} COMMAND"
+                f"{self.name}: has tenants; name one of them: {program()} COMMAND"
                 f" --tenant NAME, or alembic -x tenant=NAME --name {self.name} COMMAND"
             )
         return self._parsed_url
@@ -122,7 +122,7 @@ class App:
 
     @property
     def schema(self) -> str | None:
-        """The default schema, if the URL tells: its search_path, or on MySQL its database."""
+        """The default schema, if the URL names it: its search_path, or on MySQL its database."""
         if self.database[0] == "postgresql":
             return search_path(self._parsed_url)
         return self.database[-1] if self.database[0] == "mysql" else None

@@ -5,29 +5,35 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from hashlib import blake2b
-from threading import Event, Thread
 from typing import Any
-from uuid import uuid4
 
-import sqlalchemy as sa
 from alembic.util import CommandError
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 
 from .apps import App
+from .commands import hooks
 from .databases import version_schema
-from .errors import program
+from .errors import HOME
 
 
 def one_migrator(connection: Connection, app: App) -> AbstractContextManager[None]:
     """Hold the lock of the app's version table during a block. Say so while waiting for it.
 
-    Raises CommandError if another migrator still holds it after `lock_timeout` seconds.
+    Raises CommandError if another migrator still holds it after `lock_timeout` seconds. For Galera
+    and for other databases than these three, the folder extras/ has a lock.
     """
     name = connection.dialect.name.replace("mariadb", "mysql")
     locks = {"postgresql": lock_postgresql, "mysql": lock_mysql, "sqlite": lock_sqlite}
-    lock = lock_row if galera_node(connection) else locks.get(name, lock_row)
-    return lock(connection, app)
+    if name in locks and not galera_node(connection):
+        return locks[name](connection, app)
+    for lock_row in hooks("lock_row"):
+        found: AbstractContextManager[None] = lock_row(connection, app)
+        return found
+    raise CommandError(
+        f"{app.name}: a lock on {name} needs {HOME.name}/extras/row_lock.py, which is missing;"
+        " restore it"
+    )
 
 
 @contextmanager
@@ -145,100 +151,6 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
             connection.connection.cursor().execute("PRAGMA foreign_keys = ON")
         if autocommit is False:
             driver.autocommit = False
-
-
-@contextmanager
-def lock_row(connection: Connection, app: App) -> Iterator[None]:
-    """Update a row, and keep the transaction open on a connection of its own.
-
-    This also keeps out migrators on other machines of the database. A machine that was cut off may
-    have lost the lock. So before each statement of the migration, the row is read on that
-    connection. A Galera cluster replicates the transaction while it is open, and is polled.
-    https://galeracluster.com/library/documentation/using-sr.html
-
-    In other databases, the UPDATE waits in a thread, so that `lock_timeout` works. An async driver
-    cannot be used from a thread. With it, the database decides how long the UPDATE waits.
-    """
-    columns = sa.Column("name", sa.String(32), primary_key=True), sa.Column("taken", sa.Integer)
-    # No app owns a table whose name begins with alembic_version, and no app's name contains `$`.
-    rows = sa.Table("alembic_version$lock", sa.MetaData(), *columns, mysql_engine="InnoDB")
-    holder, name = connection.engine.connect(), lock_digest(connection, app, size=16).hex()
-    node, given_up = galera_node(connection), Event()
-    cannot = CommandError(
-        f"{app.name}: {connection.dialect.name} cannot lock a row for another connection;"
-        f" print the SQL with {program('migrate', '--sql')}, and run it by hand"
-    )
-    if holder.connection.dbapi_connection is connection.connection.dbapi_connection:
-        raise cannot
-    if (other := galera_node(holder)) != node:
-        raise CommandError(
-            f"{app.name}: two connections lead to two nodes of a Galera cluster, {node} and"
-            f" {other}; use a URL that leads to one node"
-        )
-
-    def taken(name: str) -> bool:
-        with suppress(DBAPIError):
-            return bool(holder.scalar(sa.select(rows.c.taken).where(rows.c.name == name)))
-        return False
-
-    def attempt() -> bool:
-        try:
-            if holder.execute(rows.update().where(rows.c.name == name).values(taken=1)).rowcount:
-                return True
-            holder.execute(rows.insert().values(name=name, taken=0))
-            holder.commit()
-        except DBAPIError as error:  # the row is locked, or another migrator has just inserted it
-            if node and error.connection_invalidated:  # a new connection would lack the settings
-                raise
-            with suppress(DBAPIError):  # fails if Galera has rolled back already
-                holder.rollback()
-        return False
-
-    def wait_in_database() -> None:
-        while not (attempt() or given_up.wait(0.1)):
-            pass
-        if given_up.is_set():
-            holder.invalidate()
-
-    def check(*_: Any) -> None:
-        if not taken(name):
-            raise CommandError(f"{app.name}: the database has dropped the lock; run this again")
-
-    waiter = Thread(target=wait_in_database, daemon=True)
-    try:
-        try:
-            rows.create(holder, checkfirst=True)
-        except DBAPIError:  # another migrator may have just created it
-            holder.rollback()
-            if not sa.inspect(holder).has_table(rows.name):
-                raise
-        holder.commit()
-        if node:
-            holder.exec_driver_sql(
-                "SET autocommit = 0, innodb_lock_wait_timeout = 0, wsrep_sync_wait = 15,"
-                " wsrep_trx_fragment_unit = 'statements', wsrep_trx_fragment_size = 1"
-            )
-            wait_for(attempt, app)
-            # So the first query sees what the last holder of the lock did on another node.
-            connection.connection.cursor().execute("SET wsrep_sync_wait = 15")
-        else:
-            holder.execute(rows.insert().values(name=(probe := uuid4().hex), taken=1))
-            holder.rollback()
-            if taken(probe):
-                raise cannot
-            (waiter.run if connection.dialect.is_async else waiter.start)()
-            wait_for(lambda: not waiter.is_alive(), app)
-        event.listen(connection, "before_cursor_execute", check)
-        try:
-            yield
-        finally:
-            event.remove(connection, "before_cursor_execute", check)
-        with suppress(DBAPIError):
-            holder.rollback()
-    finally:
-        given_up.set()
-        if not waiter.is_alive():
-            holder.invalidate()
 
 
 def galera_node(connection: Connection) -> str | None:

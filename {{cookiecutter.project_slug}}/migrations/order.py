@@ -38,7 +38,7 @@ class Order:
         steps has an empty list. `applied` returns the ids of the revisions that are applied now.
 
         Raises CommandError if a requirement is unknown, not applied or part of a circle, and for
-        a downgrade if an applied revision still requires one that goes.
+        a downgrade if an applied revision still requires one that it would undo.
         """
         found = {f"{app.name}:{it.revision}": (app, it) for app in steps for it in steps[app]}
         needs: dict[str, list[str]] = {}

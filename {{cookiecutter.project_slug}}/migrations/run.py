@@ -149,7 +149,7 @@ class Run:
         def work(now: tuple[str, ...], _: MigrationContext) -> list[RevisionStep]:
             applied = ancestors(self.script(app), now)
             if not up and applied - self.applied(app):
-                raise CommandError("another migrator has just changed it; run this again")
+                raise CommandError("another migration has just changed it; run this again")
             taken[:] = [it for it in revisions if (it.revision in applied) != up]
             return [RevisionStep(self.script(app).revision_map, it, up) for it in taken]
 

@@ -159,8 +159,8 @@ class EnumTypes:
         operation = EnumTypeOp(app, *key, before, after, columns_before, columns_after)
         if others and not operation.only_adds:
             raise CommandError(
-                f"{app.name}: labels of its enum type {key[1]} were removed or reordered, but"
-                f" {others[0]} also uses that type; only add labels, or give one of the two types"
+                f"{app.name}: values of its enum type {key[1]} were removed or reordered, but"
+                f" {others[0]} also uses that type; only add values, or give one of the two types"
                 " another name: Enum(..., name=...)"
             )
         return operation

@@ -92,8 +92,8 @@ def refuse_without_numbers(
                 f" SELECT setval('{table}_{name}_seq', max({name})) FROM {table}"
             )
         raise CommandError(
-            f"{owner_name(context, model.table)}: the database does not number {table}.{name}, but"
-            f" its model expects it; set autoincrement=False there, or execute by hand: {sql}"
+            f"{owner_name(context, model.table)}: the database does not generate {table}.{name},"
+            f" but its model expects it; set autoincrement=False there, or execute by hand: {sql}"
         )
 
 

@@ -4,6 +4,7 @@ You can delete the folder, or single files together with the files that import t
 folder you lose:
 
 - the commands adopt, remove, squash, graph and installed;
+- the lock for Galera, and for databases that locks.py does not know, which are then refused;
 - tenants: a project that names some is refused;
 - the advice after an error, and warnings in one line;
 - the guards for revisions that commit or roll back by themselves, and the note about half-done

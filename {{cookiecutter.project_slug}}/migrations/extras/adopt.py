@@ -20,7 +20,7 @@ from .precautions import changes_of, check_moves, check_writable, names_of, neig
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument("apps", metavar="APP", nargs="*", help="default: every app")
-    parser.add_argument("--yes", action="store_true", help="do it; without this, only say it")
+    parser.add_argument("--yes", action="store_true", help="do it; default: only print the plan")
 
 
 def adopt(run: Run) -> None:

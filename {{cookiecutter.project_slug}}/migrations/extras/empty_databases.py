@@ -81,7 +81,7 @@ def in_empty_database(run: Run, app: App, folders: Mapping[str, Path]) -> Iterat
 def write_initial(
     empty: Run, name: str, at: Mapping[str, str], also: Iterable[str] = (), id: str | None = None
 ) -> Path:
-    """Write a revision that creates everything in an app's models; `empty` is such a run.
+    """Write a revision that creates everything in an app's models, in a run with empty databases.
 
     It requires the revisions in `at` of the apps that the models need, and of those in `also`.
     """

@@ -1,4 +1,4 @@
-"""Apps of installed packages: to use one takes only a section of alembic.ini.
+"""Apps of installed packages: using one takes only a section of alembic.ini.
 
 A package names its apps in entry points, so that no package has to be imported here.
 """

@@ -94,7 +94,7 @@ def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
 
 
 def check_writable(run: Run, app: App, refusal: str) -> None:
-    """Raise CommandError if PostgreSQL says that an app's database is read-only, as a standby."""
+    """Raise CommandError if PostgreSQL says that an app's database is read-only."""
     postgresql, query = app.database[0] == "postgresql", text("SHOW transaction_read_only")
     if postgresql and run.databases.run(app.url, lambda it: it.scalar(query)) == "on":
         raise CommandError(

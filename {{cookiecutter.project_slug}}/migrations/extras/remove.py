@@ -135,7 +135,7 @@ def drop_version_table(connection: Connection, app: App) -> bool:
         if not existing(connection, [(schema, home.name)]):
             return False
         if read_versions(connection, [app])[app.name]:
-            raise CommandError(f"{app.name}: another migrator has just changed it; run this again")
+            raise CommandError(f"{app.name}: another migration has just changed it; run this again")
         home.drop(connection)
     return True
 

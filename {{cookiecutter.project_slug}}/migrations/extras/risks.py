@@ -32,7 +32,7 @@ def warnings(run: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
 def readers_of_dropped(run: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
     """Yield a line for each trigger or view that reads a column that SQLite is to drop.
 
-    SQLite keeps it when it copies the table, and it fails. Others refuse the drop, or ignore it.
+    SQLite keeps the trigger or view when it copies the table, but then that fails when it is used.
     """
     tables = [table for table in operations.ops if isinstance(table, ops.ModifyTableOps)]
     dropped = [op for table in tables for op in table.ops if isinstance(op, ops.DropColumnOp)]

@@ -53,7 +53,7 @@ def squash(run: Run) -> None:
             check_ready(run, app)
     for app in run.selected:
         run.say(app, announcement(run, app))
-    print("migrate every other database that far before you deploy this")
+    print(f"run {program('migrate')} on every other database before you deploy this")
     ask(run)
     old = {app: files_of(run.script(app)) for app in run.selected}
     with TemporaryDirectory() as temporary:
@@ -84,7 +84,7 @@ def check_ready(run: Run, app: App) -> None:
         )
     packaged_revisions.before_writing(run, app)
     check_schemas(run, app)
-    check_writable(run, app, "not squashed: an empty database has to be made beside its own, which")
+    check_writable(run, app, "not squashed: it needs an empty database on the server, which")
     if found := changes_of(run, app):
         raise CommandError(
             f"{app.name}: models and database differ: {', '.join(found)};"

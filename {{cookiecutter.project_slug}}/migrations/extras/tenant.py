@@ -1,6 +1,6 @@
 """Create a tenant in one step: its databases or its schema, with all tables.
 
-On PostgreSQL and SQLite, a new database is a copy of the one of the tenant `template`, if there is
+On PostgreSQL and SQLite, a new database is a copy of that of the tenant `template`, if there is
 one. Copying takes as long for a thousand revisions as for one.
 """
 
@@ -39,7 +39,7 @@ EXISTS = {
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("new", metavar="NAME", help=f"a copy of {TEMPLATE}, if that exists")
+    parser.add_argument("new", metavar="NAME", help=f"a copy of {TEMPLATE}, if there is one")
     parser.set_defaults(sql=False)
 
 

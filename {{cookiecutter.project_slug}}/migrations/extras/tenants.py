@@ -42,7 +42,7 @@ EACH = ("migrate", "upgrade", "downgrade", "stamp", "ensure_version", "current",
 """The commands that run for all tenants if none is named."""
 
 EACH_NAMED = ("adopt", "check")
-"""The commands that run for every tenant that is named, or else for the first of all."""
+"""The commands that run for the tenants that are named, or for the first if none is."""
 
 NONE = ("tenant", "branches", "edit", "heads", "history", "list_templates", "merge", "show")
 """The commands that need no tenant, and the one that creates tenants."""
@@ -131,7 +131,7 @@ def run_for_one(run: Run, name: str) -> Run:
 
 
 def each_tenant(run: Run, command: Command, name: str) -> None:
-    """Run a command for the shared apps, then for the tenants. A downgrade does these first."""
+    """Run a command for the shared apps, then for the tenants; a downgrade in reverse order."""
     own = [app for app in run.selected if app.tenants]
     if name == "adopt" and (new := [app for app in own if not run.script(app).get_heads()]):
         raise CommandError(
