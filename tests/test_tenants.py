@@ -212,7 +212,7 @@ def test_refused(sqlite: Tenants) -> None:
     assert "users: all tenants would share one database; " in line
     shutil.rmtree(project.path / "migrations" / "extras")
     assert project.refused("./migrate.sh") == (
-        "users: has tenants, and migrations/extras/tenants.py is missing; restore it, or remove"
+        "users: has tenants, and migrations/extras/tenants is missing; restore it, or remove"
         " `tenants` from alembic.ini"
     )
 

@@ -14,8 +14,8 @@ from alembic.util import CommandError
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from ..apps import App
-from ..errors import explain, naming, program
+from ...apps import App
+from ...errors import explain, naming, program
 
 NAME = re.compile(r"\w+", re.ASCII)
 """Valid names of tenants, which become parts of URLs and of schemas' names."""

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
-from ..apps import App
-from ..run import Run, read_tables
+from ...apps import App
+from ...run import Run, read_tables
+from .reports import named
 from .tenant_list import Tenant, place_of
-from .tenant_reports import named
 
 Places = dict[str, list[tuple[Tenant, App, str]]]
 """The tenants, apps and schemas in each database, by its URL."""

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TextIO
 
-from ..commands.status import in_columns
-from .tenant_workers import Result
+from ...commands.status import in_columns
+from .workers import Result
 
 MANY = 10
 """How many names or different errors are shown, if there are more."""

@@ -1,14 +1,10 @@
-"""Run commands for many tenants, which have the same apps in a database or a schema of their own.
-
-Every tenant has the apps whose sections of alembic.ini set `tenants`. Commands that work on
-databases run for all tenants. Commands that write revisions compare with one tenant.
-"""
+"""How a command runs for tenants: for each of them in turn or at once, or for one."""
 
 import io
 import logging
 import re
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import (
     ExitStack,
@@ -28,13 +24,13 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from ..apps import App, read_apps
-from ..databases import Databases
-from ..errors import explain, program
-from ..run import Run
-from . import tenant_reports, tenant_schemas
+from ...apps import App, read_apps
+from ...databases import Databases
+from ...errors import explain, program
+from ...run import Run
+from . import reports, schemas
 from .tenant_list import NoTenants, Tenant, bound, chosen, read_tenants
-from .tenant_workers import Current, Result, Workers
+from .workers import Current, Result, Workers
 
 Command = Callable[[Run], None]
 
@@ -48,57 +44,27 @@ NONE = ("tenant", "branches", "edit", "heads", "history", "list_templates", "mer
 """The commands that need no tenant, and the one that creates tenants."""
 
 
-def options(parser: ArgumentParser) -> None:
-    """Declare the arguments that choose tenants."""
-    add = parser.add_argument_group("for apps with tenants").add_argument
-    add("--tenant", action="append", default=[], metavar="GLOB", help="only these tenants")
-    add("--part", default="", metavar="K/N", help="only part K of N, from 0 to N-1 or from 1 to N")
-    add("--jobs", metavar="N", help="the number of processes; default: tenant_jobs or 1")
-    add("--max-failures", metavar="N", help="stop when N tenants have failed")
-
-
-def apps_of_tenant(config: Config, apps: dict[str, App]) -> dict[str, App]:
-    """Return the apps, bound to a tenant if `-x tenant=NAME` is given."""
-    given = [it for it in getattr(config.cmd_opts, "x", None) or () if it.startswith("tenant=")]
-    if not given:
-        return apps
-    names = [given[-1].removeprefix("tenant=")]
-    tenant, *others = chosen(read_tenants(config, apps.values()), names)
-    if others:
-        raise CommandError(f"tenants: -x tenant={names[0]} is more than one; give one name")
-    return bound(config, apps, tenant)
-
-
-def around(command: Command) -> Command:
-    """Return a function that runs a command for one tenant, for all, or without tenants."""
-
-    def run_command(run: Run) -> None:
-        given = getattr(run.options, "tenant", ())
-        only, name = given or getattr(run.options, "part", ""), name_of(run, command)
-        if not any(app.tenants for app in run.apps.values()):
-            if given:
-                none = "no section of alembic.ini sets `tenants`"
-                raise CommandError(f"--tenant {given[0]}: {none}")
-            command(run)
-        elif name in NONE and (name == "tenant" or not given):
-            command(run)
-        elif not any(app.tenants for app in run.selected):
-            if given:
-                names = ", ".join(app.name for app in run.selected)
-                raise CommandError(f"{names}: no tenants; leave out --tenant")
-            command(shared_run(run))
-        elif name == "remove" and not run.options.keep_tables:
-            names = " ".join(app.name for app in run.selected)
-            raise CommandError(
-                f"{names}: remove needs one database; first run {program()} -n {names} downgrade"
-                f" base, then {program('remove', '--keep-tables', names)}"
-            )
-        elif name in EACH + EACH_NAMED * bool(only) and not getattr(run.options, "sql", False):
-            each_tenant(run, command, name)
-        else:
-            command(run_for_one(run, name))
-
-    return run_command
+def run_command(run: Run, command: Command) -> None:
+    """Run a command for one tenant, for all, or for the apps without tenants."""
+    given = getattr(run.options, "tenant", ())
+    only, name = given or getattr(run.options, "part", ""), name_of(run, command)
+    if name in NONE and (name == "tenant" or not given):
+        command(run)
+    elif not any(app.tenants for app in run.selected):
+        if given:
+            names = ", ".join(app.name for app in run.selected)
+            raise CommandError(f"{names}: no tenants; leave out --tenant")
+        command(shared_run(run))
+    elif name == "remove" and not run.options.keep_tables:
+        names = " ".join(app.name for app in run.selected)
+        raise CommandError(
+            f"{names}: remove needs one database; first run {program()} -n {names} downgrade"
+            f" base, then {program('remove', '--keep-tables', names)}"
+        )
+    elif name in EACH + EACH_NAMED * bool(only) and not getattr(run.options, "sql", False):
+        each_tenant(run, command, name)
+    else:
+        command(run_for_one(run, name))
 
 
 def name_of(run: Run, command: Command) -> str:
@@ -156,9 +122,9 @@ def each_tenant(run: Run, command: Command, name: str) -> None:
         tenants = tenants or tenants_of(run)
         results = results_of(run, workers, tenants, own, name)
     if name == "status":
-        tenant_reports.print_status(results, before.getvalue(), run.options.json)
+        reports.print_status(results, before.getvalue(), run.options.json)
     else:
-        tenant_reports.print_results(results, [app.name for app in own], run.config.stdout)
+        reports.print_results(results, [app.name for app in own], run.config.stdout)
     failed = [result for result in results if result.errors]
     if failed or workers.interrupted:
         dots = ["..."] * (name in ("upgrade", "downgrade", "stamp"))
@@ -166,7 +132,7 @@ def each_tenant(run: Run, command: Command, name: str) -> None:
         only = [f"--tenant {quote(it)}" for it in getattr(options, "tenant", ())]
         only += [f"--part {options.part}"] * bool(getattr(options, "part", ""))
         command_line = program(name, *dots, *apps), " ".join(only)
-        lines = tenant_reports.errors_of(failed, *command_line, len(results), len(tenants))
+        lines = reports.errors_of(failed, *command_line, len(results), len(tenants))
         raise (KeyboardInterrupt if workers.interrupted else CommandError)("\n".join(lines))
     if shared.selected and after:
         command(shared)
@@ -200,9 +166,9 @@ def results_of(
 ) -> list[Result]:
     """Run the command for tenants, and return the results in the order of the tenants."""
     most = number("--max-failures", getattr(run.options, "max_failures", None) or sys.maxsize)
-    progress = tenant_reports.Progress(len(tenants))
+    progress = reports.Progress(len(tenants))
     create = name in ("migrate", "upgrade", "stamp")
-    current = tenant_schemas.read_all(run, tenants, apps, create)
+    current = schemas.read_all(run, tenants, apps, create)
     # The revisions of some are known already. These need no connection and no process.
     at_head = {app.name: tuple(run.script(app).get_heads()) for app in apps}
     known: list[tuple[Tenant, Current]] = []
