@@ -245,6 +245,15 @@ def test_ends_after_so_many_failures(sqlite: Tenants) -> None:
     assert error.endswith(" (2 tenants: acme, beta)")
     assert last == "2 of 5 tenants failed, 3 not begun; to continue, run: ./migrate.sh"
 
+    # A relative target goes further each time: only for tenants that are not done.
+    upgrade = ("python", "-m", "migrations", "-n", "users", "upgrade", "+1")
+    done = sqlite.project.run(*upgrade, "--max-failures", "1", status=1)
+    rest = " ".join(f"--tenant {name}" for name in NAMES)
+    assert done.stderr.endswith(
+        "1 of 5 tenants failed, 4 not begun; to continue, run: python -m migrations upgrade ..."
+        f" -n users {rest}\n"
+    )
+
 
 def test_shared_apps_first(tmp_path: Path) -> None:
     """A function finds the tenants in a table of a shared app, which migrate creates before."""

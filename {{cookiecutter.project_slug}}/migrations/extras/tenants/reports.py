@@ -102,10 +102,10 @@ def print_status(results: Sequence[Result], shared: str, as_json: bool) -> None:
         print(f"{half_done} ({named(tenants) if tenants[0] else 'shared'})")
 
 
-def errors_of(failed: Sequence[Result], again: str, only: str, begun: int, total: int) -> list[str]:
+def errors_of(failed: Sequence[Result], again: str, begun: int, total: int) -> list[str]:
     """Return a line for each group of errors that differ only in the tenant, and a summary.
 
-    `again` is the command to recommend, and `only` has the options that chose the tenants.
+    `again` is the command to recommend.
     """
     groups: dict[str, list[tuple[str, str]]] = {}
     for result in failed:
@@ -118,7 +118,5 @@ def errors_of(failed: Sequence[Result], again: str, only: str, begun: int, total
     ]
     if len(groups) > MANY:
         lines.append(f"... and {len(groups) - MANY} other errors")
-    names = [f"--tenant {it.tenant}" for it in failed if begun == total and len(failed) <= MANY]
-    again = " ".join([again, *(names or [only])]).rstrip()
     rest = f", {total - begun} not begun; to continue" if begun < total else "; to retry"
     return [*lines, f"{len(failed)} of {counted(total)} failed{rest}, run: {again}"]

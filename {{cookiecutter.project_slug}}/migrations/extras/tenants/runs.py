@@ -131,8 +131,13 @@ def each_tenant(run: Run, command: Command, name: str) -> None:
         apps = [f"-n {it.name}" for it in run.selected if len(run.selected) < len(run.apps)]
         only = [f"--tenant {quote(it)}" for it in getattr(options, "tenant", ())]
         only += [f"--part {options.part}"] * bool(getattr(options, "part", ""))
-        command_line = program(name, *dots, *apps), " ".join(only)
-        lines = reports.errors_of(failed, *command_line, len(results), len(tenants))
+        done = {it.tenant for it in results if not it.errors}
+        left = [it.name for it in tenants if it.name not in done]
+        relative = re.search(r"[+-]\d+$", getattr(options, "revision", ""))
+        if relative or (len(left) <= reports.MANY and len(results) == len(tenants)):
+            only = [f"--tenant {it}" for it in left]
+        again = program(name, *dots, *apps, *only)
+        lines = reports.errors_of(failed, again, len(results), len(tenants))
         raise (KeyboardInterrupt if workers.interrupted else CommandError)("\n".join(lines))
     if shared.selected and after:
         command(shared)
