@@ -498,6 +498,35 @@ def test_a_part_without_tenants(sqlite: Tenants) -> None:
     assert sorted(map(len, out))[:4] == [0] * 4
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "schemas"])
+def test_downgrade_of_what_a_tenant_requires(kind: str, tmp_path: Path) -> None:
+    with with_tenants(kind, tmp_path, apps="accounts, users") as tenants:
+        project = tenants.project
+        project.set_ini("accounts", "tenants", "none")
+        project.environment["DATABASE_URL"] = tenants.base.text
+        tenants.make("acme", "beta")
+        required = add_revision(project, "accounts", "pass")
+        add_revision(project, "accounts", "pass")
+        add_revision(project, "users", "pass", requires=f"accounts:{required}")
+        project.migrate()
+        downgrade = ("python", "-m", "migrations", "-n", "accounts", "downgrade")
+        project.run(*downgrade, "-1")  # nobody requires that one
+        project.migrations("-n", "users", "downgrade", "base", "--tenant", "acme")
+        line = (
+            "accounts: revision users_1 of users still requires accounts:accounts_1 in beta;"
+            " first downgrade users"
+        )
+        done = project.run(*downgrade, "-1", status=1)
+        assert done.stderr.splitlines()[-1] == line
+        plain = project.run("alembic", "--name", "accounts", "downgrade", "base", status=None)
+        assert plain.returncode
+        assert "FAILED: users: has tenants" in plain.stdout
+        project.migrations("-n", "users", "downgrade", "base", "--tenant", "beta")
+        project.run(*downgrade, "-1")
+        project.migrate()
+        project.migrations("downgrade", "base")
+
+
 def test_downgrade_of_a_part_leaves_shared_apps(tmp_path: Path) -> None:
     """The other parts may still need them, and each part would downgrade them once more."""
     with with_tenants("sqlite", tmp_path, apps="accounts, users") as tenants:

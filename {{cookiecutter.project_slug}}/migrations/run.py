@@ -270,6 +270,7 @@ def checked(steps: Steps, app: App, order: Order, connection: Connection) -> Ste
         read = partial(read_versions, apps=[other])
         with closing(Databases()) as databases:
             near = (other.database, other.schema) == (app.database, app.schema)
+            near &= not other.tenants  # else `url` raises: they are in many places
             found = read(connection) if near else databases.run(other.url, read)
         return ancestors(order.script(other), found[other.name])
 

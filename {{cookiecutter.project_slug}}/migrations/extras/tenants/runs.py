@@ -54,6 +54,7 @@ def run_command(run: Run, command: Command) -> None:
         if given:
             names = ", ".join(app.name for app in run.selected)
             raise CommandError(f"{names}: no tenants; leave out --tenant")
+        check_tenants(run, name)
         command(shared_run(run))
     elif name == "remove" and not run.options.keep_tables:
         names = " ".join(app.name for app in run.selected)
@@ -140,7 +141,28 @@ def each_tenant(run: Run, command: Command, name: str) -> None:
         lines = reports.errors_of(failed, again, len(results), len(tenants))
         raise (KeyboardInterrupt if workers.interrupted else CommandError)("\n".join(lines))
     if shared.selected and after:
+        check_tenants(replace(run, selected=shared.selected), name)
         command(shared)
+
+
+def check_tenants(run: Run, name: str) -> None:
+    """Refuse to downgrade a shared app if a revision that a tenant has applied requires it."""
+    if name != "downgrade" or run.options.sql:
+        return
+    going = {
+        f"{app.name}:{step.revision}"
+        for app in run.selected
+        for step in run.steps(app, run.options.revision, up=False)
+    }
+    every = {app: run.script(app).walk_revisions() for app in run.apps.values() if app.tenants}
+    requiring = [it for it in run.order.requirements(every) if it[2] in going]
+    for tenant in read_tenants(run.config, every) if requiring else ():
+        one = replace(run, apps=bound(run.config, run.apps, tenant), selected=[])
+        for app, revision, required in requiring:
+            if revision.revision in one.applied(one.apps[app.name]):
+                line = f"revision {revision.revision} of {app.name} still requires {required}"
+                shared, advice = required.partition(":")[0], f"first downgrade {app.name}"
+                raise CommandError(f"{shared}: {line} in {tenant.name}; {advice}")
 
 
 def tenants_of(run: Run) -> list[Tenant]:
