@@ -1,11 +1,15 @@
 """A Galera cluster of three nodes: migrators on all of them, and nodes that die or freeze."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from random import Random
 
 import pytest
+from sqlalchemy import Connection, make_url, text
 
+from migrations.databases import Databases
 from revisions import Checkpoints, add_revision
+from servers import Database
 from soak import CASES, Soak
 
 
@@ -24,6 +28,20 @@ def test_many_at_once_apply_each_revision_once(cluster: Soak) -> None:
 @pytest.mark.parametrize("what", ["client", "node", "frozen"])
 def test_killed_at_any_moment_the_next_run_completes(what: str, cluster: Soak) -> None:
     cluster.kill(Random(what), what)
+
+
+def test_read_that_ddl_of_another_node_ends(cluster: Soak) -> None:
+    """As when `migrate` looks for a note which another node drops at that moment."""
+    with cluster.database() as database, closing(Databases()) as databases:
+        database.query("CREATE TABLE note (id INTEGER PRIMARY KEY)")
+        other = Database(make_url(cluster.at(1)["DATABASE_URL"]))
+
+        def read(connection: Connection) -> list[object]:
+            found = list(connection.scalars(text("SELECT id FROM note")))
+            other.query("DROP TABLE note")
+            return found
+
+        assert databases.run(database.url, read) == []
 
 
 def test_nothing_is_half_done_while_another_node_migrates(cluster: Soak) -> None:

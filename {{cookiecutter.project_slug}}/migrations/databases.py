@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, inspect, pool
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
 from .apps import App, search_path
@@ -40,8 +41,7 @@ class Databases:
             self.close()
             self._open = engine
         with engine.connect() as connection:
-            check_schema(connection, url)
-            return work(connection)
+            return in_session(connection, url, work)
 
     def close(self) -> None:
         """Close every connection."""
@@ -89,8 +89,7 @@ def run_async(url: URL, work: Callable[[Connection], T]) -> T:
         event.listen(engine.sync_engine, "connect", end_transaction, insert=True)
         try:
             async with engine.connect() as connection:
-                await connection.run_sync(check_schema, url)
-                return await connection.run_sync(work)
+                return await connection.run_sync(in_session, url, work)
         finally:
             await engine.dispose()
 
@@ -100,6 +99,17 @@ def run_async(url: URL, work: Callable[[Connection], T]) -> T:
         return asyncio.run(connect_and_work())
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, connect_and_work()).result()
+
+
+def in_session(connection: Connection, url: URL, work: Callable[[Connection], T]) -> T:
+    """Call `work`, return what it returns, and roll back what it has not committed."""
+    check_schema(connection, url)
+    found = work(connection)
+    try:
+        connection.rollback()
+    except DBAPIError:  # Galera has rolled back already, for DDL on another node
+        connection.invalidate()
+    return found
 
 
 def check_schema(connection: Connection, url: URL) -> None:
