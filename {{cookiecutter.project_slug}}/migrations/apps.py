@@ -274,7 +274,7 @@ def read_apps(config: Config) -> dict[str, App]:
     of_tenants = [app for app in apps.values() if app.tenants]
     if of_tenants and not hooks("apps_of_tenant"):
         raise CommandError(
-            f"{of_tenants[0].name}: has tenants, and migrations/extras/tenants is missing;"
+            f"{of_tenants[0].name}: has tenants, and migrations/extras/tenant is missing;"
             f" restore it, or remove `tenants` from {ini.name}"
         )
     for for_tenant in hooks("apps_of_tenant") if of_tenants else ():

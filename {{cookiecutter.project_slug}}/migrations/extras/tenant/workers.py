@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
@@ -29,7 +29,7 @@ class Result:
     interrupted: bool = False
 
 
-Current = Mapping[str, tuple[str, ...]]
+Current = dict[str, tuple[str, ...]]
 """The current revisions of a tenant's apps, by name, as far as they are known already."""
 
 Job = Callable[[Tenant, Current], Result]
@@ -37,30 +37,39 @@ Job = Callable[[Tenant, Current], Result]
 
 
 class Workers:
-    """Runs a job in several processes, or in this one if the number is 1."""
+    """Runs a job in several processes, or in this one if the number is 1 or less."""
 
-    def __init__(self, job: Job, number: int) -> None:
+    def __init__(self, job: Job, number: int, max_failures: int) -> None:
         self.job = job
+        self.max_failures = max_failures
+        self.failed = 0
         self.todo: deque[tuple[Tenant, Current]] = deque()
+        self.results: list[Result] = []
         self.interrupted = False
         self.busy: dict[Pipe, Worker] = {}
-        self.idle: list[Worker] = []
         # Forks are fast but must not share a database connection, so all come before the first.
-        for _ in range(number if number > 1 else 0):
-            others = [worker.pipe for worker in self.idle]
-            self.idle.append(Worker(job, "fork" if sys.platform == "linux" else "spawn", others))
+        method = "fork" if sys.platform == "linux" else "spawn"
+        self.idle = [Worker(job, method) for _ in range(number if number > 1 else 0)]
 
-    def do(self, tenants: Iterable[tuple[Tenant, Current]]) -> Iterator[Result]:
-        """Do the job for these tenants, and yield the results as they come in."""
-        self.todo.extend(tenants)
-        if not self.idle:
+    def do(self, todo: Iterable[tuple[Tenant, Current]]) -> None:
+        """Do the job for these tenants, until too many have failed or Ctrl-C ends it."""
+        self.todo.extend(todo)
+        try:
+            if self.idle:
+                self._do_at_once()
             while self.todo:
-                yield self.job(*self.todo.popleft())
-            return
+                self._add(self.job(*self.todo.popleft()))
+        except KeyboardInterrupt:  # between two tenants, or the second one
+            self.interrupted = True
+            for worker in self.busy.values():
+                stopped = f"{worker.tenant}: its process was stopped in the middle"
+                self.results.append(Result(worker.tenant, errors=[stopped]))
+
+    def _do_at_once(self) -> None:
         from multiprocessing.connection import wait
 
         kinds = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.signal(kind, self.interrupt) for kind in kinds]
+        before = [signal.signal(kind, self._interrupt) for kind in kinds]
         try:
             while self.todo or self.busy:
                 while self.todo and self.idle:
@@ -69,16 +78,27 @@ class Workers:
                     self.busy[worker.pipe] = worker
                 for pipe in wait(list(self.busy)):
                     worker = self.busy.pop(pipe)  # type: ignore[call-overload]
-                    result = worker.result()
-                    if worker.process.exitcode is not None and self.todo:
-                        worker = Worker(self.job, "spawn", ())
-                    self.idle.append(worker)
-                    yield result
+                    self._add(worker.result())
+                    died = worker.process.exitcode is not None
+                    self.idle.append(Worker(self.job, "spawn") if died and self.todo else worker)
         finally:
             for kind, handler in zip(kinds, before, strict=True):
                 signal.signal(kind, handler)
 
-    def interrupt(self, _: int = 0, __: FrameType | None = None) -> None:
+    def _add(self, result: Result) -> None:
+        """Keep a result, and show on a terminal how many tenants are done, failed and left."""
+        self.results.append(result)
+        self.failed += bool(result.errors)
+        self.interrupted |= result.interrupted
+        if self.interrupted or (result.errors and self.failed >= self.max_failures):
+            self.todo.clear()
+        if sys.stderr and sys.stderr.isatty():
+            left = len(self.todo) + len(self.busy)
+            done = len(self.results) - self.failed
+            line = f"\r{done} done, {self.failed} failed, {left} left "
+            print(line, end="" if left else "\n", file=sys.stderr)
+
+    def _interrupt(self, _: int, __: FrameType | None) -> None:
         """Start no more tenants, and interrupt the busy ones. The second time, stop at once."""
         if self.interrupted:
             raise KeyboardInterrupt
@@ -88,35 +108,33 @@ class Workers:
             with suppress(ProcessLookupError):
                 os.kill(worker.process.pid, signal.SIGINT)
 
-    def __enter__(self) -> "Workers":
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """End the processes. Busy ones are terminated."""
         for worker in self.busy.values():
             worker.process.terminate()
-        for worker in [*self.idle, *self.busy.values()]:
+        everyone = [*self.idle, *self.busy.values()]
+        for worker in everyone:
             worker.pipe.close()
+        for worker in everyone:  # the last one first: earlier pipes are open there, too
             worker.process.join()
 
 
 class Worker:
     """A process, and the pipe to it."""
 
-    def __init__(self, job: Job, method: str, inherited: Iterable["Pipe"]) -> None:
+    def __init__(self, job: Job, method: str) -> None:
         from multiprocessing import get_context  # here, because only workers need this slow import
 
         context: Any = get_context(method)
         self.pipe, theirs = context.Pipe()
-        close = [*inherited, self.pipe] if method == "fork" else []
-        self.process = context.Process(target=serve, args=(job, theirs, close), daemon=True)
+        self.process = context.Process(target=serve, args=(job, theirs, self.pipe), daemon=True)
         self.process.start()
         theirs.close()
-        self.tenant = Tenant("")
+        self.tenant = ""
 
     def begin(self, tenant: Tenant, current: Current) -> None:
         """Send a tenant to the process, which does the job for it."""
-        self.tenant = tenant
+        self.tenant = tenant.name
         with suppress(BrokenPipeError):  # the process was killed while idle; `result` says so
             self.pipe.send((tenant, current))
 
@@ -128,14 +146,13 @@ class Worker:
             self.process.join()
             status = self.process.exitcode
             died = f"was killed by signal {-status}" if status < 0 else f"exited with {status}"
-            return Result(self.tenant.name, errors=[f"{self.tenant.name}: its process {died}"])
+            return Result(self.tenant, errors=[f"{self.tenant}: its process {died}"])
         return found
 
 
-def serve(job: Job, pipe: "Pipe", inherited: Iterable["Pipe"]) -> None:
+def serve(job: Job, pipe: "Pipe", other_end: "Pipe") -> None:
     """Do the job for each tenant that comes through the pipe, until it is closed."""
-    for other in inherited:
-        other.close()  # else it would stay open after the main process has ended
+    other_end.close()  # else this process would keep its own pipe open
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # Ctrl-C then reaches only the main process, which passes it on
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from alembic.config import Config
 from alembic.util import CommandError
@@ -15,18 +15,10 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ...apps import App
-from ...errors import explain, naming, program
+from ...errors import naming, program
 
-NAME = re.compile(r"\w+", re.ASCII)
-"""Valid names of tenants, which become parts of URLs and of schemas' names."""
-
-
-PLACE = "{tenant}"
-"""What stands for the name of a tenant in `tenant_url` and `tenant_schema`."""
-
-
-class NoTenants(CommandError):
-    """Raised if there is no list of tenants yet, or if it is empty."""
+NAME = re.compile(r"\w{1,63}", re.ASCII)
+"""Valid names of tenants and of their schemas. PostgreSQL would cut a longer one."""
 
 
 @dataclass(frozen=True)
@@ -36,43 +28,38 @@ class Tenant:
     name: str
     url: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse a name that is not valid."""
+        if not NAME.fullmatch(self.name):
+            name = self.name.partition("://")[0]  # of a URL, which may have a password
+            raise CommandError(
+                f"tenants: {name!r} is not valid; use at most 63 letters, digits and underscores"
+            )
+
 
 def read_tenants(config: Config, apps: Iterable[App]) -> list[Tenant]:
-    """Return all tenants, in the order of their list.
-
-    Raises NoTenants if there is no such list, and CommandError for a bad name.
-    """
+    """Return all tenants, in the order of their list."""
     of_tenants = [app for app in apps if app.tenants]
     if not of_tenants:
         raise CommandError("tenants: no section of alembic.ini sets `tenants`; set it in [DEFAULT]")
-    app, source = of_tenants[0], of_tenants[0].tenants
-    if other := next((it for it in of_tenants if it.tenants != source), None):
+    app, *others = of_tenants
+    if other := next((it for it in others if it.tenants != app.tenants), None):
         raise CommandError(
             f"{other.name}: has other tenants than {app.name}; set `tenants` in [DEFAULT] of"
             f" {app.ini}, and `tenants = none` in apps without"
         )
     with naming("tenants", ""):
-        found = _from_function(config, app) if ":" in source else _from_file(Path(source))
-    if not found:
-        raise NoTenants(
-            f"tenants: {source} lists no tenants; add the first one, and create it with:"
-            f" {program('tenant', 'NAME')}"
-        )
-    tenants: dict[str, Tenant] = {}
-    by_url: dict[str, Tenant] = {}
-    for tenant in found:
-        if not NAME.fullmatch(tenant.name):
-            name = tenant.name.partition("://")[0]  # of a URL, which may have a password
-            raise CommandError(
-                f"tenants: {source} lists {name!r}; use letters, digits and underscores"
-            )
-        if tenant.name in tenants:
-            raise CommandError(f"tenants: {source} lists {tenant.name} twice; remove one")
-        same = by_url.setdefault(tenant.url, tenant)
-        if tenant.url and same is not tenant:
-            raise CommandError(f"tenants: {same.name} and {tenant.name} have the same URL")
-        tenants[tenant.name] = tenant
-    return list(tenants.values())
+        if ":" in app.tenants:
+            tenants = _from_function(config, app)
+        else:
+            tenants = _from_file(Path(app.tenants))
+    seen: dict[str, Tenant] = {}
+    for tenant in tenants:
+        for text in filter(None, (tenant.name, tenant.url)):
+            if seen.setdefault(text, tenant) is not tenant:
+                both = f"{seen[text].name} and {tenant.name}"
+                raise CommandError(f"tenants: {both} have the same name or URL; correct one")
+    return tenants
 
 
 def _from_function(config: Config, app: App) -> list[Tenant]:
@@ -83,10 +70,7 @@ def _from_function(config: Config, app: App) -> list[Tenant]:
     def text(it: Any) -> str:
         return it.render_as_string(hide_password=False) if isinstance(it, URL) else str(it or "")
 
-    try:
-        return [Tenant(it) if isinstance(it, str) else Tenant(*map(text, it)) for it in function()]
-    except Exception as error:
-        raise NoTenants(f"tenants: {app.tenants} failed: {explain(error)}") from error
+    return [Tenant(it) if isinstance(it, str) else Tenant(*map(text, it)) for it in function()]
 
 
 def _from_file(path: Path) -> list[Tenant]:
@@ -95,8 +79,14 @@ def _from_file(path: Path) -> list[Tenant]:
     return [Tenant(*it.split(maxsplit=1)) for it in lines if it and not it.startswith("#")]
 
 
-def chosen(tenants: Sequence[Tenant], names: Sequence[str], part: str = "") -> list[Tenant]:
+def chosen(
+    config: Config, apps: Iterable[App], names: Sequence[str] = (), part: str = ""
+) -> list[Tenant]:
     """Return the tenants in the part `K/N` whose names match a pattern, if any is given."""
+    tenants = read_tenants(config, apps)
+    if not tenants:
+        create = program("tenant", "NAME")
+        raise CommandError(f"tenants: there are none yet; create the first one with: {create}")
     for name in names:
         if not any(fnmatchcase(tenant.name, name) for tenant in tenants):
             raise CommandError(f"tenants: there is no tenant {name}")
@@ -108,12 +98,18 @@ def chosen(tenants: Sequence[Tenant], names: Sequence[str], part: str = "") -> l
     if not numbers or int(numbers[1]) > int(numbers[2]):
         raise CommandError(f"--part is {part}; write K/N, with K from 0 to N-1 or from 1 to N")
     index, count = map(int, numbers.groups())
-    return [it for it in found if _number_of(it) % count == index % count]
+    # The name alone decides, so that a tenant stays in its part.
+    return [it for it in found if crc32(it.name.encode()) % count == index % count]
 
 
-def _number_of(tenant: Tenant) -> int:
-    """Return a number that depends only on the name, so that a tenant stays in its part."""
-    return int.from_bytes(blake2b(tenant.name.encode(), digest_size=8).digest())
+def only_one(config: Config, apps: Iterable[App], names: Sequence[str]) -> Tenant:
+    """Return the tenant that is named; raise CommandError if the pattern matches several."""
+    tenant, *others = chosen(config, apps, names)
+    if others:
+        raise CommandError(
+            f"tenants: {' '.join(names)} is more than one; name one, such as {tenant.name}"
+        )
+    return tenant
 
 
 def bound(config: Config, apps: Mapping[str, App], tenant: Tenant) -> dict[str, App]:
@@ -133,20 +129,18 @@ def place_of(config: Config, app: App, tenant: Tenant) -> tuple[str, str]:
     """Return the URL of a tenant's database, and the tenant's schema in it, or an empty string."""
     schema = config.file_config.get(app.name, "tenant_schema", fallback="").strip()
     url = tenant.url or app.url_text
-    if not tenant.url and PLACE not in url + schema:
+    if not tenant.url and "{tenant}" not in url + schema:
         raise CommandError(
-            f"{app.name}: all tenants would share one database; write {PLACE} in tenant_url or"
+            f"{app.name}: all tenants would share one database; write {{tenant}} in tenant_url or"
             f" tenant_schema of {app.ini}"
         )
-    if schema and app.version_table_schema:
+    url, schema = (it.replace("{tenant}", tenant.name) for it in (url, schema))
+    if schema and (app.version_table_schema or not url.startswith("postgresql")):
         raise CommandError(
-            f"{app.name}: version tables of tenants are in their schemas; remove"
-            f" version_table_schema from {app.ini}"
+            f"{app.name}: tenant_schema needs PostgreSQL, and no version_table_schema; correct it"
+            f" in {app.ini}"
         )
-    url, schema = (it.replace(PLACE, tenant.name) for it in (url, schema))
-    if schema and not url.startswith("postgresql"):
-        raise CommandError(f"{app.name}: tenant_schema needs PostgreSQL; correct it in {app.ini}")
-    if schema and (not NAME.fullmatch(schema) or len(schema) > 63):  # PostgreSQL would cut it
+    if schema and not NAME.fullmatch(schema):
         raise CommandError(
             f"{app.name}: a tenant's schema cannot be called {schema!r}; use at most 63 letters,"
             " digits and underscores"
