@@ -24,9 +24,7 @@ def all_of_them():
         return connection.scalars(sa.text("SELECT name FROM accounts")).all()
 """
 
-NONE_YET = (
-    "tenants: there are none yet; create the first one with: python -m migrations tenant NAME"
-)
+CREATE = "create one with: python -m migrations tenant NAME"
 
 INVALID = "is not valid; use at most 63 letters, digits and underscores"
 
@@ -151,7 +149,7 @@ def test_plain_alembic_for_one_tenant(schemas: Tenants) -> None:
         " --tenant NAME, or alembic -x tenant=NAME --name users COMMAND"
     )
     unknown = project.refused("alembic", "-x", "tenant=gamma", *current)
-    assert unknown == "tenants: there is no tenant gamma"
+    assert unknown == f"tenants: there is no tenant gamma; {CREATE}"
     project.migrations("-x", "tenant=acme", "downgrade", "base")
     assert "users" not in schemas.of("acme").tables()
 
@@ -167,7 +165,7 @@ def test_plain_alembic_for_one_tenant(schemas: Tenants) -> None:
             "acme sqlite:///x.db\nbeta sqlite:///x.db",
             "acme and beta have the same name or URL; correct one",
         ),
-        ("# nobody yet\n", NONE_YET),
+        ("# nobody yet\n", f"there is no tenant *; {CREATE}"),
         (None, "tenants.txt: No such file or directory"),
     ],
 )
@@ -179,7 +177,7 @@ def test_bad_lists(names: str | None, line: str, sqlite: Tenants) -> None:
     else:
         (sqlite.project.path / "tenants.txt").write_text(names)
     for command in (["./migrate.sh"], ["./migrate.sh", "--jobs", "2"], ["./generate.sh"]):
-        assert sqlite.project.refused(*command) == f"tenants: {line.removeprefix('tenants: ')}"
+        assert sqlite.project.refused(*command) == f"tenants: {line}"
     assert not (sqlite.project.path / "acme.db").stat().st_size
 
 
@@ -187,7 +185,7 @@ def test_refused(sqlite: Tenants) -> None:
     project = sqlite.project
     sqlite.make("acme", "beta")
     project.generate()
-    none = "tenants: there is no tenant x*"
+    none = f"tenants: there is no tenant x*; {CREATE}"
     assert project.refused("./migrate.sh", "--tenant", "x*") == none
     for part in ("3/2", "1", "x/y", "1/0"):
         wrong = f"--part is {part}; write K/N, with K from 0 to N-1 or from 1 to N"
@@ -203,8 +201,8 @@ def test_refused(sqlite: Tenants) -> None:
     assert project.refused("python", "-m", "migrations", "tenant", "a-b") == bad
     project.set_ini("DEFAULT", "tenant_schema", "s_{tenant}")
     wrong = (
-        "users: tenant_schema needs PostgreSQL, and no version_table_schema; correct it in"
-        " alembic.ini"
+        "users: tenant_schema needs PostgreSQL, no version_table_schema, and a name of at most 63"
+        " letters, digits and underscores, not 's_acme'; correct it in alembic.ini"
     )
     assert project.refused("./migrate.sh") == wrong
     project.remove_line(project.path / "alembic.ini", "tenant_schema")
@@ -258,7 +256,7 @@ def test_ends_after_so_many_failures(sqlite: Tenants) -> None:
     done = sqlite.project.run(*upgrade, "--max-failures", "1", status=1)
     rest = " ".join(f"--tenant {name}" for name in names)
     assert done.stderr.endswith(
-        "1 of 12 tenants failed, 11 not begun; to continue, run: python -m migrations upgrade ..."
+        "1 of 12 tenants failed, 11 not begun; to continue, run: python -m migrations upgrade +1"
         f" -n users {rest}\n"
     )
 
@@ -285,7 +283,7 @@ def test_shared_apps_first(tmp_path: Path) -> None:
         assert line == 'tenants: relation "accounts" does not exist'
         project.generate("accounts")
         line = project.refused("./migrate.sh")
-        assert line == NONE_YET
+        assert line == f"tenants: there is no tenant *; {CREATE}"
         tenants.base.query("INSERT INTO accounts (name) VALUES ('acme'), ('beta')")
         project.generate()
         [initial] = project.revisions("users")
@@ -366,16 +364,14 @@ def test_from_a_program(sqlite: Tenants) -> None:
     sqlite.project.generate()
     lines = (
         "from migrations.commands.migrate import migrate_apps",
-        "from migrations.extras.tenant import make_tenant",
         "migrate_apps(tenant='acme')",
-        "make_tenant('new')",
         "migrate_apps()",
         "migrate_apps(tenant='gamma')",
     )
     done = sqlite.project.run("python", "-c", "\n".join(lines), status=1)
     assert done.stdout == ""
-    assert done.stderr.splitlines()[-1].endswith("CommandError: tenants: there is no tenant gamma")
-    assert sqlite.all_alike(["acme", "beta", "new"])
+    assert done.stderr.splitlines()[-1].endswith(f"tenants: there is no tenant gamma; {CREATE}")
+    assert sqlite.all_alike(["acme", "beta"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -452,8 +448,7 @@ def test_schemas_behind_a_pgbouncer_that_ignores_options(schemas: Tenants) -> No
 
 def test_long_names_of_schemas(schemas: Tenants) -> None:
     schemas.make("a" * 62)
-    line = f"users: a tenant's schema cannot be called 's_{'a' * 62}'; use at most 63 letters,"
-    assert schemas.project.refused("./migrate.sh") == f"{line} digits and underscores"
+    assert f"not 's_{'a' * 62}'; correct it in " in schemas.project.refused("./migrate.sh")
 
 
 def test_sql_for_a_schema(schemas: Tenants) -> None:
@@ -537,9 +532,7 @@ def test_x_arguments_from_a_program(sqlite: Tenants) -> None:
     add_revision(sqlite.project, "users", read)
     lines = (
         "from migrations.commands.migrate import migrate_apps",
-        "from migrations.extras.tenant import make_tenant",
         "migrate_apps()",
-        "make_tenant('new')",
     )
     sqlite.project.run("python", "-c", "\n".join(lines))
 

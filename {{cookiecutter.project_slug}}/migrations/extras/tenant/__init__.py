@@ -7,18 +7,12 @@ databases run for all tenants. Commands that write revisions compare with one te
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
-from io import StringIO
-from pathlib import Path
 
 from alembic.config import Config
 from alembic.util import CommandError
 
-from ...apps import App, read_apps
-from ...commands.migrate import ONE_AT_A_TIME
-from ...databases import Databases
-from ...errors import HOME, naming
+from ...apps import App
 from ...run import Run
 
 FROM_A_PROGRAM = {"part": "", "jobs": 1, "max_failures": None}
@@ -47,23 +41,15 @@ def tenant(run: Run) -> None:
     create_tenant(run)
 
 
-def make_tenant(name: str, ini: str | Path | None = None) -> None:
-    """Create a tenant from Python. Prints nothing, and raises CommandError."""
-    with ONE_AT_A_TIME, naming("tenants", ""), closing(Databases()) as databases:
-        config = Config(ini or HOME.with_name("alembic.ini"), stdout=StringIO())
-        run_options = Namespace(new=name, sql=False)
-        tenant(Run(config, run_options, read_apps(config), [], databases))
-
-
 def apps_of_tenant(config: Config, apps: dict[str, App]) -> dict[str, App]:
     """Return the apps, bound to a tenant if `-x tenant=NAME` is given."""
     given = [it for it in getattr(config.cmd_opts, "x", None) or () if it.startswith("tenant=")]
     if not given:
         return apps
-    from .tenant_list import bound, only_one  # likewise
+    from .tenant_list import bound, one_of  # likewise
 
     name = given[-1].removeprefix("tenant=")
-    return bound(config, apps, only_one(config, apps.values(), [name]))
+    return bound(config, apps, one_of(config, apps.values(), [name]))
 
 
 def around(command: Callable[[Run], None]) -> Callable[[Run], None]:

@@ -1,30 +1,23 @@
-"""How a command runs for tenants: for each of them in turn or at once, or for one."""
+"""How a command runs for tenants: for each of them, or for one."""
 
 import io
-import logging
 import re
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from contextlib import closing, nullcontext, redirect_stdout
+from dataclasses import replace
+from functools import cache
 from shlex import quote
 
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from ...apps import App, read_apps
-from ...databases import Databases
-from ...errors import explain, program
+from ...apps import App
+from ...errors import program
 from ...run import Run
 from . import reports
 from .places import read_schemas
-from .tenant_list import Tenant, bound, chosen, only_one, read_tenants
-from .workers import Current, Result, Workers
-
-Command = Callable[[Run], None]
+from .tenant_list import bound, chosen, one_of, read_tenants
+from .workers import Command, Job, Workers
 
 EACH = ("migrate", "upgrade", "downgrade", "stamp", "ensure_version", "current", "status")
 """The commands that run for all tenants if none is named."""
@@ -93,12 +86,7 @@ def run_for_one(run: Run) -> Run:
     With `--tenant`, it leaves out the apps without tenants.
     """
     given = run.options.tenant
-    if given:
-        tenant = only_one(run.config, run.apps.values(), given)
-    else:
-        tenant, *others = chosen(run.config, run.apps.values())
-        if others:
-            print(f"with {tenant.name}, the first of {len(others) + 1} tenants:")
+    tenant = one_of(run.config, run.apps.values(), given)
     apps = bound(run.config, run.apps, tenant)
     selected = [apps[app.name] for app in run.selected if app.tenants or not given]
     return replace(run, apps=apps, selected=selected)
@@ -120,8 +108,6 @@ def each_tenant(run: Run, command: Command, name: str, own: list[App]) -> None:
         # The list may be in a table of a shared app.
         tenants = chosen(run.config, run.apps.values(), options.tenant, options.part)
         known = read_schemas(run, tenants, own, create=name in ("migrate", "upgrade", "stamp"))
-        if name not in ("migrate", "status"):
-            known.clear()  # other commands read it themselves
         workers.do((tenant, known.get(tenant.name, {})) for tenant in tenants)
     found = {result.tenant: result for result in workers.results}
     results = [found[tenant.name] for tenant in tenants if tenant.name in found]
@@ -142,81 +128,11 @@ def each_tenant(run: Run, command: Command, name: str, own: list[App]) -> None:
 def again(run: Run, name: str, left: list[str]) -> str:
     """Return the command to recommend, for those tenants that are left."""
     options = run.options
-    dots = ["..."] * (name in ("upgrade", "downgrade", "stamp"))
+    targets = getattr(options, "revisions", [getattr(options, "revision", "")])
     apps = [f"-n {app.name}" for app in run.selected if len(run.selected) < len(run.apps)]
     only = [f"--tenant {quote(it)}" for it in options.tenant]
     only += [f"--part {options.part}"] * bool(options.part)
     # A relative target would go further in the tenants that are done.
-    if len(left) <= reports.MANY or re.search(r"[+-]\d+$", getattr(options, "revision", "")):
+    if len(left) <= reports.MANY or re.search(r"[+-]\d+$", targets[0]):
         only = [f"--tenant {it}" for it in left]
-    return program(name, *dots, *apps, *only)
-
-
-@contextmanager
-def printed_to(out: io.StringIO, err: io.StringIO) -> Iterator[None]:
-    """Write what a command prints, and the steps that Alembic logs, to `out` and `err`."""
-    logger, handler = logging.getLogger("alembic.runtime.migration"), logging.StreamHandler(out)
-    handler.addFilter(lambda record: record.getMessage().startswith("Running "))
-    logger.addHandler(handler)
-    logger.propagate = False
-    try:
-        with redirect_stdout(out), redirect_stderr(err):
-            yield
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = True
-
-
-@dataclass
-class TenantRun(Run):
-    """A run for one tenant, which collects the lines about apps instead of printing them."""
-
-    said: list[tuple[str, str]] = field(default_factory=list)
-
-    def say(self, app: App, text: str) -> None:
-        """Keep lines about an app."""
-        if text:
-            self.said.append((app.name, text))
-
-
-@dataclass
-class Job:
-    """A command that can be run for one tenant after another. It can be pickled before that."""
-
-    ini: str
-    options: Namespace
-    command: Command
-    apps: list[str]
-    """The names of the apps that the command is for."""
-
-    @cached_property
-    def shared(self) -> tuple[Config, dict[str, App], dict[str, ScriptDirectory]]:
-        """What is the same for all tenants, and is read once in each process."""
-        # Without a command line, revisions see none either.
-        config = Config(self.ini, cmd_opts=self.options if hasattr(self.options, "cmd") else None)
-        return config, read_apps(config), {}
-
-    def __call__(self, tenant: Tenant, current: Current) -> Result:
-        """Run the command for a tenant. `current` has its current revisions if they are known."""
-        config, apps, scripts = self.shared
-        result = Result(tenant.name)
-        config.stdout = out = io.StringIO()
-        err = io.StringIO()
-        # A program that called has threads that may print.
-        capture = printed_to(out, err) if config.cmd_opts else nullcontext()
-        with closing(Databases()) as databases, capture:
-            try:
-                its = bound(config, apps, tenant)
-                selected = [its[name] for name in self.apps]
-                run = TenantRun(config, self.options, its, selected, databases, scripts)
-                result.said = run.said
-                run.current.update(current)
-                self.command(run)
-            except KeyboardInterrupt as error:
-                result.interrupted, result.errors = True, [str(error) or "interrupted"]
-            except SystemExit:
-                result.errors = err.getvalue().splitlines()
-            except Exception as error:
-                result.errors = [str(error) if isinstance(error, CommandError) else explain(error)]
-        result.printed = out.getvalue()
-        return result
+    return program(name, *map(quote, filter(None, targets)), *apps, *only)

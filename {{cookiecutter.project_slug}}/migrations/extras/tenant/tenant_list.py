@@ -84,13 +84,11 @@ def chosen(
 ) -> list[Tenant]:
     """Return the tenants in the part `K/N` whose names match a pattern, if any is given."""
     tenants = read_tenants(config, apps)
-    if not tenants:
-        create = program("tenant", "NAME")
-        raise CommandError(f"tenants: there are none yet; create the first one with: {create}")
-    for name in names:
-        if not any(fnmatchcase(tenant.name, name) for tenant in tenants):
-            raise CommandError(f"tenants: there is no tenant {name}")
     patterns = names or ["*"]
+    for name in patterns:
+        if not any(fnmatchcase(tenant.name, name) for tenant in tenants):
+            create = program("tenant", "NAME")
+            raise CommandError(f"tenants: there is no tenant {name}; create one with: {create}")
     found = [it for it in tenants if any(fnmatchcase(it.name, name) for name in patterns)]
     if not part:
         return found
@@ -102,13 +100,14 @@ def chosen(
     return [it for it in found if crc32(it.name.encode()) % count == index % count]
 
 
-def only_one(config: Config, apps: Iterable[App], names: Sequence[str]) -> Tenant:
-    """Return the tenant that is named; raise CommandError if the pattern matches several."""
+def one_of(config: Config, apps: Iterable[App], names: Sequence[str]) -> Tenant:
+    """Return the tenant that is named, or the first one if none is."""
     tenant, *others = chosen(config, apps, names)
+    if others and names:
+        given = " ".join(names)
+        raise CommandError(f"tenants: {given} is more than one; name one, such as {tenant.name}")
     if others:
-        raise CommandError(
-            f"tenants: {' '.join(names)} is more than one; name one, such as {tenant.name}"
-        )
+        print(f"with {tenant.name}, the first of {len(others) + 1} tenants:")
     return tenant
 
 
@@ -135,15 +134,12 @@ def place_of(config: Config, app: App, tenant: Tenant) -> tuple[str, str]:
             f" tenant_schema of {app.ini}"
         )
     url, schema = (it.replace("{tenant}", tenant.name) for it in (url, schema))
-    if schema and (app.version_table_schema or not url.startswith("postgresql")):
+    if schema and (
+        app.version_table_schema or not url.startswith("postgresql") or not NAME.fullmatch(schema)
+    ):
         raise CommandError(
-            f"{app.name}: tenant_schema needs PostgreSQL, and no version_table_schema; correct it"
-            f" in {app.ini}"
-        )
-    if schema and not NAME.fullmatch(schema):
-        raise CommandError(
-            f"{app.name}: a tenant's schema cannot be called {schema!r}; use at most 63 letters,"
-            " digits and underscores"
+            f"{app.name}: tenant_schema needs PostgreSQL, no version_table_schema, and a name of at"
+            f" most 63 letters, digits and underscores, not {schema!r}; correct it in {app.ini}"
         )
     return url, schema
 
