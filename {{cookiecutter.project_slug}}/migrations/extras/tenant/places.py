@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, table, text
@@ -20,9 +21,6 @@ from .reports import named
 from .tenant_list import Tenant, bound, place_of, read_tenants
 from .workers import Current
 
-Place = tuple[str, App, str]
-"""The name of a tenant, an app, and its schema there."""
-
 DATABASES = {
     "postgresql": text("SELECT 1 FROM pg_database WHERE datname = :name"),
     "mysql": text("SELECT 1 FROM information_schema.schemata WHERE schema_name = :name"),
@@ -33,6 +31,14 @@ TABLES = text("""
     LEFT JOIN pg_class c ON relnamespace = n.oid AND relkind IN ('r', 'p') AND relname = ANY(:names)
     WHERE nspname = ANY(:schemas)
 """)
+
+
+class Place(NamedTuple):
+    """The schema of an app for a tenant."""
+
+    tenant: str
+    app: App
+    schema: str
 
 
 def create_tenant(run: Run) -> None:
@@ -84,15 +90,15 @@ def read_schemas(
         for app in apps:
             url, schema = place_of(run.config, app, tenant)
             if schema:
-                places.setdefault(url, []).append((tenant.name, app, schema))
+                places.setdefault(url, []).append(Place(tenant.name, app, schema))
     found: dict[str, Current] = {}
     for url, there in places.items():
-        app = replace(there[0][1], url_text=url, tenants="")
+        app = replace(there[0].app, url_text=url, tenants="")
         try:
             with app.naming():
                 read = partial(read_places, places=there, run=run, create=create)
-                for (tenant_name, app_name), now in run.databases.run(app.url, read).items():
-                    found.setdefault(tenant_name, {})[app_name] = now
+                for place, now in run.databases.run(app.url, read).items():
+                    found.setdefault(place.tenant, {})[place.app.name] = now
         except CommandError:
             if len(places) == 1:
                 raise
@@ -102,13 +108,13 @@ def read_schemas(
 
 def read_places(
     connection: Connection, places: Sequence[Place], run: Run, create: bool
-) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the current revisions in schemas of one database, by the names of tenant and app.
+) -> dict[Place, tuple[str, ...]]:
+    """Return the current revisions in schemas of one database.
 
     If one of them cannot be read, none is returned, so that each tenant reads its own.
     """
-    schemas = {schema for _, _, schema in places}
-    names = {app.version_table for _, app, _ in places}
+    schemas = {place.schema for place in places}
+    names = {place.app.version_table for place in places}
     rows = connection.execute(TABLES, {"schemas": [*schemas], "names": [*names]}).all()
     connection.rollback()
     created = set()
@@ -116,16 +122,15 @@ def read_places(
         with suppress(DBAPIError), connection.begin():  # another migrator may be creating it
             connection.execute(CreateSchema(schema, if_not_exists=True))
             created.add(schema)
-    if new := dict.fromkeys(tenant for tenant, _, schema in places if schema in created):
+    if new := dict.fromkeys(place.tenant for place in places if place.schema in created):
         print(f"created a schema for {named([*new])}", file=run.config.stdout)
     existing = {tuple(row) for row in rows}
     tables = {
-        (tenant, app.name): table(app.version_table, schema=schema)
-        for tenant, app, schema in places
-        if (schema, app.version_table) in existing
+        place: table(place.app.version_table, schema=place.schema)
+        for place in places
+        if (place.schema, place.app.version_table) in existing
     }
     try:
-        versions = read_tables(connection, tables)
+        return dict.fromkeys(places, ()) | read_tables(connection, tables)
     except DBAPIError:
         return {}
-    return {(tenant, app.name): versions.get((tenant, app.name), ()) for tenant, app, _ in places}

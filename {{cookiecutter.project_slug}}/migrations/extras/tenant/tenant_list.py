@@ -49,10 +49,8 @@ def read_tenants(config: Config, apps: Iterable[App]) -> list[Tenant]:
             f" {app.ini}, and `tenants = none` in apps without"
         )
     with naming("tenants", ""):
-        if ":" in app.tenants:
-            tenants = _from_function(config, app)
-        else:
-            tenants = _from_file(Path(app.tenants))
+        is_function = ":" in app.tenants
+        tenants = _from_function(config, app) if is_function else _from_file(Path(app.tenants))
     seen: dict[str, Tenant] = {}
     for tenant in tenants:
         for text in filter(None, (tenant.name, tenant.url)):

@@ -8,14 +8,7 @@ import sys
 from argparse import Namespace
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import (
-    closing,
-    contextmanager,
-    nullcontext,
-    redirect_stderr,
-    redirect_stdout,
-    suppress,
-)
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import FrameType
@@ -102,7 +95,8 @@ class Job:
         err = io.StringIO()
         # A program that called has threads that may print.
         capture = printed_to(out, err) if config.cmd_opts else nullcontext()
-        with closing(Databases()) as databases, capture:
+        databases = Databases()
+        with capture:
             try:
                 its = bound(config, apps, tenant)
                 selected = [its[name] for name in self.apps]
@@ -116,6 +110,8 @@ class Job:
                 result.errors = err.getvalue().splitlines()
             except Exception as error:
                 result.errors = [str(error) if isinstance(error, CommandError) else explain(error)]
+            finally:
+                databases.close()
         result.printed = out.getvalue()
         return result
 
