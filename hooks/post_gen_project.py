@@ -4,11 +4,13 @@ Make the scripts executable, too: from a zip, or with core.fileMode=false, they 
 """
 
 import runpy
+import shutil
 from pathlib import Path
 
 APPS = """{{ cookiecutter | checked_apps }}"""
 CI = """{{ cookiecutter.ci }}"""
 DATABASE = """{{ cookiecutter.database }}"""
+TENANTS = """{{ cookiecutter.tenants }}"""
 SCRIPTS = ("add_app.sh", "generate.sh", "migrate.sh", "migrations/run.sh")
 
 for script in map(Path, SCRIPTS):
@@ -23,6 +25,8 @@ if CI != "github":
             folder.rmdir()
 if CI != "gitlab":
     Path(".gitlab-ci.yml").unlink()
+if TENANTS != "True":
+    shutil.rmtree("migrations/extras/tenant")
 if DATABASE == "sqlite":
     Path("compose.yaml").unlink()
     Path("Dockerfile").unlink()

@@ -59,7 +59,7 @@ class Tenants:
 @contextmanager
 def with_tenants(kind: str, folder: Path, **answers: object) -> Iterator[Tenants]:
     """A project of which both apps are there for tenants; in the end, their databases are gone."""
-    project = bake(folder, **answers)
+    project = bake(folder, tenants=True, **answers)
     server = {"schemas": "postgresql"}.get(kind, kind)
     with new_database(server, folder) as base:
         tenants = Tenants(project, base, kind)

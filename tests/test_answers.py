@@ -221,13 +221,13 @@ def test_slug_names_the_folder_and_the_package(tmp_path: Path) -> None:
 
 def test_braces_typed_at_the_prompt_arrive_intact(tmp_path: Path) -> None:
     text = "{{ x }} {% y %} {# z"
-    done = cookiecutter(tmp_path, typed=f"{text}\n\n{text}\n\n\n\n\n\n")
+    done = cookiecutter(tmp_path, typed=f"{text}\n\n{text}\n\n\n\n\n\n\n")
     assert done.returncode == 0, done.stdout
     assert_intact(tmp_path / "x_y_z", text, text)
 
 
 def test_refused_at_the_prompt(tmp_path: Path) -> None:
-    done = cookiecutter(tmp_path, typed="\n{{ x }}\n\n\n\n\n\n\n")
+    done = cookiecutter(tmp_path, typed="\n{{ x }}\n\n\n\n\n\n\n\n")
     assert done.returncode == 1
     assert "project_slug '{{ x }}': use a to z" in done.stdout.splitlines()[-1]
     assert tree(tmp_path) == {}
@@ -360,6 +360,7 @@ ANSWERS = st.fixed_dictionaries(
         "description": RANDOM_TEXTS,
         "database": st.sampled_from(["sqlite", "sqlite", "postgresql", "mysql"]),
         "async_driver": st.booleans(),
+        "tenants": st.booleans(),
         "ci": st.sampled_from(["github", "gitlab", "none"]),
     }
 )

@@ -37,6 +37,7 @@ def bakes(tmp_path_factory: pytest.TempPathFactory) -> Bakes:
             "database": database,
             "database_layout": layout,
             "async_driver": is_async,
+            "tenants": layout == "per_app",
             "ci": ci,
         }
         folder = tmp_path_factory.mktemp("-".join(map(str, answers.values())))

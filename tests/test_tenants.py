@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from private_servers import pgbouncer, private_server
-from project import SECRET, Project
+from project import SECRET, Project, bake
 from revisions import Checkpoints, add_revision
 from tenants import KINDS, Tenants, with_tenants
 
@@ -216,7 +216,8 @@ def test_refused(sqlite: Tenants) -> None:
     )
 
 
-def test_tenants_without_tenants(project: Project) -> None:
+def test_tenants_without_tenants(tmp_path: Path) -> None:
+    project = bake(tmp_path, tenants=True)
     line = "--tenant acme: is only for apps with tenants; leave it out"
     assert project.refused("./migrate.sh", "--tenant", "acme") == line
 

@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
 import yaml
 from sqlalchemy import make_url
 
@@ -12,6 +13,12 @@ from project import TEMPLATE, Project, bake
 from servers import Database
 
 PAGE = (TEMPLATE / "docs" / "tenants.md").read_text()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with the folder for tenants, and SQLite."""
+    return bake(tmp_path, tenants=True)
 
 
 def follow(project: Project, title: str) -> None:
@@ -58,7 +65,7 @@ def test_shards(project: Project) -> None:
 
 
 def test_a_schema_for_each(postgresql: Database, tmp_path: Path) -> None:
-    project = bake(tmp_path, database="postgresql", apps="accounts, users, books")
+    project = bake(tmp_path, tenants=True, database="postgresql", apps="accounts, users, books")
     project.environment = {"DATABASE_URL": postgresql.text, "PYTHONPATH": "src"}
     project.generate("users", "books")
     follow(project, "A schema for each tenant, and a shared app")
@@ -76,7 +83,7 @@ def test_a_schema_for_each(postgresql: Database, tmp_path: Path) -> None:
 
 
 def test_kubernetes_job_does_every_tenant_once(tmp_path: Path) -> None:
-    project = bake(tmp_path, database="postgresql")
+    project = bake(tmp_path, tenants=True, database="postgresql")
     page = section((project.path / "docs" / "deploying.md").read_text(), "Many tenants")
     [block] = re.findall(r"(?s)```yaml\n(.*?)```", page)
     spec = yaml.safe_load(block)["spec"]
