@@ -99,9 +99,9 @@ def build(folder: Path, apps: int, revisions: int) -> list[Contender]:
     return [*contenders, replace(contenders[0], name=SHELL)]
 
 
-def bake(folder: Path, names: list[str], revisions: int) -> Path:
+def bake(folder: Path, names: list[str], revisions: int, tenants: bool = False) -> Path:
     """Make a project of this template, whose apps have so many revisions."""
-    answers = f"project_slug=bench ci=none apps={','.join(names)}"
+    answers = f"project_slug=bench ci=none apps={','.join(names)} tenants={tenants}"
     run(f"'{sys.executable}' -m cookiecutter --no-input -o . '{HERE.parent}' {answers}", folder)
     write_apps(
         folder / "bench",

@@ -124,7 +124,7 @@ class Fleet:
     project: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        self.plain = bake(self.folder, ["app001", "app002"], 3)
+        self.plain = bake(self.folder, ["app001", "app002"], 3, tenants=True)
         self.project = self.folder / "tenants"
         run("cp -R bench tenants", self.folder)
         before, _, _ = self.kind.server.rpartition("/")
