@@ -208,7 +208,7 @@ def test_refused(sqlite: Tenants) -> None:
     project.remove_line(project.path / "alembic.ini", "tenant_schema")
     project.set_ini("DEFAULT", "tenant_url", "sqlite:///one.db")
     line = project.run("./migrate.sh", status=1).stderr
-    assert "users: all tenants would share one database; " in line
+    assert "users: all tenants would share one database; write {tenant} in " in line
     shutil.rmtree(project.path / "migrations" / "extras")
     assert project.refused("./migrate.sh") == (
         "users: has tenants, and migrations/extras/tenant is missing; restore it, or remove"

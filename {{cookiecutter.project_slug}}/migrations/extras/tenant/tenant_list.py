@@ -128,8 +128,9 @@ def place_of(config: Config, app: App, tenant: Tenant) -> tuple[str, str]:
     url = tenant.url or app.url_text
     if not tenant.url and "{tenant}" not in url + schema:
         raise CommandError(
-            f"{app.name}: all tenants would share one database; write {{tenant}} in tenant_url or"
-            f" tenant_schema of {app.ini}"
+            f"{app.name}: all tenants would share one database; write"
+            " {tenant} in tenant_url or tenant_schema"
+            f" of {app.ini}"
         )
     url, schema = (it.replace("{tenant}", tenant.name) for it in (url, schema))
     if schema and (
