@@ -25,7 +25,7 @@ except ImportError as error:
     other = getattr(sys.modules["migrations"], "__path__", "a file migrations.py")
     raise CommandError(f"another package is called migrations: {other}; rename it") from error
 from migrations.commands import autogenerate_options, hooks
-from migrations.databases import Databases, create_schema, end_session, version_schema
+from migrations.databases import Databases, end_session, version_schema
 from migrations.errors import naming
 from migrations.locks import one_migrator
 from migrations.ownership import Ownership
@@ -90,11 +90,9 @@ def run_offline(app: App, apps: dict[str, App]) -> None:
         **settings(app, apps, app.url.get_dialect()()),
     )
     with context.begin_transaction():
-        path = search_path(app.url)
-        for schema in (app.version_table_schema, path):
-            if schema and not context.get_starting_revision_argument():
-                context.execute(CreateSchema(schema, if_not_exists=True))
-        if path:
+        if path := search_path(app.url):
+            if not context.get_starting_revision_argument():
+                context.execute(CreateSchema(path, if_not_exists=True))
             context.execute(f'SET search_path = "{path}"')
         context.run_migrations()
     (config.output_buffer or sys.stdout).write(script.getvalue())
@@ -123,8 +121,6 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
             for guard in hooks("guard"):
                 stack.enter_context(guard(migration, app))
         stack.enter_context(context.begin_transaction())
-        if writes:
-            create_schema(connection, app.version_table_schema)
         context.run_migrations()
 
 
