@@ -143,8 +143,8 @@ def test_plain_alembic_for_one_tenant(schemas: Tenants) -> None:
     assert done.stdout == f"{users} (head)\n"
     assert project.run("alembic", "-x", "tenant=beta", *current).stdout == ""
     assert project.refused("alembic", *current) == (
-        "users: has tenants; name one of them: python -m migrations COMMAND"
-        " --tenant NAME, or alembic -x tenant=NAME --name users COMMAND"
+        "users: has tenants; name one with --tenant NAME, or with -x tenant=NAME for alembic;"
+        " this needs migrations/extras/tenants"
     )
     unknown = project.refused("alembic", "-x", "tenant=gamma", *current)
     assert unknown == "tenants: there is no tenant gamma"
@@ -212,8 +212,8 @@ def test_refused(sqlite: Tenants) -> None:
     assert "users: all tenants would share one database; " in line
     shutil.rmtree(project.path / "migrations" / "extras")
     assert project.refused("./migrate.sh") == (
-        "users: has tenants, and migrations/extras/tenants is missing; restore it, or remove"
-        " `tenants` from alembic.ini"
+        "users: has tenants; name one with --tenant NAME, or with -x tenant=NAME for alembic;"
+        " this needs migrations/extras/tenants"
     )
 
 
