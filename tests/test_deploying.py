@@ -146,26 +146,6 @@ def test_an_error_is_raised_in_one_line(project: Project, tmp_path: Path) -> Non
     )
 
 
-@pytest.mark.parametrize("other", ["migrations.py", "migrations/__init__.py", "migrations/apps.py"])
-def test_another_package_called_migrations(other: str, project: Project, tmp_path: Path) -> None:
-    project.generate()
-    path = tmp_path / "other" / other
-    path.parent.mkdir(parents=True)
-    path.touch()
-    where = rf"\['{path.parent}'\]" if path.parent.name == "migrations" else "a file migrations.py"
-    code = """
-import migrations
-from alembic import command, config, util
-try:
-    command.upgrade(config.Config("my_project/alembic.ini", ini_section="users"), "head")
-except util.CommandError as error:
-    print(error)
-"""
-    env = {"PYTHONPATH": str(tmp_path / "other")}
-    [line] = project.run("python", "-c", code, cwd=tmp_path, env=env).stdout.splitlines()
-    assert re.fullmatch(rf"another package is called migrations: .*{where}.*; rename it", line)
-
-
 @pytest.fixture
 def venv(tmp_path: Path) -> Path:
     """A virtual environment that also has the packages of the tests' own."""

@@ -173,7 +173,7 @@ def test_a_wrong_folder(by_hand: Project, moved: Project) -> None:
         edit(repo, "alembic.ini", "shop/users/migrations", "shop/user/migrations")
     by_hand.run(*UPGRADE)
     assert by_hand.tables("shop.db") == {"alembic_version_users"}
-    assert "users: shop/user/migrations is not a folder" in moved.refused(*UPGRADE)
+    assert "no folder at version_locations = shop/user/migrations;" in moved.refused(*UPGRADE)
 
 
 def test_urls(by_hand: Project, moved: Project) -> None:

@@ -104,10 +104,8 @@ def test_it_migrates_as_the_page_says(repository: Project, database: Database) -
 def test_alembic_without_a_name(repository: Project) -> None:
     assert_runs_as_shown(INI, repository.path, repository.env())
     for command in (["revision", "-m", "stray"], ["upgrade", "head"]):
-        assert repository.refused("alembic", *command) == (
-            "name an app: alembic --name APP ..., where APP is one of: users, orders;"
-            " python -m alembic_apps migrate migrates them all"
-        )
+        line = "name an app: alembic --name users|orders ..."
+        assert repository.refused("alembic", *command) == line
 
 
 def test_a_program_migrates_when_it_starts(repository: Project) -> None:

@@ -63,10 +63,11 @@ def test_what_is_not_compared(tmp_path: Path, database: Database) -> None:
     (project.package / "books" / "filter.py").write_text(FILTER)
     project.set_ini("books", "include_object", "my_project.books.filter:nosuch")
     line = project.refused("./generate.sh", "books")
-    assert "books: my_project.books.filter has no 'nosuch'; correct include_object in" in line
+    assert "books: cannot import my_project.books.filter:nosuch: module" in line
+    assert "has no attribute 'nosuch'; correct include_object in [books] of alembic.ini" in line
     project.set_ini("books", "include_object", "my_project.nosuch:shows")
     line = project.refused("./generate.sh", "books")
-    assert "there is no module my_project.nosuch; correct include_object in [books]" in line
+    assert "No module named 'my_project.nosuch'; correct include_object in [books]" in line
     project.set_ini("books", "include_object", "my_project.books.filter:shows")
     project.set_ini("users", "compare_type", "no")
     project.set_ini("shop", "compare_server_default", "false")

@@ -48,7 +48,13 @@ def test_what_an_administrator_made_is_there(
     if not postgresql.query("SELECT 1 FROM pg_available_extensions WHERE name = 'citext'"):
         pytest.skip("the server has no extension citext")
     project = bake(tmp_path, database="postgresql", async_driver="asyncpg" in driver)
-    shutil.rmtree(project.path / "migrations" / "extras")
+    needed = ["__init__.py", *["async_drivers.py"] * ("asyncpg" in driver)]
+    extras = project.path / "migrations" / "extras"
+    texts = {extras / name: (extras / name).read_text() for name in needed}
+    shutil.rmtree(extras)
+    extras.mkdir()
+    for path, kept in texts.items():
+        path.write_text(kept)
     project.environment["DATABASE_URL"] = postgresql.with_driver(driver).text
     for statement in ("SCHEMA legacy", "SCHEMA own", "EXTENSION citext"):
         postgresql.query(f"CREATE {statement}")

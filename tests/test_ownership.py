@@ -146,6 +146,7 @@ def test_tables_in_schemas(tmp_path: Path, postgresql: Database) -> None:
     # Tables of the same names, in schemas where the app has none.
     for statement in ("CREATE SCHEMA elsewhere", "CREATE TABLE books (id INTEGER PRIMARY KEY)"):
         postgresql.query(statement)
+    postgresql.query("CREATE SCHEMA shop")
     postgresql.query("CREATE TABLE elsewhere.books (id INTEGER PRIMARY KEY)")
     for app, schema in (("users", "public"), ("books", "shop")):
         models = project.models(app)
@@ -168,6 +169,7 @@ def test_tables_in_schemas(tmp_path: Path, postgresql: Database) -> None:
     assert postgresql.tables("shop") == {"books", "alembic_version_books"}
     assert postgresql.tables() == {"users", "alembic_version_users", "books"}
     with new_database("postgresql") as second:
+        second.query("CREATE SCHEMA shop")
         apply(second, script)
         assert second.schema("shop") == postgresql.schema("shop")
 

@@ -167,13 +167,19 @@ VERSION = "alembic_version_shop at "
         (
             without_models,
             [
-                "shop: src/my_project/shop/migrations is not a folder",
+                "shop: no folder at version_locations = src/my_project/shop/migrations;",
                 f"what is left in sqlite:///my_project.db: {VERSION}",
                 "shop (by its name); bring its code back",
                 "python -m migrations remove shop --keep-tables",
             ],
         ),
-        (without_revisions, ["shop: src/my_project/shop/migrations is not a folder", VERSION]),
+        (
+            without_revisions,
+            [
+                "shop: no folder at version_locations = src/my_project/shop/migrations;",
+                VERSION,
+            ],
+        ),
         (at_no_revision, ["shop: no revision created shop,", "python -m migrations adopt shop"]),
         (strange_reference, ["from log.shop_id of no app to shop; first drop it by hand"]),
         (irreversible, ["shop: NotImplementedError, at src/my_project/shop/migrations/"]),

@@ -221,6 +221,14 @@ def test_async_drivers(driver: str, project: Project, request: pytest.FixtureReq
     assert project.migrations("current") == "users:\nbooks:\n"
 
 
+def test_without_the_extra_an_async_driver_is_refused(project: Project) -> None:
+    (project.path / "migrations" / "extras" / "async_drivers.py").unlink()
+    project.environment = {"DATABASE_URL": "sqlite+aiosqlite:///my_project.db"}
+    line = "users: the driver aiosqlite needs migrations/extras/async_drivers.py, which is missing"
+    assert project.refused("./migrate.sh").startswith(line)
+    assert project.refused("alembic", "--name", "users", "current").startswith(line)
+
+
 @pytest.mark.parametrize("driver", ["sqlite", "sqlite+aiosqlite"])
 def test_called_from_python(driver: str, project: Project) -> None:
     project.environment = {"DATABASE_URL": f"{driver}:///{project.path}/my_project.db"}

@@ -1,17 +1,15 @@
 """Connections to the databases of the apps, with a clean session for each app."""
 
-import re
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, TypeVar
-from uuid import uuid4
 
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, inspect, pool
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import CreateSchema
 
 from .apps import App, search_path
+from .commands import hooks
+from .errors import HOME
 
 T = TypeVar("T")
 
@@ -28,14 +26,17 @@ class Databases:
 
     def run(self, url: URL, work: Callable[[Connection], T]) -> T:
         """Call `work` with a connection to the database, and return what it returns."""
-        if url.drivername == "sqlite+aiosqlite":
-            # aiosqlite's thread prints a traceback if it cannot open the file.
-            url = url.set(drivername="sqlite")
         if url.get_dialect().is_async:
-            return run_async(url, work)
+            for run_async in hooks("run_async"):
+                found: T = run_async(url, work)
+                return found
+            raise CommandError(
+                f"the driver {url.get_driver_name()} needs {HOME.name}/extras/async_drivers.py,"
+                " which is missing; restore it, or use another driver"
+            )
         if url not in self._engines:
             self._engines[url] = create_engine(url, connect_args=connect_args(url))
-            event.listen(self._engines[url], "connect", end_transaction, insert=True)
+            keep_settings(self._engines[url])
         engine = self._engines[url]
         if engine is not self._open:
             self.close()
@@ -50,55 +51,14 @@ class Databases:
 
 
 def connect_args(url: URL) -> dict[str, Any]:
-    """Return the driver's connect arguments that turn off prepared statements.
-
-    They belong to a session of the server. Behind a PgBouncer in transaction mode, the next
-    transaction may get another session, which lacks them or has others with the same names.
-    """
-    if url.get_driver_name() in ("psycopg", "psycopg_async"):
-        return {"prepare_threshold": None}
-    if url.get_driver_name() == "asyncpg":
-        unique = {"prepared_statement_name_func": lambda: f"__asyncpg_{uuid4()}__"}
-        # Other drivers read `?options=` themselves. For this one, `run_async` removes it.
-        settings = dict(re.findall(r"-c *(\w+)=(\S+)", str(url.query.get("options"))))
-        return {
-            "statement_cache_size": 0,
-            "prepared_statement_cache_size": 0,
-            "server_settings": settings,
-            **unique,
-        }
-    return {}
+    """Return the arguments for psycopg that turn off prepared statements, as PgBouncer needs."""
+    known = url.get_driver_name() in ("psycopg", "psycopg_async")
+    return {"prepare_threshold": None} if known else {}
 
 
-def end_transaction(driver_connection: Any, _: Any) -> None:
-    """Commit what the models' `connect` listeners have set, before a rollback can undo it."""
-    driver_connection.commit()
-
-
-def run_async(url: URL, work: Callable[[Connection], T]) -> T:
-    """Call `work` with a connection of an async driver, even if an event loop is running."""
-    import asyncio  # here, because only async drivers need these slow imports
-    from concurrent.futures import ThreadPoolExecutor
-
-    from sqlalchemy.ext.asyncio import create_async_engine
-
-    async def connect_and_work() -> T:
-        asyncpg = url.get_driver_name() == "asyncpg"
-        at = url.difference_update_query(["options"]) if asyncpg else url
-        engine = create_async_engine(at, poolclass=pool.NullPool, connect_args=connect_args(url))
-        event.listen(engine.sync_engine, "connect", end_transaction, insert=True)
-        try:
-            async with engine.connect() as connection:
-                return await connection.run_sync(in_session, url, work)
-        finally:
-            await engine.dispose()
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(connect_and_work())
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, connect_and_work()).result()
+def keep_settings(engine: Engine) -> None:
+    """Commit what the models' `connect` listeners set, before a rollback can undo it."""
+    event.listen(engine, "connect", lambda driver, _: driver.commit(), insert=True)
 
 
 def in_session(connection: Connection, url: URL, work: Callable[[Connection], T]) -> T:
@@ -120,13 +80,6 @@ def check_schema(connection: Connection, url: URL) -> None:
             f"the session is in the schema {found}, not {schema}, because a pooler ignores the"
             " URL's `options`; connect to PostgreSQL directly"
         )
-
-
-def create_schema(connection: Connection, schema: str | None) -> None:
-    """Create the schema of a version table, which Alembic creates before any revision runs."""
-    if schema and not inspect(connection).has_schema(schema):
-        with nullcontext() if connection.in_transaction() else connection.begin():
-            connection.execute(CreateSchema(schema))
 
 
 def version_schema(app: App, dialect: Dialect) -> str | None:

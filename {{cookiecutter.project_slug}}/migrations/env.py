@@ -7,25 +7,18 @@ which database, version table and models to use.
 import io
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, nullcontext
 from logging.config import fileConfig
 from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Dialect, Engine
+from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.schema import CreateSchema
 
-try:
-    from migrations.apps import App, choose_an_app, read_apps, search_path
-except ImportError as error:
-    if error.name != "migrations.apps":
-        raise
-    other = getattr(sys.modules["migrations"], "__path__", "a file migrations.py")
-    raise CommandError(f"another package is called migrations: {other}; rename it") from error
+from migrations.apps import App, read_apps, search_path
 from migrations.commands import autogenerate_options, hooks
-from migrations.databases import Databases, create_schema, end_session, version_schema
+from migrations.databases import Databases, end_session, version_schema
 from migrations.errors import naming
 from migrations.locks import one_migrator
 from migrations.ownership import Ownership
@@ -59,6 +52,7 @@ def settings(
     # PostgreSQL has no default schema as long as the schema of a new tenant is missing.
     default = dialect.default_schema_name or app.schema
     ownership = Ownership(compared, tuple(apps.values()), default, connection)
+    one_by_one = app.section.getboolean("transaction_per_migration", False)
     return {
         "version_table": app.version_table,
         "version_table_schema": version_schema(app, dialect),
@@ -66,14 +60,14 @@ def settings(
         "include_name": ownership.include_name,
         "include_object": ownership.include_object,
         "include_schemas": True,
-        "compare_server_default": app.compare_server_default,
+        "compare_server_default": app.section.getboolean("compare_server_default", True),
         # SQLite alters most things by copying the table. Others run plain ALTER TABLE.
         "render_as_batch": True,
         # lock_sqlite in locks.py makes DDL transactional on SQLite.
         "transactional_ddl": True if dialect.name == "sqlite" else None,
-        "transaction_per_migration": app.transaction_per_migration and dialect.name != "sqlite",
+        "transaction_per_migration": one_by_one and dialect.name != "sqlite",
         **autogenerate_options(),
-        **({} if app.compare_type else {"compare_type": False}),
+        **({} if app.section.getboolean("compare_type", True) else {"compare_type": False}),
     }
 
 
@@ -90,11 +84,9 @@ def run_offline(app: App, apps: dict[str, App]) -> None:
         **settings(app, apps, app.url.get_dialect()()),
     )
     with context.begin_transaction():
-        path = search_path(app.url)
-        for schema in (app.version_table_schema, path):
-            if schema and not context.get_starting_revision_argument():
-                context.execute(CreateSchema(schema, if_not_exists=True))
-        if path:
+        if path := search_path(app.url):
+            if not context.get_starting_revision_argument():
+                context.execute(CreateSchema(path, if_not_exists=True))
             context.execute(f'SET search_path = "{path}"')
         context.run_migrations()
     (config.output_buffer or sys.stdout).write(script.getvalue())
@@ -123,25 +115,7 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
             for guard in hooks("guard"):
                 stack.enter_context(guard(migration, app))
         stack.enter_context(context.begin_transaction())
-        if writes:
-            create_schema(connection, app.version_table_schema)
         context.run_migrations()
-
-
-@contextmanager
-def url_for_revisions(url: URL) -> Iterator[None]:
-    """Give revisions the URL in use as `sqlalchemy.url` of `op.get_context().config`."""
-    parser, section, key = config.file_config, config.config_ini_section, "sqlalchemy.url"
-    before = parser.get(section, key, raw=True, fallback="")
-    own = parser.remove_option(section, key)  # False if only [DEFAULT] has it
-    config.set_main_option(key, url.render_as_string(hide_password=False).replace("%", "%%"))
-    try:
-        yield
-    finally:
-        parser.remove_option(section, key)
-        if own:
-            with suppress(ValueError):  # it has a lone percent sign; another URL was used
-                config.set_section_option(section, key, before)
 
 
 def run_command(app: App, apps: dict[str, App]) -> None:
@@ -152,19 +126,15 @@ def run_command(app: App, apps: dict[str, App]) -> None:
         if changes_database():
             end_session(connection)
 
-    given = None if context.is_offline_mode() else config.attributes.get("connection")
-    url = getattr(given, "engine", given).url if given else app.url
-    with url_for_revisions(url):
-        if context.is_offline_mode():
-            run_offline(app, apps)
-        elif isinstance(given, Connection):
-            run_online(app, apps, given)
-        elif isinstance(given, Engine):
-            with given.connect() as connection:
-                run_online(app, apps, connection)
-        else:  # nothing is given, or an AsyncEngine, of which only the URL is used
-            with closing(Databases()) as own:
-                config.attributes.get("databases", own).run(url, work)
+    given = config.attributes.get("connection")
+    if context.is_offline_mode():
+        run_offline(app, apps)
+    elif isinstance(given, Connection | Engine):
+        with given.connect() if isinstance(given, Engine) else nullcontext(given) as connection:
+            run_online(app, apps, connection)
+    else:  # nothing is given, or an AsyncEngine, of which only the URL is used
+        with closing(Databases()) as own:
+            config.attributes.get("databases", own).run(given.url if given else app.url, work)
 
 
 def main() -> None:
@@ -172,7 +142,7 @@ def main() -> None:
     apps = config.attributes["apps"] if called_by_run else read_apps(config)
     app = apps.get(config.config_ini_section)
     if app is None:
-        raise CommandError(choose_an_app(apps))
+        raise CommandError(f"name an app: alembic --name {'|'.join(apps)} ...")
     # Alembic's command line prints a traceback for any error but CommandError.
     one_line = naming(app.name, app.url_text, ctrl_c=CommandError)
     with one_line if from_command_line else nullcontext():

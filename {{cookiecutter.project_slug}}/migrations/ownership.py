@@ -10,8 +10,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 
 from .apps import App, TableKey, table_key
+from .commands import hooks
 from .order import apps_by_table, apps_of_database, apps_of_server, check_models
-from .revision_files import files_by_name, files_of, has_final_names, tables_created
+from .revision_files import files_by_name, files_of, tables_created
 
 PARTITIONS = text("""
     SELECT nspname, relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
@@ -41,11 +42,10 @@ class Ownership(Sequence[MetaData]):
     def naming_convention(self) -> Mapping[Any, Any]:
         """The naming convention of the models, which Alembic reads when it runs operations.
 
-        Empty if no name in the revisions depends on it, because importing the models takes longer
-        than most revisions.
+        Empty if extras/ finds that no name in the revisions depends on it.
         """
         app, script = next(iter(self.compared.items()))
-        final = all(map(has_final_names, files_of(script)))
+        final = any(all(map(hook, files_of(script))) for hook in hooks("has_final_names"))
         return {} if final else app.metadata.naming_convention
 
     def __getitem__(self, index: Any) -> Any:

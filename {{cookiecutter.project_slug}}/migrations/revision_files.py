@@ -13,16 +13,6 @@ from alembic.util import CommandError
 from .apps import App, TableKey
 from .errors import failing_line, relative
 
-NAMED = re.compile(r"\b(?:\w*Constraint|Index|create_(?!table)\w+|drop_(?:constraint|index))\(")
-"""Matches calls with a name that a naming convention may change."""
-
-UNNAMED = re.compile(
-    r"ForeignKey\(|\b(?:primary_key|unique|index|create_constraint)=True"
-    r"|^(?:from|import) (?!alembic|sqlalchemy|collections|typing)",
-    re.MULTILINE,
-)
-"""Matches what a naming convention may name: a column's constraint, or code of another module."""
-
 TABLE_OPERATIONS = ("create_table", "rename_table", "drop_table", "batch_alter_table")
 
 
@@ -103,15 +93,6 @@ def mentions(file: Path, names: Iterable[str]) -> bool:
     nodes = [node for call in upgrade_calls(file) for node in ast.walk(call)]
     text = " ".join(literal(node) or "" for node in nodes if isinstance(node, ast.expr))
     return all(re.search(rf"\b{re.escape(name)}\b", text) for name in names)
-
-
-def has_final_names(file: Path) -> bool:
-    """Return True if no naming convention can change a name in a revision file.
-
-    For models with a naming convention, autogenerate writes every name in `op.f()`.
-    """
-    text = file.read_text(encoding="utf-8")
-    return not UNNAMED.search(text) and len(NAMED.findall(text)) == text.count(".f(")
 
 
 @cache

@@ -84,7 +84,7 @@ def compare(run: Run, apps: Iterable[App]) -> dict[App, Difference]:
     found: dict[App, Difference] = {}
     groups: dict[tuple[Any, ...], list[App]] = {}
     for app in apps:
-        key = (app.url, app.compare_type, app.compare_server_default)
+        key = (app.url, *map(app.section.get, ("compare_type", "compare_server_default")))
         groups.setdefault(key, []).append(app)
     for together in groups.values():
         try:

@@ -5,6 +5,9 @@ folder you lose:
 
 - the commands adopt, remove, squash, graph and installed;
 - the lock for Galera, and for databases that locks.py does not know, which are then refused;
+- the URL that is in use, in the `config` of revisions;
+- async drivers, which are then refused;
+- migrating without an import of the models;
 - tenants: a project that names some is refused;
 - the advice after an error, and warnings in one line;
 - the guards for revisions that commit or roll back by themselves, and the note about half-done

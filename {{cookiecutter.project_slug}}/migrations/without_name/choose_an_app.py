@@ -9,7 +9,8 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.util import CommandError
 
-from migrations.apps import choose_an_app, read_apps
+from migrations.apps import read_apps
 
 beside = Path(__file__).parents[2] / "alembic.ini"  # not there in an installed package
-raise CommandError(choose_an_app(read_apps(Config(beside if beside.exists() else "alembic.ini"))))
+apps = read_apps(Config(beside if beside.exists() else "alembic.ini"))
+raise CommandError(f"name an app: alembic --name {'|'.join(apps)} ...")

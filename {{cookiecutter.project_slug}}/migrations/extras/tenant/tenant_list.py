@@ -63,7 +63,7 @@ def read_tenants(config: Config, apps: Iterable[App]) -> list[Tenant]:
 def _from_function(config: Config, app: App) -> list[Tenant]:
     """Return the tenants from a function that returns names, or pairs of name and URL."""
     sys.path[:] = dict.fromkeys([*(config.get_prepend_sys_paths_list() or ()), *sys.path])
-    function = app.attribute(app.tenants, "tenants")
+    function = app.load(app.tenants, "tenants")
 
     def text(it: Any) -> str:
         return it.render_as_string(hide_password=False) if isinstance(it, URL) else str(it or "")
