@@ -17,7 +17,6 @@ from ..run import Run
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument("new", metavar="NAME", help="a copy of `template`, if there is one")
-    parser.set_defaults(sql=False)
 
 
 def tenant(run: Run) -> None:
@@ -31,5 +30,5 @@ def make_tenant(name: str, ini: str | Path | None = None) -> None:
     """Create a tenant from Python. Prints nothing, and raises CommandError."""
     with ONE_AT_A_TIME, naming("tenants", ""), closing(Databases()) as databases:
         config = Config(ini or HOME.with_name("alembic.ini"), stdout=StringIO())
-        options = Namespace(new=name, sql=False)
+        options = Namespace(new=name)
         tenant(Run(config, options, read_apps(config), [], databases))
