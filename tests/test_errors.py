@@ -566,8 +566,8 @@ REVISIONS = {
     ),
     "depends_on in another app": Case(
         depends_on_users,
-        "books: a revision has depends_on = '…', which is not a revision of books;"
-        " for another app's revision, write requires = ('APP:ID',) instead",
+        "books: KeyError: '…'; if a revision has it as depends_on, write requires = ('APP:ID',)"
+        " for another app's revision",
         (*READ, "check", "upgrade", "alembic"),
     ),
     "KeyError of a revision file": Case(

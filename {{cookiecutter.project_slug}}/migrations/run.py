@@ -29,9 +29,6 @@ T = TypeVar("T")
 Steps = Callable[[Any, MigrationContext], Iterable[Any]]
 """A function that gets the current revisions of a database, and returns the steps to run."""
 
-TABLES_IN_A_QUERY = 100
-"""How many version tables one query reads. SQLite allows 500 or more."""
-
 
 @dataclass
 class Run:
@@ -103,6 +100,15 @@ class Run:
         if up:
             return list(iterate(to, now, implicit_base=True))[::-1]
         return list(iterate(now, to, select_for_downgrade=True))
+
+    def plan(self, to: str, up: bool = True) -> list[tuple[App, list[Script]]]:
+        """Return the steps of all selected apps in the order to run them; see `Order.plan`."""
+        steps: dict[App, list[Script]] = {}
+        for app in self.selected if up else self.selected[::-1]:
+            self.check_current(app)
+            with app.naming():
+                steps[app] = self.steps(app, to, up)
+        return self.order.plan(steps, self.applied, up)
 
     def head(self, app: App) -> str | None:
         """Return the app's head, or None if it has no revision yet.
@@ -220,39 +226,38 @@ class Current(dict[str, tuple[str, ...]]):
         return self[name]
 
 
-def read_versions(connection: Connection, apps: Sequence[App]) -> dict[str, tuple[str, ...]]:
+def read_versions(connection: Connection, apps: Iterable[App]) -> dict[str, tuple[str, ...]]:
     """Return the revisions in the apps' version tables, or none if an app has no table yet."""
     inspector = inspect(connection)
-    versions: dict[App, tuple[str, ...]] = dict.fromkeys(apps, ())
-    existing = {}
+    found: dict[str, tuple[str, ...]] = {app.name: () for app in apps}
+    tables: dict[App, TableClause] = {}
     for app in apps:
         with app.naming():
             schema = version_schema(app, connection.dialect)
             if app.version_table in inspector.get_table_names(schema):
-                existing[app] = table(app.version_table, schema=schema)
+                tables[app] = table(app.version_table, schema=schema)
     try:
-        versions |= read_tables(connection, existing)
-    except DBAPIError:
+        return found | read_tables(connection, {app.name: tables[app] for app in tables})
+    except DBAPIError:  # one may be unreadable, or on MySQL their collations may differ
         connection.rollback()
-        for app in existing:  # one may be unreadable, or on MySQL their collations may differ
-            with app.naming():
-                versions |= read_tables(connection, {app: existing[app]})
-    return {app.name: versions[app] for app in apps}
+    for app in tables:
+        with app.naming():
+            found |= read_tables(connection, {app.name: tables[app]})
+    return found
 
 
 def read_tables(
     connection: Connection, tables: Mapping[T, TableClause]
 ) -> dict[T, tuple[str, ...]]:
-    """Return the revisions in version tables. One query reads many of them."""
+    """Return the revisions in version tables. One query reads a hundred of them."""
     quote = connection.dialect.identifier_preparer.format_table
     found: dict[T, tuple[str, ...]] = dict.fromkeys(tables, ())
     keys = list(tables)
-    for start in range(0, len(keys), TABLES_IN_A_QUERY):
-        names = [quote(tables[key]) for key in keys[start : start + TABLES_IN_A_QUERY]]
-        queries = [f"SELECT {i}, {name}.version_num FROM {name}" for i, name in enumerate(names)]
-        rows = connection.exec_driver_sql(" UNION ALL ".join(queries))
-        for number, revision in sorted(tuple(row) for row in rows):
-            found[keys[start + number]] += (revision,)
+    queries = [f"SELECT {i}, version_num FROM {quote(it)}" for i, it in enumerate(tables.values())]
+    for start in range(0, len(queries), 100):
+        rows = connection.exec_driver_sql(" UNION ALL ".join(queries[start : start + 100]))
+        for number, revision in sorted(map(tuple, rows)):
+            found[keys[number]] += (revision,)
     return found
 
 
@@ -268,9 +273,9 @@ def checked(steps: Steps, app: App, order: Order, connection: Connection) -> Ste
     @cache
     def applied(other: App) -> set[str]:
         read = partial(read_versions, apps=[other])
+        near = (other.database, other.schema) == (app.database, app.schema)
+        near &= not other.tenants  # else `url` raises: they are in many places
         with closing(Databases()) as databases:
-            near = (other.database, other.schema) == (app.database, app.schema)
-            near &= not other.tenants  # else `url` raises: they are in many places
             found = read(connection) if near else databases.run(other.url, read)
         return ancestors(order.script(other), found[other.name])
 

@@ -13,23 +13,19 @@ from sqlalchemy import Column, Constraint, Index, Table
 
 from ..apps import App
 from ..errors import program
-from ..order import references
 from ..ownership import Ownership
-from ..revision_files import files_of, oldest_first, tables_created
+from ..revision_files import oldest_first
 from ..run import Run
+
+VERBS = {"add": "add", "remove": "drop", "modify": "alter"}
+"""Words for what Alembic calls a difference, such as `add_column`."""
 
 
 def check(run: Run) -> None:
     """Fail if models and database differ, or if a revision is pending."""
-
-    def ready(app: App) -> bool:
-        with suppress(CommandError):  # `report_on` raises it again
-            return run.at_head(app)
-        return False
-
     found: dict[App, Difference] = {}
-    with suppress(CommandError):  # likewise, for the app that causes it
-        found = compare(run, filter(ready, run.selected))
+    with suppress(CommandError):  # `report_on` raises it again, for the app that causes it
+        found = compare(run, run.selected)
 
     def report_on(app: App) -> str:
         if not run.at_head(app):
@@ -44,25 +40,8 @@ def check(run: Run) -> None:
         return "no changes"
 
     run.each_despite_errors(report_on)
-    check_order(run)
-
-
-def check_order(run: Run) -> None:
-    """Raise CommandError if a new database cannot be created with the revisions in this order."""
-    revisions = {app: oldest_first(run.script(app)) for app in run.apps.values()}
-    plan = run.order.plan(revisions, lambda _: set(), up=True)
-    last = {app: place for place, (app, _) in enumerate(plan)}
-    first = {app: place for place, (app, _) in reversed(list(enumerate(plan)))}
-    for app in run.selected:
-        for key, referred, other in references(app, tuple(run.apps.values())):
-            if last[app] > first[other] or not revisions[app]:
-                continue
-            if (referred.schema, referred.name) in tables_created(files_of(run.script(other))):
-                raise CommandError(
-                    f"{app.name}: {key.parent} refers to {referred.name}, which is created later"
-                    " in a new database; add `requires` to the revision with the foreign key, or"
-                    f" move [{other.name}] before [{app.name}] in {app.ini}"
-                )
+    every = {app: oldest_first(run.script(app)) for app in run.apps.values()}
+    run.order.plan(every, lambda _: set(), up=True)  # raises CommandError if there is none
 
 
 @dataclass
@@ -73,6 +52,7 @@ class Difference:
     downgrade: ops.DowngradeOps
     context: MigrationContext
     """The context in which models and database were compared."""
+    ownership: Ownership
 
 
 def compare(run: Run, apps: Iterable[App]) -> dict[App, Difference]:
@@ -107,7 +87,7 @@ def _compare_together(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
         assert script.upgrade_ops is not None
         assert script.downgrade_ops is not None
         for app in apps:
-            found[app] = Difference(ops.UpgradeOps([]), ops.DowngradeOps([]), context)
+            found[app] = Difference(ops.UpgradeOps([]), ops.DowngradeOps([]), context, ownership)
         backwards = script.downgrade_ops.ops[::-1]
         for operation, back in zip(script.upgrade_ops.ops, backwards, strict=True):
             difference = found[_app_of_operation(operation, ownership)]
@@ -143,33 +123,30 @@ def in_words(operations: ops.UpgradeOps) -> list[str]:
     Leaves out what another change implies, such as the index of a new column.
     """
     found: list[str] = []
-    diffs = operations.as_diffs()
-    # New tables and columns, and dropped tables, which come after their indexes.
-    told = {str(diff[1].name) for diff in diffs if diff[0] == "remove_table"}
-    for diff in diffs:
+    told: set[str] = set()  # new columns, and new or dropped tables
+    items: list[tuple[str, Index | Constraint]] = []
+    for diff in operations.as_diffs():
+        kind: str
         kind, *parts = diff if isinstance(diff, tuple) else diff[0]
-        verb = {"add": "add", "remove": "drop", "modify": "alter"}.get(kind.partition("_")[0], kind)
+        verb = VERBS.get(kind.partition("_")[0], kind)
         match parts:
-            case [Table(name=str(what))] if kind in ("add_table", "remove_table"):
-                told.add(what)
-                verb = "create" if verb == "add" else verb
-            case [_, str(table), Column() as column]:
-                what = f"{table} {column.name}"
-                told |= {what} if verb == "add" else set()
-            case [_, str(table), str(column), *_]:
-                what = f"{table} {column}"
+            case [Table(name=str(table))] if kind in ("add_table", "remove_table"):
+                told.add(table)
+                found.append(f"{'create' if verb == 'add' else verb} {table}")
+            case [_, str(table), Column(name=str(column)) | str(column), *_]:
+                told |= {f"{table} {column}"} if verb == "add" else set()
+                found.append(f"{verb} {table} {column}")
             case [Index() | Constraint() as item]:
-                table = str(getattr(item.table, "name", ""))
-                columns = [column.name for column in getattr(item, "columns", ())]
-                covered = {f"{table} {column}" for column in columns}
-                if table in told or (verb == "add" and covered and covered <= told):
-                    continue
-                what = f"{table} {'index' if isinstance(item, Index) else 'constraint'}"
-                what += f" {item.name or 'on ' + ', '.join(columns)}"
+                items.append((verb, item))
             case _:  # a comment, or a plug-in's
-                names = [getattr(part, "name", part) for part in parts]
-                what = " ".join(str(name) for name in names if name is not None)
-        found.append(f"{verb} {what}")
+                names = [getattr(part, "name", part) for part in parts if part is not None]
+                found.append(" ".join([verb, *map(str, names)]))
+    for verb, item in items:
+        table = getattr(item.table, "name", "")
+        columns = [str(it.name) for it in getattr(item, "columns", ())]
+        if not told & {table, *(f"{table} {column}" for column in columns)}:
+            what = f"{table} {'index' if isinstance(item, Index) else 'constraint'}"
+            found.append(f"{verb} {what} {item.name or 'on ' + ', '.join(columns)}")
     return list(dict.fromkeys(found))
 
 
