@@ -20,7 +20,6 @@ from sqlalchemy.exc import DBAPIError
 from .apps import App
 from .commands import hooks
 from .databases import Databases, version_schema
-from .errors import program
 from .order import Order, ancestors
 from .revision_files import check_revisions
 
@@ -115,14 +114,10 @@ class Run:
 
         Raises CommandError if there are several heads, or the database is at an unknown revision.
         """
-        heads = self.script(app).get_heads()
-        if len(heads) > 1:
-            raise CommandError(
-                f"{app.name}: has {len(heads)} heads ({', '.join(heads)}); merge them with:"
-                f" {program()} -n {app.name} merge heads -m merge"
-            )
         self.check_current(app)
-        return heads[0] if heads else None
+        with app.naming():
+            head = self.script(app).get_revision("head")
+        return head.revision if head else None
 
     def at_head(self, app: App) -> bool:
         """Return True if the database is at the app's head.
@@ -253,7 +248,8 @@ def read_tables(
     quote = connection.dialect.identifier_preparer.format_table
     found: dict[T, tuple[str, ...]] = dict.fromkeys(tables, ())
     keys = list(tables)
-    queries = [f"SELECT {i}, version_num FROM {quote(it)}" for i, it in enumerate(tables.values())]
+    names = [quote(tables[key]) for key in keys]
+    queries = [f"SELECT {i}, {name}.version_num FROM {name}" for i, name in enumerate(names)]
     for start in range(0, len(queries), 100):
         rows = connection.exec_driver_sql(" UNION ALL ".join(queries[start : start + 100]))
         for number, revision in sorted(map(tuple, rows)):

@@ -17,7 +17,7 @@ from ..ownership import Ownership
 from ..revision_files import oldest_first
 from ..run import Run
 
-VERBS = {"add": "add", "remove": "drop", "modify": "alter"}
+VERBS = {"add_table": "create", "add": "add", "remove": "drop", "modify": "alter"}
 """Words for what Alembic calls a difference, such as `add_column`."""
 
 
@@ -122,32 +122,29 @@ def in_words(operations: ops.UpgradeOps) -> list[str]:
 
     Leaves out what another change implies, such as the index of a new column.
     """
-    found: list[str] = []
-    told: set[str] = set()  # new columns, and new or dropped tables
-    items: list[tuple[str, Index | Constraint]] = []
-    for diff in operations.as_diffs():
-        kind: str
-        kind, *parts = diff if isinstance(diff, tuple) else diff[0]
-        verb = VERBS.get(kind.partition("_")[0], kind)
+    diffs = [it if isinstance(it, tuple) else it[0] for it in operations.as_diffs()]
+    told = {str(it[1].name) for it in diffs if it[0] in ("add_table", "remove_table")}
+    told |= {f"{it[2]} {it[3].name}" for it in diffs if it[0] == "add_column"}
+    found: dict[str, None] = {}  # without duplicates
+    for kind, *parts in diffs:
+        verb = VERBS.get(kind) or VERBS.get(kind.partition("_")[0], kind)
         match parts:
-            case [Table(name=str(table))] if kind in ("add_table", "remove_table"):
-                told.add(table)
-                found.append(f"{'create' if verb == 'add' else verb} {table}")
-            case [_, str(table), Column(name=str(column)) | str(column), *_]:
-                told |= {f"{table} {column}"} if verb == "add" else set()
-                found.append(f"{verb} {table} {column}")
+            case [Table(name=what)] if kind.endswith("_table"):
+                pass
+            case [_, str(table), Column(name=column) | str(column), *_]:
+                what = f"{table} {column}"
             case [Index() | Constraint() as item]:
-                items.append((verb, item))
+                table = getattr(item.table, "name", "")
+                columns = [str(it.name) for it in getattr(item, "columns", ())]
+                if told & {table, *(f"{table} {column}" for column in columns)}:
+                    continue
+                what = f"{table} {'index' if isinstance(item, Index) else 'constraint'}"
+                what += f" {item.name or 'on ' + ', '.join(columns)}"
             case _:  # a comment, or a plug-in's
                 names = [getattr(part, "name", part) for part in parts if part is not None]
-                found.append(" ".join([verb, *map(str, names)]))
-    for verb, item in items:
-        table = getattr(item.table, "name", "")
-        columns = [str(it.name) for it in getattr(item, "columns", ())]
-        if not told & {table, *(f"{table} {column}" for column in columns)}:
-            what = f"{table} {'index' if isinstance(item, Index) else 'constraint'}"
-            found.append(f"{verb} {what} {item.name or 'on ' + ', '.join(columns)}")
-    return list(dict.fromkeys(found))
+                what = " ".join(map(str, names))
+        found[f"{verb} {what}"] = None
+    return list(found)
 
 
 def summarise(changes: list[str], width: int = 72) -> str:
