@@ -43,7 +43,7 @@ def state():
     return settings, signals, collection, warnings.filters, warnings.formatwarning, sys.stdout
 
 before = [list(it) if isinstance(it, list) else it for it in state()]
-from migrations.commands.migrate import migrate_apps
+from migrations.extras.from_python import migrate_apps
 migrate_apps(*sys.argv[1:])
 assert before == [*state()], (before, state())
 """
@@ -51,7 +51,7 @@ assert before == [*state()], (before, state())
 FROM_ANYWHERE = """
 import sys
 from alembic.util import CommandError
-from migrations.commands.migrate import migrate_apps
+from migrations.extras.from_python import migrate_apps
 
 try:
     migrate_apps(*sys.argv[2:], ini=sys.argv[1] or None)

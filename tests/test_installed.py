@@ -116,7 +116,7 @@ def test_a_program_migrates_when_it_starts(repository: Project) -> None:
     text = section(PAGE, "A program that migrates when it starts")
     [code] = re.findall(r"(?ms)^```python\n(.*?)^```", text)
     for old, new in {
-        "migrations.commands.migrate": "alembic_apps.commands.migrate",
+        "migrations.extras.from_python": "alembic_apps.extras.from_python",
         "migrate_apps()": 'migrate_apps(ini="alembic.ini")',
     }.items():
         assert f"`{new}`" in text

@@ -108,7 +108,9 @@ def test_what_the_models_set_in_each_session_is_there(
     with project.models("users").open("a") as file:
         file.write(LISTENER)
     project.environment["PYTHONPATH"] = "src"
-    imports = "import my_project.users.models; from migrations.commands.migrate import migrate_apps"
+    imports = (
+        "import my_project.users.models; from migrations.extras.from_python import migrate_apps"
+    )
     project.run("python", "-c", f"{imports}; migrate_apps()")
     for app in ("books", "shop"):
         assert (project.path / app).read_text() == "Asia/Tokyo"

@@ -376,7 +376,7 @@ def test_from_a_program(sqlite: Tenants) -> None:
     sqlite.make("acme", "beta")
     sqlite.project.generate()
     lines = (
-        "from migrations.commands.migrate import migrate_apps",
+        "from migrations.extras.from_python import migrate_apps",
         "from migrations.extras.tenant import make_tenant",
         "migrate_apps(tenant='acme')",
         "make_tenant('new')",
@@ -549,7 +549,7 @@ def test_x_arguments_from_a_program(sqlite: Tenants) -> None:
     read = "from alembic import context; assert context.get_x_argument(as_dictionary=True) == {}"
     add_revision(sqlite.project, "users", read)
     lines = (
-        "from migrations.commands.migrate import migrate_apps",
+        "from migrations.extras.from_python import migrate_apps",
         "from migrations.extras.tenant import make_tenant",
         "migrate_apps()",
         "make_tenant('template')",

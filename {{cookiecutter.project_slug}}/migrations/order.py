@@ -42,8 +42,9 @@ class Order:
         found = {f"{app.name}:{it.revision}": it for app in steps for it in steps[app]}
         needs: dict[str, list[str]] = {}
         for app, revisions in steps.items():
-            names = [f"{app.name}:{revision.revision}" for revision in revisions] or [app.name]
-            needs |= zip(names, [[], *([earlier] for earlier in names)], strict=False)
+            earlier: list[str] = []
+            for name in [f"{app.name}:{it.revision}" for it in revisions] or [app.name]:
+                needs[name], earlier = earlier, [name]
         among: Mapping[App, Iterable[Script]] = steps
         if found and not up:
             among = {app: self.script(app).walk_revisions() for app in self.apps.values()}

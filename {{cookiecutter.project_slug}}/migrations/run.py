@@ -160,7 +160,7 @@ class Run:
     def each_until_error(
         self, work: Callable[..., str], apps: Iterable[App], *arguments: Iterable[Any]
     ) -> None:
-        """Call `work` for each app and print what it returns. After an error, print what is done.
+        """Call `work` for each app and print what it returns. After an error, print what is left.
 
         As with `map`, `arguments` give further arguments for each app.
         """
@@ -173,10 +173,9 @@ class Run:
                 with app.naming():
                     said = work(app, *more)
             except BaseException:
-                if len(set(todo)) > 1:
-                    rest = todo[position + 1 :]
-                    done = [it for it in todo[:position] if it not in [app, *rest]]
-                    line = f"stopped at {app.name}; done: {names(done)}; not done: {names(rest)}"
+                left = ", ".join(dict.fromkeys(it.name for it in todo[position + 1 :]))
+                if len(todo) > 1:
+                    line = f"stopped at {app.name}; not done: {left or 'none'}"
                     print(line, file=self.config.stdout)
                 raise
             self.say(app, said)
@@ -282,8 +281,3 @@ def checked(steps: Steps, app: App, order: Order, connection: Connection) -> Ste
         return found
 
     return checked_steps
-
-
-def names(apps: Iterable[App]) -> str:
-    """Return the names of apps, for a message."""
-    return ", ".join(dict.fromkeys(app.name for app in apps)) or "none"

@@ -106,15 +106,14 @@ def _compare_together(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
 
 def _app_of_operation(operation: ops.MigrateOperation, ownership: Ownership) -> App:
     """Return the app that an operation is for. Operations of autogenerate/ have it as `app`."""
-    if isinstance(app := getattr(operation, "app", None), App):
-        return app
+    owner: App | None = getattr(operation, "app", None)
     if isinstance(operation, ops.CreateTableOp | ops.DropTableOp | ops.ModifyTableOps):
         owner = ownership.owner(operation.schema, operation.table_name)
-        assert owner is not None
-        return owner
-    if len(ownership.compared) > 1:
+    if len(ownership.compared) == 1:
+        [owner] = ownership.compared
+    if owner is None:
         raise CommandError(f"{type(operation).__name__} does not say which app it is for")
-    return next(iter(ownership.compared))
+    return owner
 
 
 def in_words(operations: ops.UpgradeOps) -> list[str]:

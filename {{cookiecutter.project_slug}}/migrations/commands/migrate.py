@@ -1,24 +1,13 @@
 """Migrate the databases of the apps to their newest revisions."""
 
-import io
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser
 from collections.abc import Sequence
-from contextlib import closing
 from functools import partial
-from pathlib import Path
-from threading import Lock
 
-from alembic.config import Config
 from alembic.script import Script
 
-from ..apps import App, read_apps, select_apps
-from ..databases import Databases
-from ..errors import HOME, naming
+from ..apps import App
 from ..run import Run
-from . import with_extras
-
-ONE_AT_A_TIME = Lock()
-"""Held by a thread that migrates, because all threads share Alembic's `context` and `op`."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -44,15 +33,3 @@ def upgrade(run: Run, app: App, revisions: Sequence[Script]) -> str:
         return "up to date" if run.script(app).get_heads() else "no revisions yet"
     applied = [f"{it.revision} ({it.doc})" for it in run.take(app, revisions)]
     return f"applied {', '.join(applied)}" if applied else "up to date"
-
-
-def migrate_apps(*names: str, ini: str | Path | None = None, tenant: str | None = None) -> None:
-    """Migrate all apps, or those named, from Python. Prints nothing, and raises CommandError.
-
-    Apps with tenants are migrated for every tenant, or for the one named.
-    """
-    with ONE_AT_A_TIME, naming("alembic.ini", ""), closing(Databases()) as databases:
-        config = Config(ini or HOME.with_name("alembic.ini"), stdout=io.StringIO())
-        apps = read_apps(config)
-        options = Namespace(tenant=[tenant] if tenant else [])
-        with_extras(migrate)(Run(config, options, apps, select_apps(apps, names), databases))

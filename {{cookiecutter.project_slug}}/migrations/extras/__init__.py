@@ -5,6 +5,7 @@ folder you lose:
 
 - the commands adopt, remove, squash, graph and installed;
 - the option --sql of migrate; `alembic --name APP upgrade head --sql` prints the SQL of one app;
+- `migrate_apps`, which migrates from within a program;
 - the lock for Galera, and for databases that locks.py does not know, which are then refused;
 - tenants: a project that names some is refused;
 - the advice after an error, and warnings in one line;

@@ -1,17 +1,10 @@
 """The command that creates a tenant, and the same for programs: see tenants/new_tenant.py."""
 
-from argparse import ArgumentParser, Namespace
-from contextlib import closing
-from io import StringIO
+from argparse import ArgumentParser
 from pathlib import Path
 
-from alembic.config import Config
-
-from ..apps import read_apps
-from ..commands.migrate import ONE_AT_A_TIME
-from ..databases import Databases
-from ..errors import HOME, naming
 from ..run import Run
+from .from_python import silent_run
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -28,7 +21,5 @@ def tenant(run: Run) -> None:
 
 def make_tenant(name: str, ini: str | Path | None = None) -> None:
     """Create a tenant from Python. Prints nothing, and raises CommandError."""
-    with ONE_AT_A_TIME, naming("tenants", ""), closing(Databases()) as databases:
-        config = Config(ini or HOME.with_name("alembic.ini"), stdout=StringIO())
-        options = Namespace(new=name)
-        tenant(Run(config, options, read_apps(config), [], databases))
+    with silent_run(ini, new=name) as run:
+        tenant(run)
