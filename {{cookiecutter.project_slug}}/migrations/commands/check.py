@@ -1,8 +1,8 @@
 """Compare the models of the apps with their databases."""
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from alembic.autogenerate import produce_migrations
@@ -23,17 +23,14 @@ VERBS = {"add_table": "create", "add": "add", "remove": "drop", "modify": "alter
 
 def check(run: Run) -> None:
     """Fail if models and database differ, or if a revision is pending."""
-    found: dict[App, Difference] = {}
-    with suppress(CommandError):  # `report_on` raises it again, for the app that causes it
-        found = compare(run, run.selected)
+    found = Differences(run)
 
     def report_on(app: App) -> str:
         if not run.at_head(app):
             raise CommandError(
                 f"the database is behind the newest revision; run {program('migrate')}"
             )
-        difference = found.get(app) or compare(run, [app])[app]
-        if changes := in_words(difference.upgrade):
+        if changes := in_words(found[app].upgrade):
             told = summarise(changes, width=1000)
             advice = f"run {program('generate')}, or correct the database"
             raise CommandError(f"models and database differ: {told}; {advice}")
@@ -55,29 +52,27 @@ class Difference:
     ownership: Ownership
 
 
-def compare(run: Run, apps: Iterable[App]) -> dict[App, Difference]:
-    """Return what autogenerate would change for each app.
+class Differences(dict[App, Difference]):
+    """What autogenerate would change for each selected app.
 
-    Apps with the same database and the same settings are compared together, so that its tables
-    are reflected only once.
+    Looking up an app compares all that have the same database and the same settings, so that its
+    tables are reflected only once.
     """
-    found: dict[App, Difference] = {}
-    groups: dict[tuple[Any, ...], list[App]] = {}
-    for app in apps:
-        key = (app.url, app.compare_type, app.compare_server_default)
-        groups.setdefault(key, []).append(app)
-    for together in groups.values():
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __missing__(self, app: App) -> Difference:
+        settings = attrgetter("url", "compare_type", "compare_server_default")
         try:
-            found |= _compare_together(run, together)
-        except CommandError:
-            if len(together) == 1:
-                raise
-            for app in together:  # so that only the app with the error fails
-                found |= _compare_together(run, [app])
-    return found
+            together = [it for it in self._run.selected if settings(it) == settings(app)]
+            self.update(compare(self._run, together))
+        except CommandError:  # perhaps of another app
+            self.update(compare(self._run, [app]))
+        return self[app]
 
 
-def _compare_together(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
+def compare(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
     """Compare apps with their common database, and return the differences by app."""
     found: dict[App, Difference] = {}
 

@@ -14,7 +14,7 @@ from ..errors import program, relative
 from ..order import sorted_by_needs
 from ..run import Run
 from . import hooks
-from .check import Difference, compare, in_words, summarise
+from .check import Difference, Differences, in_words, summarise
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def generate(run: Run) -> None:
                 f" run {program('migrate', app.name)} before generating another"
             )
 
-    found = compare(run, run.selected)
+    found = Differences(run)
     for app in run.selected:
         for check in hooks("before_writing") if found[app].upgrade.ops else ():
             check(run, app, found[app].upgrade)
