@@ -3,7 +3,7 @@
 import ast
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -112,13 +112,11 @@ def has_literal_schema(call: ast.Call) -> bool:
     return None not in given and isinstance(given.get("schema"), ast.Constant | None)
 
 
-@cache
-def table_calls(file: Path) -> list[tuple[str, list[str], str | None]]:
-    """Return each operation on a table in a revision file: operation, names of tables, schema.
+def table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
+    """Yield each operation on a table in a revision file: operation, names of tables, schema.
 
     Only `rename_table` has two names, the old and the new one.
     """
-    found = []
     for call in upgrade_calls(file):
         operation = str(getattr(call.func, "attr", ""))
         if operation not in TABLE_OPERATIONS or not has_literal_schema(call):
@@ -129,5 +127,4 @@ def table_calls(file: Path) -> list[tuple[str, list[str], str | None]]:
         nodes = [*call.args[:wanted], *(given[word] for word in words if word in given)]
         names = [name for node in nodes if (name := literal(node))]
         if len(names) == wanted:
-            found.append((operation, names, literal(given.get("schema"))))
-    return found
+            yield operation, names, literal(given.get("schema"))

@@ -3,13 +3,15 @@
 import ast
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from alembic.operations import ops
 
-from ..apps import App
+from ..apps import App, TableKey
 from ..commands.check import Difference
 from ..commands.generate import referred_tables
+from ..ownership import Ownership
 from ..revision_files import files_by_name, literal, table_calls, upgrade_calls
 
 
@@ -30,15 +32,31 @@ def also_needed(app: App, found: Difference) -> list[App]:
         for part in getattr(operation, "ops", ()):
             if isinstance(part, ops.DropColumnOp):
                 dropped.append((part.table_name, part.column_name))
-
-    def concerns(file: Path) -> bool:
-        altered = [(schema, name) for _, names, schema in table_calls(file) for name in names]
-        return any(ownership.key(*table) in touched for table in altered) or any(
-            mentions(file, names) for names in dropped
+    if not touched:
+        return []
+    return [
+        other
+        for other, altered in altered_by_revisions(ownership).items()
+        if other is not app
+        and (
+            altered & touched
+            or any(mentions(file, names) for names in dropped for file in files_by_name(other))
         )
+    ]
 
-    others = [other for other in ownership.apps if other is not app and touched]
-    return [other for other in others if any(map(concerns, files_by_name(other)))]
+
+@cache
+def altered_by_revisions(ownership: Ownership) -> dict[App, set[TableKey]]:
+    """Return, for each app of a database, the tables that its revisions create, alter or drop."""
+    return {
+        app: {
+            ownership.key(schema, name)
+            for file in files_by_name(app)
+            for _, names, schema in table_calls(file)
+            for name in names
+        }
+        for app in ownership.apps
+    }
 
 
 def mentions(file: Path, names: Iterable[str]) -> bool:
