@@ -9,7 +9,6 @@ A module in extras/ can define any of these functions:
 - `options(parser)` declares arguments of every command.
 - `around(work)` gets a command, which is a function of a `Run`, and returns one to run instead.
 - `apps_of_tenant(config, apps)` returns the apps, bound to the tenant in the command line.
-- `before_command(run, name)` raises CommandError to refuse one of Alembic's own commands.
 - `lock_row(connection, app)` returns a context manager that keeps out other migrators, for a
   database that locks.py has no lock for.
 - `guard(migration, app)` returns a context manager in which env.py runs the revisions.

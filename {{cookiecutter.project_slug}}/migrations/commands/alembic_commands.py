@@ -9,7 +9,6 @@ from alembic.script import Script
 
 from ..apps import App
 from ..run import Run
-from . import hooks
 
 READ_ONLY = ("branches", "current", "heads", "history", "show")
 """Alembic's commands that change nothing."""
@@ -36,10 +35,10 @@ def run_alembic_command(run: Run) -> None:
         logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
         run.each_despite_errors(call)
         return
-    for app in run.selected:
-        run.script(app)
-    for check in hooks("before_command"):
-        check(run, name)
+    for app in run.selected:  # before the first one moves
+        script = run.script(app)
+        with app.naming():
+            script.get_revisions(options.revisions if name == "stamp" else ())
     if name in ("upgrade", "downgrade") and len(run.selected) > 1 and not options.sql:
         plan = run.plan(options.revision, up=name == "upgrade")
         run.each_until_error(take, *zip(*plan, strict=True))

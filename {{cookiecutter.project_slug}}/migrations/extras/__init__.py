@@ -11,7 +11,6 @@ folder you lose:
 - the advice after an error, and warnings in one line;
 - the guards for revisions that commit or roll back by themselves, and the note about half-done
   migrations on MySQL;
-- the check that every app knows the target revision before the first app moves;
 - the warnings and refusals of `generate`, and the formatting of new revisions with ruff;
 - the requirements that `generate` writes where a table or column is moved, renamed or dropped that
   revisions of another app use; those for new foreign keys stay;
