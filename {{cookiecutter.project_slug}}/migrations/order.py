@@ -124,7 +124,8 @@ def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str
     If an app has several keys, each has to need the previous one. A circle raises CommandError
     with the advice.
     """
-    places = {name: place for place, name in enumerate(needs)}
+    names = list(needs)
+    places = {name: place for place, name in enumerate(names)}
     sorter = TopologicalSorter({name: [it for it in needs[name] if it in needs] for name in needs})
     try:
         sorter.prepare()
@@ -132,13 +133,13 @@ def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str
         circle = ", which needs ".join(error.args[1][::-1]).replace(", which", "", 1)
         raise CommandError(f"{circle}; {advice}") from None
     found: list[str] = []
-    ready: dict[str, str] = {}  # the next key of each app that may come next
+    ready: dict[str, int] = {}  # for each app, the place of the key that could be next
     app = ""
     while sorter.is_active():
-        ready |= {app_of(name): name for name in sorter.get_ready()}
+        ready |= {app_of(name): places[name] for name in sorter.get_ready()}
         if app not in ready:
-            app = app_of(min(ready.values(), key=places.__getitem__))
-        found.append(ready.pop(app))
+            app = app_of(names[min(ready.values())])
+        found.append(names[ready.pop(app)])
         sorter.done(found[-1])
     return found
 
