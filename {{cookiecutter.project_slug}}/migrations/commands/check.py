@@ -60,15 +60,17 @@ class Differences(dict[App, Difference]):
     """
 
     def __init__(self, run: Run) -> None:
-        self._run = run
+        self._run, self._apps = run, run.selected
 
     def __missing__(self, app: App) -> Difference:
         settings = attrgetter("url", "compare_type", "compare_server_default")
         try:
-            together = [it for it in self._run.selected if settings(it) == settings(app)]
-            self.update(compare(self._run, together))
-        except CommandError:  # perhaps of another app
-            self.update(compare(self._run, [app]))
+            together = [it for it in self._apps if settings(it) == settings(app)]
+            self.update(compare(self._run, together or [app]))
+        except CommandError:
+            if not self._apps:
+                raise
+            self._apps = []  # one of them has an error; compare each alone to see which
         return self[app]
 
 
