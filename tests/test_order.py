@@ -124,7 +124,7 @@ def test_what_is_refused(
     books_1, users_1, users_2 = ids["books.1"], ids["users.1"], ids["users.2"]
     kind = database.url.get_backend_name()
     required = (
-        f"users: revision {books_1} of books still requires {users_1};"
+        f"users: revision {books_1} of books still requires users:{users_1};"
         " first run: python -m migrations -n books downgrade base"
     )
 
@@ -136,7 +136,7 @@ def test_what_is_refused(
     project.migrate()
     before = database.schema(), database.rows()
     line = (
-        f"books: revision {users_2} of users still requires {books_1};"
+        f"books: revision {users_2} of users still requires books:{books_1};"
         f" first run: python -m migrations -n users downgrade {users_1}"
     )
     assert project.refused(*migrations, "-qn", "books", "downgrade", "-1") == line
@@ -158,15 +158,10 @@ def test_what_is_refused(
     [books] = project.revisions("books")
     text = books.read_text()
     where = books.relative_to(project.path)
-    for wrong, what in {
-        "users:123456": "revision 123456 in users",
-        "users:head": "revision head in users",
-        "gone:123456": "app gone",
-        users_1: f"app {users_1}",
-    }.items():
+    for wrong in ("users:123456", "users:head", "gone:123456", users_1):
         books.write_text(text.replace(f"users:{users_1}", wrong))
         line = (
-            f"books: revision {books_1} requires {wrong}, but there is no {what};"
+            f"books: revision {books_1} requires {wrong}, but there is no such revision;"
             f" correct `requires` in {where}"
         )
         assert project.refused("./migrate.sh") == line
@@ -185,9 +180,7 @@ def test_what_is_refused(
     books.write_text(text.replace(f"users:{users_1}", f"users:{users_2}"))
     assert project.run(*migrations, "check", status=1).stderr.strip() in lines
     books.write_text(text.replace(f"users:{users_1}", "users:123456"))
-    assert (
-        "there is no revision 123456 in users" in project.run(*migrations, "check", status=1).stderr
-    )
+    assert "but there is no such revision" in project.run(*migrations, "check", status=1).stderr
 
 
 TEAM = """
@@ -348,25 +341,6 @@ def new_schema(project: Project, database: Database, folder: Path) -> dict[str, 
     with new_database(database.url.get_backend_name(), folder) as new:
         project.run("./migrate.sh", env={"DATABASE_URL": new.text})
         return new.schema()
-
-
-def test_check_finds_an_order_that_no_new_database_can_have(project: Project) -> None:
-    write_models(project, {"users": USER, "books": BOOK + AUTHOR})
-    project.generate()
-    project.migrate()
-    [books] = project.revisions("books")
-    ini = project.path / "alembic.ini"
-    head, users, rest = ini.read_text().partition("[users]\n")
-    users_body, books_section, books_body = rest.partition("[books]\n")
-    ini.write_text(f"{head}{books_section}{books_body}\n{users}{users_body}")
-    check = ("python", "-m", "migrations", "check")
-    assert project.run(*check).stdout == "books  no changes\nusers  no changes\n"
-    project.remove_line(books, "requires: ")
-    assert project.run(*check, status=1).stderr == (
-        "books: books.author_id refers to users, which is created later in a new database; add"
-        " `requires` to the revision with the foreign key, or move [users] before [books] in"
-        " alembic.ini\n"
-    )
 
 
 def test_refer_to_a_model_that_moved_to_a_later_app(project: Project) -> None:

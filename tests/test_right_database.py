@@ -205,17 +205,6 @@ def test_every_spelling_of_an_app_is_heard(project: Project, spelling: str) -> N
     assert "books" not in project.tables()
 
 
-def test_an_id_that_no_server_could_hold_is_refused(project: Project) -> None:
-    long = "x" * 33
-    revision = add_revision(project, "users", "pass")
-    [path] = project.revisions("users")
-    path.write_text(path.read_text().replace(revision, long))
-    for command in ("./migrate.sh", "alembic --name users upgrade head"):
-        line = project.refused(*command.split())
-        assert line.startswith(f"users: the revision id {long} is longer than 32 characters,")
-    assert project.tables("my_project.db") == set()
-
-
 def test_a_schema_in_front_of_one_that_is_migrated(project: Project, postgresql: Database) -> None:
     for app in ("users", "books"):
         create = f"op.create_table('{app}', sa.Column('id', sa.Integer))"

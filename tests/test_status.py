@@ -2,13 +2,10 @@
 
 import json
 import re
-from collections.abc import Callable
 
 from project import Project
 from revisions import add_revision
 from servers import Database
-
-APPS = [f"app{number}" for number in range(21)]
 
 
 def test_json_tells_a_program_all(project: Project) -> None:
@@ -42,18 +39,6 @@ def test_what_a_second_base_brings_is_pending(project: Project) -> None:
     [users, _] = json.loads(project.migrations("status", "--json"))
     assert users["pending"] == [second, *users["heads"]]
     assert project.migrate("users").count("(") == 2
-
-
-def test_of_many_apps_only_those_with_something_to_do(bake: Callable[..., Project]) -> None:
-    project = bake(apps=", ".join(APPS))
-    project.generate()
-    project.migrate(*APPS[2:])
-    lines = project.migrations("status").splitlines()
-    assert [line.split()[0] for line in lines] == ["app", "app0", "app1", "19"]
-    assert lines[-1] == "19 of 21 apps are up to date"
-    assert len(project.migrations("status", *APPS).splitlines()) == 22
-    project.migrate()
-    assert project.migrations("status") == "21 of 21 apps are up to date\n"
 
 
 def test_version_tables_in_the_schemas_of_urls_are_known(

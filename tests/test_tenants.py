@@ -493,7 +493,7 @@ def test_downgrade_of_what_a_tenant_requires(kind: str, tmp_path: Path) -> None:
         project.run(*downgrade, "-1")  # nobody requires that one
         project.migrations("-n", "users", "downgrade", "base", "--tenant", "acme")
         line = (
-            "accounts: revision users_1 of users still requires accounts_1;"
+            "accounts: revision users_1 of users still requires accounts:accounts_1;"
             " first run: python -m migrations -n users downgrade base"
         )
         done = project.run(*downgrade, "-1", status=1)

@@ -1,4 +1,4 @@
-"""Dependencies between apps: the foreign keys of their models, and the order of their revisions.
+"""Dependencies between apps: which app has a table, and the order of the revisions of all apps.
 
 A revision names those of other apps that must run before it: `requires = ("APP:8ff088cfe4ca",)`.
 Apart from that, upgrades follow the order of the sections in alembic.ini, and downgrades the
@@ -8,11 +8,10 @@ reverse.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from itertools import groupby
 
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, to_tuple
-from sqlalchemy import ForeignKey, Table
-from sqlalchemy.exc import NoReferencedTableError
 
 from .apps import App, TableKey, table_key
 from .errors import program, relative
@@ -40,40 +39,39 @@ class Order:
         Raises CommandError if a requirement is unknown, not applied or part of a circle, and for
         a downgrade if an applied revision still requires one that it would undo.
         """
-        found = {f"{app.name}:{it.revision}": (app, it) for app in steps for it in steps[app]}
+        found = {f"{app.name}:{it.revision}": it for app in steps for it in steps[app]}
         needs: dict[str, list[str]] = {}
         for app, revisions in steps.items():
-            names = [f"{app.name}:{revision.revision}" for revision in revisions] or [app.name]
-            needs |= zip(names, [[], *([earlier] for earlier in names)], strict=False)
-        if up:
-            for app, revision, required in self.requirements(steps):
-                name, _, id = required.partition(":")
-                if required in found:
-                    needs[f"{app.name}:{revision.revision}"].append(required)
-                elif id not in applied(self.apps[name]):
+            earlier: list[str] = []
+            for name in [f"{app.name}:{it.revision}" for it in revisions] or [app.name]:
+                needs[name], earlier = earlier, [name]
+        among: Mapping[App, Iterable[Script]] = steps
+        if found and not up:
+            among = {app: self.script(app).walk_revisions() for app in self.apps.values()}
+        for app, revision, required in self.requirements(among):
+            requiring = f"{app.name}:{revision.revision}"
+            first, then = (required, requiring) if up else (requiring, required)
+            if then in found and first in found:
+                needs[then].append(first)
+            elif then in found:
+                name, _, id = first.partition(":")
+                is_applied = id in applied(self.apps[name])
+                if up and not is_applied:
                     raise CommandError(
                         f"{app.name}: revision {revision.revision} requires {required}, which is"
                         f" not applied; run {program('migrate')}"
                     )
-        elif found:
-            every = {app: self.script(app).walk_revisions() for app in self.apps.values()}
-            for app, revision, required in self.requirements(every):
-                name, _, id = required.partition(":")
-                if required in found and f"{app.name}:{revision.revision}" in found:
-                    needs[required].append(f"{app.name}:{revision.revision}")
-                elif required in found and revision.revision in applied(app):
+                if is_applied and not up:
                     down = to_tuple(revision.down_revision, default=("base",))[0]
                     raise CommandError(
-                        f"{name}: revision {revision.revision} of {app.name} still requires {id};"
-                        f" first run: {program()} -n {app.name} downgrade {down}"
+                        f"{app_of(required)}: revision {id} of {name} still requires {required};"
+                        f" first run: {program()} -n {name} downgrade {down}"
                     )
-        runs: list[tuple[App, list[Script]]] = []
-        for name in sorted_by_needs(needs, "remove one of these from `requires` in its revision"):
-            app = self.apps[name.partition(":")[0]]
-            if not runs or runs[-1][0] is not app:
-                runs.append((app, []))
-            runs[-1][1].extend([found[name][1]] if name in found else [])
-        return runs
+        order = sorted_by_needs(needs, "remove one of these from `requires` in its revision")
+        return [
+            (self.apps[name], [found[key] for key in keys if key in found])
+            for name, keys in groupby(order, key=app_of)
+        ]
 
     def requirements(
         self, revisions: Mapping[App, Iterable[Script]]
@@ -90,10 +88,9 @@ class Order:
             name, _, id = text.partition(":")
             ids = self.ids_of(self.apps[name]) if name in self.apps else {}
             if id not in ids:
-                what = f"revision {id} in {name}" if name in self.apps else f"app {name}"
                 raise CommandError(
                     f"{app.name}: revision {revision.revision} requires {text}, but there is no"
-                    f" {what}; correct `requires` in {relative(revision.path)}"
+                    f" such revision; correct `requires` in {relative(revision.path)}"
                 )
             found.append(f"{name}:{ids[id]}")
         return found
@@ -115,6 +112,11 @@ def ancestors(script: ScriptDirectory, heads: Sequence[str]) -> set[str]:
     return {revision.revision for revision in found}
 
 
+def app_of(name: str) -> str:
+    """Return the app in a name such as `APP:ID` or `APP`."""
+    return name.partition(":")[0]
+
+
 def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str]:
     """Return the keys of `needs`, each after those that it needs. A key is `APP` or `APP:ID`.
 
@@ -124,7 +126,7 @@ def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str
     """
     names = list(needs)
     places = {name: place for place, name in enumerate(names)}
-    sorter = TopologicalSorter({name: [it for it in needs[name] if it in places] for name in needs})
+    sorter = TopologicalSorter({name: [it for it in needs[name] if it in needs] for name in needs})
     try:
         sorter.prepare()
     except CycleError as error:
@@ -134,9 +136,9 @@ def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str
     ready: dict[str, int] = {}  # for each app, the place of the key that could be next
     app = ""
     while sorter.is_active():
-        ready |= {name.partition(":")[0]: places[name] for name in sorter.get_ready()}
+        ready |= {app_of(name): places[name] for name in sorter.get_ready()}
         if app not in ready:
-            app = names[min(ready.values())].partition(":")[0]
+            app = app_of(names[min(ready.values())])
         found.append(names[ready.pop(app)])
         sorter.done(found[-1])
     return found
@@ -144,35 +146,27 @@ def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str
 
 @cache
 def check_models(app: App, apps: tuple[App, ...]) -> None:
-    """Refuse tables that no section claims, and foreign keys to tables in another database."""
+    """Raise CommandError if no section claims one of the tables in an app's MetaData."""
     owners = apps_by_table(apps_of_server(app.database, apps), app.schema)
     for table in app.metadata.tables.values():
-        owned = (table.schema, table.name) in owners or app_of_table(table, apps) is not None
+        key = (table.schema, table.name)
+        owned = key in owners or any(it.model_tables.get(key) is table for it in apps)
         if not owned and not table.info.get("is_view"):
             raise CommandError(
                 f"{app.name}: no section of {app.ini} has the table {table.name} of {app.models};"
                 " add its name to `tables` in one of them"
             )
-    for key, referred, other in references(app, apps):
-        if other.database != app.database:
-            raise CommandError(
-                f"{app.name}: {key.parent.table.name} refers to {referred.name} of {other.name} in"
-                " another database; remove the foreign key, or use one database for both apps"
-            )
 
 
-@cache
-def apps_of_database(database: tuple[str, ...], apps: tuple[App, ...]) -> tuple[App, ...]:
+def apps_of_database(database: tuple[str, ...], apps: Iterable[App]) -> tuple[App, ...]:
     """Return the apps of a database."""
     return tuple(app for app in apps if app.database == database)
 
 
-@cache
-def apps_of_server(database: tuple[str, ...], apps: tuple[App, ...]) -> tuple[App, ...]:
+def apps_of_server(database: tuple[str, ...], apps: Iterable[App]) -> tuple[App, ...]:
     """Return the apps of a database, or on MySQL of its server, where each schema is a database."""
-    if database[0] != "mysql":
-        return apps_of_database(database, apps)
-    return tuple(app for app in apps if app.database[:-1] == database[:-1])
+    shared = database[:-1] if database[0] == "mysql" else database
+    return tuple(app for app in apps if app.database[: len(shared)] == shared)
 
 
 @cache
@@ -191,31 +185,3 @@ def apps_by_table(apps: tuple[App, ...], default_schema: str | None = None) -> d
                 )
             found[key] = app
     return found
-
-
-def app_of_table(table: Table, apps: Iterable[App]) -> App | None:
-    """Return the app whose models have this `Table` object, or None."""
-    key = (table.schema, table.name)
-    return next((app for app in apps if app.model_tables.get(key) is table), None)
-
-
-def references(app: App, apps: tuple[App, ...]) -> Iterator[tuple[ForeignKey, Table, App]]:
-    """Yield each foreign key of an app to another app: key, referred table and its app."""
-    near = apps_of_database(app.database, apps)
-    for table in app.model_tables.values():
-        for key in table.foreign_keys:
-            referred = referred_table(app, key)
-            other = app_of_table(referred, near) or app_of_table(referred, apps)
-            if other is not None and other.name != app.name:
-                yield key, referred, other
-
-
-def referred_table(app: App, key: ForeignKey) -> Table:
-    """Return the table that a foreign key refers to."""
-    try:
-        return key.column.table
-    except NoReferencedTableError:
-        raise CommandError(
-            f"{app.name}: {key.parent} refers to {key.target_fullname}, which no model of"
-            f" {app.name} has; for another app's table, write ForeignKey(Model.id)"
-        ) from None

@@ -1,7 +1,6 @@
 """Revision files: check that they load, and find what they create without running them."""
 
 import ast
-import re
 import warnings
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -11,7 +10,7 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
 from .apps import App, TableKey
-from .errors import failing_line, relative
+from .errors import relative
 
 TABLE_OPERATIONS = ("create_table", "rename_table", "drop_table", "batch_alter_table")
 
@@ -28,21 +27,7 @@ def check_revisions(app: App, script: ScriptDirectory) -> None:
     with warnings.catch_warnings():
         # Alembic only warns if two files have the same id, or if no file has an id that is used.
         warnings.filterwarnings("error", "Revision .* is (not present|present more than once)")
-        try:
-            script.get_heads()
-        except KeyError as error:
-            if failing_line(error):  # a revision file raised it
-                raise
-            raise CommandError(
-                f"{app.name}: a revision has depends_on = {error}, which is not a revision of"
-                f" {app.name}; for another app's revision, write requires = ('APP:ID',) instead"
-            ) from None
-    for revision in script.walk_revisions():
-        if len(revision.revision) > 32:  # the length of Alembic's column version_num
-            raise CommandError(
-                f"{app.name}: the revision id {revision.revision} is longer than 32 characters,"
-                " which servers refuse; shorten it"
-            )
+        script.get_heads()
 
 
 def oldest_first(script: ScriptDirectory) -> list[Script]:
@@ -70,29 +55,13 @@ def tables_created(files: Iterable[Path]) -> set[TableKey]:
     that a revision creates in another way have to be listed in the section's `tables`.
     """
     tables: set[TableKey] = set()
-    for file in files:
-        for operation, names, schema in _table_calls(file):
-            if operation == "create_table":
-                tables.add((schema, names[0]))
-            elif operation == "drop_table":
-                tables.discard((schema, names[0]))
-            elif len(names) > 1:  # the table may have come from another app
-                tables.discard((schema, names[0]))
-                tables.add((schema, names[1]))
+    for operation, names, schema in (call for file in files for call in table_calls(file)):
+        if operation == "create_table":
+            tables.add((schema, names[0]))
+        elif operation in ("drop_table", "rename_table"):
+            tables.discard((schema, names[0]))  # it may have come from another app
+            tables.update((schema, name) for name in names[1:])
     return tables
-
-
-def tables_altered(files: Iterable[Path]) -> set[TableKey]:
-    """Return the tables that revision files create, alter, rename or drop, by literal names."""
-    calls = (call for file in files for call in _table_calls(file))
-    return {(schema, name) for _, names, schema in calls for name in names}
-
-
-def mentions(file: Path, names: Iterable[str]) -> bool:
-    """Return True if the string literals of a revision's upgrade contain all of the names."""
-    nodes = [node for call in upgrade_calls(file) for node in ast.walk(call)]
-    text = " ".join(literal(node) or "" for node in nodes if isinstance(node, ast.expr))
-    return all(re.search(rf"\b{re.escape(name)}\b", text) for name in names)
 
 
 @cache
@@ -123,16 +92,19 @@ def has_literal_schema(call: ast.Call) -> bool:
     return None not in given and isinstance(given.get("schema"), ast.Constant | None)
 
 
-def _table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
-    """Yield each operation on a table in a revision file: operation, names of tables, schema."""
+def table_calls(file: Path) -> Iterator[tuple[str, list[str], str | None]]:
+    """Yield each operation on a table in a revision file: operation, names of tables, schema.
+
+    Only `rename_table` has two names, the old and the new one.
+    """
     for call in upgrade_calls(file):
-        operation = getattr(call.func, "attr", "")
+        operation = str(getattr(call.func, "attr", ""))
         if operation not in TABLE_OPERATIONS or not has_literal_schema(call):
             continue
         given = {word.arg: word.value for word in call.keywords}
         words = ("table_name", "old_table_name", "new_table_name")
         wanted = 2 if operation == "rename_table" else 1
-        named = [given[word] for word in words if word in given]
-        names = [literal(node) for node in [*call.args[:wanted], *named]]
-        if names and all(names):
-            yield operation, [str(name) for name in names], literal(given.get("schema"))
+        nodes = [*call.args[:wanted], *(given[word] for word in words if word in given)]
+        names = [name for node in nodes if (name := literal(node))]
+        if len(names) == wanted:
+            yield operation, names, literal(given.get("schema"))

@@ -20,7 +20,6 @@ from sqlalchemy.exc import DBAPIError
 from .apps import App
 from .commands import hooks
 from .databases import Databases, version_schema
-from .errors import program
 from .order import Order, ancestors
 from .revision_files import check_revisions
 
@@ -28,9 +27,6 @@ T = TypeVar("T")
 
 Steps = Callable[[Any, MigrationContext], Iterable[Any]]
 """A function that gets the current revisions of a database, and returns the steps to run."""
-
-TABLES_IN_A_QUERY = 100
-"""How many version tables one query reads. SQLite allows 500 or more."""
 
 
 @dataclass
@@ -104,19 +100,24 @@ class Run:
             return list(iterate(to, now, implicit_base=True))[::-1]
         return list(iterate(now, to, select_for_downgrade=True))
 
+    def plan(self, to: str, up: bool = True) -> list[tuple[App, list[Script]]]:
+        """Return the steps of all selected apps in the order to run them; see `Order.plan`."""
+        steps: dict[App, list[Script]] = {}
+        for app in self.selected if up else self.selected[::-1]:
+            self.check_current(app)
+            with app.naming():
+                steps[app] = self.steps(app, to, up)
+        return self.order.plan(steps, self.applied, up)
+
     def head(self, app: App) -> str | None:
         """Return the app's head, or None if it has no revision yet.
 
         Raises CommandError if there are several heads, or the database is at an unknown revision.
         """
-        heads = self.script(app).get_heads()
-        if len(heads) > 1:
-            raise CommandError(
-                f"{app.name}: has {len(heads)} heads ({', '.join(heads)}); merge them with:"
-                f" {program()} -n {app.name} merge heads -m merge"
-            )
         self.check_current(app)
-        return heads[0] if heads else None
+        with app.naming():
+            head = self.script(app).get_revision("head")
+        return head.revision if head else None
 
     def at_head(self, app: App) -> bool:
         """Return True if the database is at the app's head.
@@ -159,7 +160,7 @@ class Run:
     def each_until_error(
         self, work: Callable[..., str], apps: Iterable[App], *arguments: Iterable[Any]
     ) -> None:
-        """Call `work` for each app and print what it returns. After an error, print what is done.
+        """Call `work` for each app and print what it returns. After an error, print what is left.
 
         As with `map`, `arguments` give further arguments for each app.
         """
@@ -172,10 +173,9 @@ class Run:
                 with app.naming():
                     said = work(app, *more)
             except BaseException:
-                if len(set(todo)) > 1:
-                    rest = todo[position + 1 :]
-                    done = [it for it in todo[:position] if it not in [app, *rest]]
-                    line = f"stopped at {app.name}; done: {names(done)}; not done: {names(rest)}"
+                left = ", ".join(dict.fromkeys(it.name for it in todo[position + 1 :]))
+                if len(todo) > 1:
+                    line = f"stopped at {app.name}; not done: {left or 'none'}"
                     print(line, file=self.config.stdout)
                 raise
             self.say(app, said)
@@ -220,39 +220,39 @@ class Current(dict[str, tuple[str, ...]]):
         return self[name]
 
 
-def read_versions(connection: Connection, apps: Sequence[App]) -> dict[str, tuple[str, ...]]:
+def read_versions(connection: Connection, apps: Iterable[App]) -> dict[str, tuple[str, ...]]:
     """Return the revisions in the apps' version tables, or none if an app has no table yet."""
     inspector = inspect(connection)
-    versions: dict[App, tuple[str, ...]] = dict.fromkeys(apps, ())
-    existing = {}
+    found: dict[str, tuple[str, ...]] = {app.name: () for app in apps}
+    tables: dict[App, TableClause] = {}
     for app in apps:
         with app.naming():
             schema = version_schema(app, connection.dialect)
             if app.version_table in inspector.get_table_names(schema):
-                existing[app] = table(app.version_table, schema=schema)
+                tables[app] = table(app.version_table, schema=schema)
     try:
-        versions |= read_tables(connection, existing)
-    except DBAPIError:
+        return found | read_tables(connection, {app.name: tables[app] for app in tables})
+    except DBAPIError:  # one may be unreadable, or on MySQL their collations may differ
         connection.rollback()
-        for app in existing:  # one may be unreadable, or on MySQL their collations may differ
-            with app.naming():
-                versions |= read_tables(connection, {app: existing[app]})
-    return {app.name: versions[app] for app in apps}
+    for app in tables:
+        with app.naming():
+            found |= read_tables(connection, {app.name: tables[app]})
+    return found
 
 
 def read_tables(
     connection: Connection, tables: Mapping[T, TableClause]
 ) -> dict[T, tuple[str, ...]]:
-    """Return the revisions in version tables. One query reads many of them."""
+    """Return the revisions in version tables. One query reads a hundred of them."""
     quote = connection.dialect.identifier_preparer.format_table
     found: dict[T, tuple[str, ...]] = dict.fromkeys(tables, ())
     keys = list(tables)
-    for start in range(0, len(keys), TABLES_IN_A_QUERY):
-        names = [quote(tables[key]) for key in keys[start : start + TABLES_IN_A_QUERY]]
-        queries = [f"SELECT {i}, {name}.version_num FROM {name}" for i, name in enumerate(names)]
-        rows = connection.exec_driver_sql(" UNION ALL ".join(queries))
-        for number, revision in sorted(tuple(row) for row in rows):
-            found[keys[start + number]] += (revision,)
+    names = [quote(tables[key]) for key in keys]
+    queries = [f"SELECT {i}, {name}.version_num FROM {name}" for i, name in enumerate(names)]
+    for start in range(0, len(queries), 100):
+        rows = connection.exec_driver_sql(" UNION ALL ".join(queries[start : start + 100]))
+        for number, revision in sorted(map(tuple, rows)):
+            found[keys[number]] += (revision,)
     return found
 
 
@@ -268,9 +268,9 @@ def checked(steps: Steps, app: App, order: Order, connection: Connection) -> Ste
     @cache
     def applied(other: App) -> set[str]:
         read = partial(read_versions, apps=[other])
+        near = (other.database, other.schema) == (app.database, app.schema)
+        near &= not other.tenants  # else `url` raises: they are in many places
         with closing(Databases()) as databases:
-            near = (other.database, other.schema) == (app.database, app.schema)
-            near &= not other.tenants  # else `url` raises: they are in many places
             found = read(connection) if near else databases.run(other.url, read)
         return ancestors(order.script(other), found[other.name])
 
@@ -281,8 +281,3 @@ def checked(steps: Steps, app: App, order: Order, connection: Connection) -> Ste
         return found
 
     return checked_steps
-
-
-def names(apps: Iterable[App]) -> str:
-    """Return the names of apps, for a message."""
-    return ", ".join(dict.fromkeys(app.name for app in apps)) or "none"

@@ -3,12 +3,12 @@
 A module in extras/ can define any of these functions:
 
 - `arguments(parser)`, together with a function that is named like the module and takes a `Run`,
-  adds a command. After `parser.set_defaults(needs_apps=False)`, it runs without any app.
+  adds a command, or replaces one of the same name. After `parser.set_defaults(needs_apps=False)`,
+  it runs without any app.
 - `start()` is called first by `python -m migrations`.
 - `options(parser)` declares arguments of every command.
 - `around(work)` gets a command, which is a function of a `Run`, and returns one to run instead.
 - `apps_of_tenant(config, apps)` returns the apps, bound to the tenant in the command line.
-- `before_command(run, name)` raises CommandError to refuse one of Alembic's own commands.
 - `run_async(url, work)` calls `work` with a connection of an async driver.
 - `has_final_names(file)` returns True if no naming convention can change a name in a revision file.
 - `lock_row(connection, app)` returns a context manager that keeps out other migrators, for a
@@ -18,6 +18,8 @@ A module in extras/ can define any of these functions:
 - `advice(error, said)` returns what to do about an error, or None.
 - `before_writing(run, app, operations)` raises CommandError to refuse a new revision.
 - `warnings(run, app, operations)` yields lines that `generate` prints about a new revision.
+- `also_needed(app, found)` returns apps whose newest revisions a new one requires, apart from those
+  that its foreign keys refer to; `found` is a `Difference`.
 - `written(files)` is called with the files of new revisions.
 - `remarks(run)` yields lines that `status` prints below its table.
 """

@@ -1,7 +1,6 @@
 """Compare the models of the apps with their databases."""
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,56 +12,32 @@ from sqlalchemy import Column, Constraint, Index, Table
 
 from ..apps import App
 from ..errors import program
-from ..order import references
 from ..ownership import Ownership
-from ..revision_files import files_of, oldest_first, tables_created
+from ..revision_files import oldest_first
 from ..run import Run
+
+VERBS = {"add_table": "create", "add": "add", "remove": "drop", "modify": "alter"}
+"""Words for what Alembic calls a difference, such as `add_column`."""
 
 
 def check(run: Run) -> None:
     """Fail if models and database differ, or if a revision is pending."""
-
-    def ready(app: App) -> bool:
-        with suppress(CommandError):  # `report_on` raises it again
-            return run.at_head(app)
-        return False
-
-    found: dict[App, Difference] = {}
-    with suppress(CommandError):  # likewise, for the app that causes it
-        found = compare(run, filter(ready, run.selected))
+    found = Differences(run)
 
     def report_on(app: App) -> str:
         if not run.at_head(app):
             raise CommandError(
                 f"the database is behind the newest revision; run {program('migrate')}"
             )
-        difference = found.get(app) or compare(run, [app])[app]
-        if changes := in_words(difference.upgrade):
+        if changes := in_words(found[app].upgrade):
             told = summarise(changes, width=1000)
             advice = f"run {program('generate')}, or correct the database"
             raise CommandError(f"models and database differ: {told}; {advice}")
         return "no changes"
 
     run.each_despite_errors(report_on)
-    check_order(run)
-
-
-def check_order(run: Run) -> None:
-    """Raise CommandError if a new database cannot be created with the revisions in this order."""
-    revisions = {app: oldest_first(run.script(app)) for app in run.apps.values()}
-    plan = run.order.plan(revisions, lambda _: set(), up=True)
-    last = {app: place for place, (app, _) in enumerate(plan)}
-    first = {app: place for place, (app, _) in reversed(list(enumerate(plan)))}
-    for app in run.selected:
-        for key, referred, other in references(app, tuple(run.apps.values())):
-            if last[app] > first[other] or not revisions[app]:
-                continue
-            if (referred.schema, referred.name) in tables_created(files_of(run.script(other))):
-                raise CommandError(
-                    f"{app.name}: {key.parent} refers to {referred.name}, which is created later"
-                    " in a new database; add `requires` to the revision with the foreign key, or"
-                    f" move [{other.name}] before [{app.name}] in {app.ini}"
-                )
+    every = {app: oldest_first(run.script(app)) for app in run.apps.values()}
+    run.order.plan(every, lambda _: set(), up=True)  # raises CommandError if there is none
 
 
 @dataclass
@@ -73,31 +48,34 @@ class Difference:
     downgrade: ops.DowngradeOps
     context: MigrationContext
     """The context in which models and database were compared."""
+    ownership: Ownership
 
 
-def compare(run: Run, apps: Iterable[App]) -> dict[App, Difference]:
-    """Return what autogenerate would change for each app.
+class Differences(dict[App, Difference]):
+    """What autogenerate would change for each selected app.
 
-    Apps with the same database and the same settings are compared together, so that its tables
-    are reflected only once.
+    Looking up an app compares all that have the same database and the same settings, so that its
+    tables are reflected only once.
     """
-    found: dict[App, Difference] = {}
-    groups: dict[tuple[Any, ...], list[App]] = {}
-    for app in apps:
-        key = (app.url, *map(app.section.get, ("compare_type", "compare_server_default")))
-        groups.setdefault(key, []).append(app)
-    for together in groups.values():
+
+    def __init__(self, run: Run) -> None:
+        self._run, self._apps = run, run.selected
+
+    def __missing__(self, app: App) -> Difference:
+        def settings(it: App) -> tuple[Any, ...]:
+            return it.url, *map(it.section.get, ("compare_type", "compare_server_default"))
+
         try:
-            found |= _compare_together(run, together)
+            together = [it for it in self._apps if settings(it) == settings(app)]
+            self.update(compare(self._run, together or [app]))
         except CommandError:
-            if len(together) == 1:
+            if not self._apps:
                 raise
-            for app in together:  # so that only the app with the error fails
-                found |= _compare_together(run, [app])
-    return found
+            self._apps = []  # one of them has an error; compare each alone to see which
+        return self[app]
 
 
-def _compare_together(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
+def compare(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
     """Compare apps with their common database, and return the differences by app."""
     found: dict[App, Difference] = {}
 
@@ -107,7 +85,7 @@ def _compare_together(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
         assert script.upgrade_ops is not None
         assert script.downgrade_ops is not None
         for app in apps:
-            found[app] = Difference(ops.UpgradeOps([]), ops.DowngradeOps([]), context)
+            found[app] = Difference(ops.UpgradeOps([]), ops.DowngradeOps([]), context, ownership)
         backwards = script.downgrade_ops.ops[::-1]
         for operation, back in zip(script.upgrade_ops.ops, backwards, strict=True):
             difference = found[_app_of_operation(operation, ownership)]
@@ -126,15 +104,14 @@ def _compare_together(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
 
 def _app_of_operation(operation: ops.MigrateOperation, ownership: Ownership) -> App:
     """Return the app that an operation is for. Operations of autogenerate/ have it as `app`."""
-    if isinstance(app := getattr(operation, "app", None), App):
-        return app
+    owner: App | None = getattr(operation, "app", None)
     if isinstance(operation, ops.CreateTableOp | ops.DropTableOp | ops.ModifyTableOps):
         owner = ownership.owner(operation.schema, operation.table_name)
-        assert owner is not None
-        return owner
-    if len(ownership.compared) > 1:
+    if len(ownership.compared) == 1:
+        [owner] = ownership.compared
+    if owner is None:
         raise CommandError(f"{type(operation).__name__} does not say which app it is for")
-    return next(iter(ownership.compared))
+    return owner
 
 
 def in_words(operations: ops.UpgradeOps) -> list[str]:
@@ -142,35 +119,29 @@ def in_words(operations: ops.UpgradeOps) -> list[str]:
 
     Leaves out what another change implies, such as the index of a new column.
     """
-    found: list[str] = []
-    diffs = operations.as_diffs()
-    # New tables and columns, and dropped tables, which come after their indexes.
-    told = {str(diff[1].name) for diff in diffs if diff[0] == "remove_table"}
-    for diff in diffs:
-        kind, *parts = diff if isinstance(diff, tuple) else diff[0]
-        verb = {"add": "add", "remove": "drop", "modify": "alter"}.get(kind.partition("_")[0], kind)
+    diffs = [it if isinstance(it, tuple) else it[0] for it in operations.as_diffs()]
+    told = {str(it[1].name) for it in diffs if it[0] in ("add_table", "remove_table")}
+    told |= {f"{it[2]} {it[3].name}" for it in diffs if it[0] == "add_column"}
+    found: dict[str, None] = {}  # without duplicates
+    for kind, *parts in diffs:
+        verb = VERBS.get(kind) or VERBS.get(kind.partition("_")[0], kind)
         match parts:
-            case [Table(name=str(what))] if kind in ("add_table", "remove_table"):
-                told.add(what)
-                verb = "create" if verb == "add" else verb
-            case [_, str(table), Column() as column]:
-                what = f"{table} {column.name}"
-                told |= {what} if verb == "add" else set()
-            case [_, str(table), str(column), *_]:
+            case [Table(name=what)] if kind.endswith("_table"):
+                pass
+            case [_, str(table), Column(name=column) | str(column), *_]:
                 what = f"{table} {column}"
             case [Index() | Constraint() as item]:
-                table = str(getattr(item.table, "name", ""))
-                columns = [column.name for column in getattr(item, "columns", ())]
-                covered = {f"{table} {column}" for column in columns}
-                if table in told or (verb == "add" and covered and covered <= told):
+                table = getattr(item.table, "name", "")
+                columns = [str(it.name) for it in getattr(item, "columns", ())]
+                if told & {table, *(f"{table} {column}" for column in columns)}:
                     continue
                 what = f"{table} {'index' if isinstance(item, Index) else 'constraint'}"
                 what += f" {item.name or 'on ' + ', '.join(columns)}"
             case _:  # a comment, or a plug-in's
-                names = [getattr(part, "name", part) for part in parts]
-                what = " ".join(str(name) for name in names if name is not None)
-        found.append(f"{verb} {what}")
-    return list(dict.fromkeys(found))
+                names = [getattr(part, "name", part) for part in parts if part is not None]
+                what = " ".join(map(str, names))
+        found[f"{verb} {what}"] = None
+    return list(found)
 
 
 def summarise(changes: list[str], width: int = 72) -> str:

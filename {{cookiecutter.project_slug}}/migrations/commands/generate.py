@@ -1,8 +1,7 @@
 """Write new revisions for the apps whose models changed."""
 
 from argparse import ArgumentParser
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from alembic.autogenerate import RevisionContext
@@ -13,11 +12,9 @@ from sqlalchemy import ForeignKeyConstraint
 from ..apps import App, TableKey
 from ..errors import program, relative
 from ..order import sorted_by_needs
-from ..ownership import Ownership
-from ..revision_files import files_by_name, mentions, tables_altered
 from ..run import Run
 from . import hooks
-from .check import Difference, compare, in_words, summarise
+from .check import Difference, Differences, in_words, summarise
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -35,7 +32,7 @@ def generate(run: Run) -> None:
                 f" run {program('migrate', app.name)} before generating another"
             )
 
-    found = compare(run, run.selected)
+    found = Differences(run)
     for app in run.selected:
         for check in hooks("before_writing") if found[app].upgrade.ops else ():
             check(run, app, found[app].upgrade)
@@ -73,47 +70,21 @@ def generate(run: Run) -> None:
 def needed(app: App, found: Difference) -> list[App]:
     """Return the apps whose newest revisions have to run before a new one of this app.
 
-    The new revision has a foreign key to one of their tables, changes a table that their
-    revisions changed, or drops something that their revisions mention.
+    The new revision has a foreign key to one of their tables, or extras/ says that it needs them.
     """
-    ownership: Ownership = found.context.opts["target_metadata"]
-    changed, referred = set(), set()
-    dropped: list[tuple[str, ...]] = []  # a table, or a table and a column
+    owners = {found.ownership.apps_by_model.get(table) for table in referred_tables(found)}
+    also = {other for hook in hooks("also_needed") for other in hook(app, found)}
+    return [other for other in found.ownership.apps if other in owners | also and other != app]
+
+
+def referred_tables(found: Difference) -> Iterator[TableKey]:
+    """Yield the tables that the new foreign keys of a difference refer to."""
     for operation in found.upgrade.ops:
-        if not isinstance(operation, ops.CreateTableOp | ops.DropTableOp | ops.ModifyTableOps):
-            continue
-        table = ownership.key(operation.schema, operation.table_name)
-        changed.add(table)
-        if isinstance(operation, ops.DropTableOp):
-            dropped.append((operation.table_name,))
-        parts = [*getattr(operation, "ops", ()), *getattr(operation, "columns", ())]
-        for part in parts:
-            if isinstance(part, ops.DropColumnOp):
-                dropped.append((operation.table_name, part.column_name))
-            elif isinstance(part, ops.CreateForeignKeyOp):
-                referred.add(ownership.key(part.kw.get("referent_schema"), part.referent_table))
+        for part in (*getattr(operation, "ops", ()), *getattr(operation, "columns", ())):
+            if isinstance(part, ops.CreateForeignKeyOp):
+                yield found.ownership.key(part.kw.get("referent_schema"), part.referent_table)
             elif isinstance(part, ForeignKeyConstraint):
-                referred.add(ownership.key(part.referred_table.schema, part.referred_table.name))
-    owners = {ownership.apps_by_model.get(table) for table in referred}
-    return [
-        other
-        for other, altered in altered_by_revisions(ownership).items()
-        if other is not app
-        and (
-            other in owners
-            or altered & (changed | referred)
-            or any(mentions(file, names) for names in dropped for file in files_by_name(other))
-        )
-    ]
-
-
-@cache
-def altered_by_revisions(ownership: Ownership) -> dict[App, set[TableKey]]:
-    """Return, for each app of a database, the tables that its revisions create, alter or drop."""
-    return {
-        app: {ownership.key(*table) for table in tables_altered(files_by_name(app))}
-        for app in ownership.apps
-    }
+                yield found.ownership.key(part.referred_table.schema, part.referred_table.name)
 
 
 def write_revision(

@@ -9,9 +9,6 @@ from ..errors import shown
 from ..run import Run
 from . import hooks
 
-MANY = 20
-"""With more apps than this, only those with something to do are shown."""
-
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
@@ -21,19 +18,15 @@ def arguments(parser: ArgumentParser) -> None:
 
 def status(run: Run) -> None:
     """Show every app's database, current revision, head, and how many revisions are pending."""
-    found = []
+    found: list[dict[str, Any]] = []
     for app in run.selected:
-        script = run.script(app)
         run.check_current(app)
-        heads = script.get_heads()
-        now = run.current[app.name] or "base"
-        steps = list(script.iterate_revisions(tuple(heads), now, implicit_base=True))
         found.append(
             {
                 "app": app.name,
                 "current": list(run.current[app.name]),
-                "heads": heads,
-                "pending": [step.revision for step in reversed(steps)],
+                "heads": run.script(app).get_heads(),
+                "pending": [step.revision for step in run.steps(app, "heads")],
                 "half_done": run.unfinished(app),
                 "database": shown(app.url),
             }
@@ -41,26 +34,17 @@ def status(run: Run) -> None:
     if run.options.json:
         print(json.dumps(found, indent=2))
         return
-    print_table(found, brief=len(found) > MANY and not run.options.apps)
+    rows = [("app", "current", "head", "pending", "database")]
+    for row in found:
+        now, head = (", ".join(row[key]) or "-" for key in ("current", "heads"))
+        rows.append((row["app"], now, head, str(len(row["pending"])), row["database"]))
+    print("\n".join(in_columns(rows)))
     for row in found:
         if row["half_done"]:
             print(f"{row['app']}: {row['half_done']}")
     for remarks in hooks("remarks"):
         for line in remarks(run):
             print(line)
-
-
-def print_table(found: list[dict[str, Any]], brief: bool) -> None:
-    """Print a row for each app; if `brief`, only for those with something to do."""
-    rows = [("app", "current", "head", "pending", "database")]
-    for row in found:
-        if row["pending"] or row["half_done"] or not brief:
-            now, head = (", ".join(row[key]) or "-" for key in ("current", "heads"))
-            rows.append((row["app"], now, head, str(len(row["pending"])), row["database"]))
-    for line in in_columns(rows) if len(rows) > 1 else ():
-        print(line)
-    if brief:
-        print(f"{len(found) - len(rows) + 1} of {len(found)} apps are up to date")
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -4,6 +4,7 @@ You can delete the folder, or single files together with the files that import t
 folder you lose:
 
 - the commands adopt, remove, squash, graph and installed;
+- the option --sql of migrate; `alembic --name APP upgrade head --sql` prints the SQL of one app;
 - the lock for Galera, and for databases that locks.py does not know, which are then refused;
 - the URL that is in use, in the `config` of revisions;
 - async drivers, which are then refused;
@@ -12,8 +13,9 @@ folder you lose:
 - the advice after an error, and warnings in one line;
 - the guards for revisions that commit or roll back by themselves, and the note about half-done
   migrations on MySQL;
-- the check that every app knows the target revision before the first app moves;
 - the warnings and refusals of `generate`, and the formatting of new revisions with ruff;
+- the requirements that `generate` writes where a table or column is moved, renamed or dropped that
+  revisions of another app use; those for new foreign keys stay;
 - the version tables without a section in the output of `status`;
 - a clean exit on SIGTERM, and migrations that go on when `| head` ends their output.
 

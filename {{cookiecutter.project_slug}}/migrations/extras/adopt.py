@@ -10,11 +10,19 @@ from alembic.util import CommandError
 
 from ..apps import App
 from ..errors import explain, program, relative
-from ..order import references, sorted_by_needs
+from ..order import sorted_by_needs
 from ..run import Run, read_versions
 from . import packaged_revisions, ruff_format
 from .empty_databases import check_schemas, in_empty_database, write_initial
-from .precautions import changes_of, check_moves, check_writable, names_of, neighbours, own_tables
+from .precautions import (
+    changes_of,
+    check_moves,
+    check_writable,
+    names_of,
+    neighbours,
+    own_tables,
+    references,
+)
 
 
 def arguments(parser: ArgumentParser) -> None:

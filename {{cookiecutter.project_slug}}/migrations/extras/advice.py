@@ -16,10 +16,15 @@ ADVICE = {
     r"multiple head": "merge them with: {program} -n APP merge heads -m merge",
     r"target database is not up to date": "run {migrate}",
     r"^keyerror: '(logger|handler|formatter)": "correct the logging sections of alembic.ini",
+    r"^keyerror: '": (
+        "if a revision has it as depends_on, write requires = ('APP:ID',) for another app's"
+        " revision"
+    ),
     r"\.ini: no such file": "run this in its folder, or name the file with -c (in Python: ini=)",
     r"connect(ion\.__init__)?\(\) got an unexpected keyword": (
         "remove that option from the URL, or use the driver's own: asyncpg has ssl for sslmode"
     ),
+    r"could not find table .* foreign key": "for another app's table, write ForeignKey(Model.id)",
     r"greenlet": "run: pip install 'sqlalchemy[asyncio]'",
     r"password authentication|access denied|role \S+ does not exist"
     r"|permission denied (for|to) |command denied|must be owner": (

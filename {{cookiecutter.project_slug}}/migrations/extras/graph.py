@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from alembic.util import to_tuple
 
 from ..apps import App
-from ..order import references
 from ..revision_files import oldest_first
 from ..run import Run
+from .precautions import references
 
 
 def arguments(parser: ArgumentParser) -> None:

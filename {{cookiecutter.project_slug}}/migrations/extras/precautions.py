@@ -1,4 +1,4 @@
-"""Helpers of several extras: the apps of a database, their tables, a question, a signal mask."""
+"""Helpers of several extras: apps of a database, tables, foreign keys, a question, signals."""
 
 import signal
 import sys
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, ForeignKey, Table, inspect, text
 
 from ..apps import App, TableKey
 from ..commands.check import compare, in_words
@@ -77,6 +77,19 @@ def changes_of(run: Run, app: App) -> list[str]:
         ]
         details[f"alter {diff[0][2]} {diff[0][3]}"] = f" ({', '.join(changed)})"
     return [change + details.get(change, "") for change in in_words(operations)]
+
+
+def references(app: App, apps: Iterable[App]) -> Iterator[tuple[ForeignKey, Table, App]]:
+    """Yield each foreign key of an app to another app: key, referred table and its app."""
+    # Apps of several databases may share a MetaData; the app in this database comes first.
+    nearest = sorted(apps, key=lambda it: it.database != app.database)
+    for table in app.model_tables.values():
+        for key in table.foreign_keys:
+            referred = key.column.table
+            place = (referred.schema, referred.name)
+            other = next((it for it in nearest if it.model_tables.get(place) is referred), None)
+            if other is not None and other.name != app.name:
+                yield key, referred, other
 
 
 def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:

@@ -12,12 +12,20 @@ from ..apps import App, TableKey
 from ..databases import version_schema
 from ..errors import program, relative
 from ..locks import one_migrator
-from ..order import references
 from ..revision_files import files_of, tables_created
 from ..run import Run, read_versions
 from .ini_file import ini_of, read, replace
 from .leftover_tables import check_nothing_left
-from .precautions import ask, check_moves, existing, names_of, neighbours, own_tables, ownership_of
+from .precautions import (
+    ask,
+    check_moves,
+    existing,
+    names_of,
+    neighbours,
+    own_tables,
+    ownership_of,
+    references,
+)
 
 
 def arguments(parser: ArgumentParser) -> None:
