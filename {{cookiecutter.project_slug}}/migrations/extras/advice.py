@@ -20,6 +20,8 @@ ADVICE = {
     r"connect(ion\.__init__)?\(\) got an unexpected keyword": (
         "remove that option from the URL, or use the driver's own: asyncpg has ssl for sslmode"
     ),
+    r"^nosuchmoduleerror": "use a URL like postgresql+psycopg://, mysql+pymysql:// or sqlite:///",
+    r"^modulenotfounderror": "install it, or use another driver in the URL",
     r"greenlet": "run: pip install 'sqlalchemy[asyncio]'",
     r"password authentication|access denied|role \S+ does not exist"
     r"|permission denied (for|to) |command denied|must be owner": (
