@@ -162,8 +162,6 @@ def test_tables_in_schemas(tmp_path: Path, postgresql: Database) -> None:
     ini = project.path / "alembic.ini"
     with_books = ini.read_text()
     project.run("python", "-m", "migrations", "remove", "books", "--keep-tables", "--yes")
-    [*_, left] = project.migrations("status").splitlines()
-    assert "no section of alembic.ini has the version table shop.alembic_version_books" in left
     ini.write_text(with_books)
     assert postgresql.tables("shop") == {"books", "alembic_version_books"}
     assert postgresql.tables() == {"users", "alembic_version_users", "books"}
@@ -392,11 +390,6 @@ def test_a_model_on_a_view(tmp_path: Path, database: Database) -> None:
     models = project.models("users")
     with models.open("a") as file:
         file.write(VIEW)
-    assert project.refused("./generate.sh") == (
-        "users: named_users is a view in the database, not a table; say so in the model,"
-        " with the table argument info={'is_view': True}"
-    )
-    assert len(project.revisions("users")) == 1
     with models.open("a") as file:
         file.write('    __table_args__ = {"info": {"is_view": True}}\n')
     assert project.generate() == "users  no changes\n"

@@ -42,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         GIVEN[:] = ["-c", *options.config[-1:]] if options.config else []
         ini = Path(here, given) if given else "alembic.ini"
         config = Config(ini, stdout=sys.stdout, cmd_opts=options)
-        apps = read_apps(config) if getattr(options, "needs_apps", True) else {}
+        apps = read_apps(config)
         selected = select_apps(apps, [*options.names, *getattr(options, "apps", ())])
-        if apps and config.file_config.has_section("loggers"):
+        if config.file_config.has_section("loggers"):
             fileConfig(config.file_config, disable_existing_loggers=False)
         if options.quiet:
             for logger in ("alembic", "alembic.runtime.migration"):

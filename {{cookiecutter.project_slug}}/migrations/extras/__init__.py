@@ -3,7 +3,7 @@
 You can delete the folder, or single files together with the files that import them. Without the
 folder you lose:
 
-- the commands adopt, remove, squash, graph and installed;
+- the commands adopt, remove, squash and graph;
 - the lock for Galera, and for databases that locks.py does not know, which are then refused;
 - tenants: a project that names some is refused;
 - the advice after an error, and warnings in one line;

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect
 
 from ..apps import App, TableKey
 from ..commands.check import compare, in_words
@@ -15,9 +15,6 @@ from ..errors import program
 from ..order import apps_of_database
 from ..ownership import Ownership
 from ..run import Run
-
-SHOWN = ("type", "nullable")
-"""The properties of a column whose changes are shown as `OLD to NEW`."""
 
 
 def neighbours(run: Run, app: App) -> tuple[App, ...]:
@@ -67,16 +64,8 @@ def own_tables(connection: Connection, run: Run, app: App) -> list[TableKey]:
 
 
 def changes_of(run: Run, app: App) -> list[str]:
-    """Return the changes that autogenerate finds for an app, in words, with details of columns."""
-    operations = compare(run, [app])[app].upgrade
-    details: dict[str, str] = {}
-    for diff in (it for it in operations.as_diffs() if isinstance(it, list)):
-        changed = [
-            f"{name} {old!r} to {new!r}" if name in SHOWN else name
-            for name, old, new in ((it[0].removeprefix("modify_"), *it[-2:]) for it in diff)
-        ]
-        details[f"alter {diff[0][2]} {diff[0][3]}"] = f" ({', '.join(changed)})"
-    return [change + details.get(change, "") for change in in_words(operations)]
+    """Return the changes that autogenerate finds for an app, in words."""
+    return in_words(compare(run, [app])[app].upgrade)
 
 
 def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
@@ -91,15 +80,6 @@ def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
                     f"{app.name}: the revisions of {old.name} create {key[1]}, which is now in"
                     f" {new.name}; first run: {program('squash', old.name, new.name)}"
                 )
-
-
-def check_writable(run: Run, app: App, refusal: str) -> None:
-    """Raise CommandError if PostgreSQL says that an app's database is read-only."""
-    postgresql, query = app.database[0] == "postgresql", text("SHOW transaction_read_only")
-    if postgresql and run.databases.run(app.url, lambda it: it.scalar(query)) == "on":
-        raise CommandError(
-            f"{app.name}: {refusal} is read-only; if it is a standby, use the URL of the primary"
-        )
 
 
 @contextmanager

@@ -1,0 +1,44 @@
+"""Refuse new revisions of installed packages, and first ones that lack existing tables."""
+
+from functools import partial
+from pathlib import Path
+
+from alembic.operations import ops
+from alembic.util import CommandError
+
+from ..apps import App
+from ..errors import program
+from ..run import Run
+from .precautions import names_of, neighbours, ownership_of
+
+
+def before_writing(run: Run, app: App, operations: ops.UpgradeOps) -> None:
+    """Refuse a revision of a package, and a first one without all tables of the app's models.
+
+    It may lack tables of models that moved, as revisions of another app create those.
+    """
+    check_folders(run, app)
+    if run.current[app.name]:
+        return
+    near = neighbours(run, app)
+    ownership = run.databases.run(app.url, partial(ownership_of, run=run, apps=near))
+    created = [it for it in operations.ops if isinstance(it, ops.CreateTableOp)]
+    there = {key for key, owner in ownership.apps_by_model.items() if owner is app}
+    there -= {ownership.key(it.schema, it.table_name) for it in created}
+    if there := there.difference(*ownership.created_by_revisions.values()):
+        raise CommandError(
+            f"{app.name}: no revision creates {names_of(there)}, which the database has already;"
+            f" first run: {program('adopt', app.name)}"
+        )
+
+
+def check_folders(run: Run, app: App) -> None:
+    """Refuse to write a revision into the folder of an installed package."""
+    project = Path(str(run.config.config_file_name)).resolve().parent
+    for location, folder in zip(app.version_locations, app.folders, strict=True):
+        inside = folder.is_relative_to(project) and "site-packages" not in folder.parts
+        if ":" in location and not Path(location).is_absolute() and not inside:
+            raise CommandError(
+                f"{app.name}: its revisions in {folder} belong to an installed package; install a"
+                " version of the package that has what you need"
+            )
