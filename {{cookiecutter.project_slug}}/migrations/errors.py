@@ -49,7 +49,7 @@ def line_for(app: str, url_text: str, error: BaseException) -> str:
     line = with_notes(explain(error), error)
     with suppress(exc.ArgumentError, ValueError):
         url = make_url(url_text)
-        if url.password and url.password not in shown(url):  # else it is not worth hiding
+        if url.password and url.password not in shown(url):  # else the URL shows it anyway
             line = line.replace(url.password, "***")
         if is_of_database(error):
             line = f"{shown(url)}: {line}"

@@ -47,10 +47,8 @@ def adopt(run: Run) -> None:
             stamps[app] = (head,) if head else ()
             would = f"would stamp {head}" if head else "would write a first revision and stamp it"
             would += f"; its models agree with: {names_of(tables)}"
-        elif app.model_tables:
-            return "nothing to adopt: it has no tables yet; run ./generate.sh and ./migrate.sh"
         else:
-            return f"nothing to adopt: {app.models} has no tables; does it import the models?"
+            return "nothing to adopt: it has no tables yet; run ./generate.sh and ./migrate.sh"
         return "" if run.options.yes else would
 
     run.each_despite_errors(plan)

@@ -14,19 +14,17 @@ ADVICE = {
     ),
     r"multiple head": "merge them with: {program} -n APP merge heads -m merge",
     r"target database is not up to date": "run {migrate}",
-    r"^keyerror: '(logger|handler|formatter)": "correct the logging sections of alembic.ini",
     r"\.ini: no such file": "run this in its folder, or name the file with -c (in Python: ini=)",
     r"connect(ion\.__init__)?\(\) got an unexpected keyword": (
         "remove that option from the URL, or use the driver's own: asyncpg has ssl for sslmode"
     ),
     r"^nosuchmoduleerror": "use a URL like postgresql+psycopg://, mysql+pymysql:// or sqlite:///",
     r"^modulenotfounderror": "install it, or use another driver in the URL",
-    r"greenlet": "run: pip install 'sqlalchemy[asyncio]'",
     r"password authentication|access denied|role \S+ does not exist"
     r"|permission denied (for|to) |command denied|must be owner": (
         "check the user, the password and the grants"
     ),
-    r"read.only (transaction|option|mode)": (
+    r"read.only (transaction|option|mode)|during recovery": (
         "the database is read-only; if it is a standby, use the URL of the primary"
     ),
     r"unknown database|(database|schema) \S+ does not exist|\.sqlite_master": (

@@ -144,6 +144,5 @@ def execute(connection: Connection, statement: str) -> None:
 
 def drop_database(connection: Connection, name: str) -> None:
     """Drop a database if it exists, even if an interrupted run is still connected to it."""
-    version = connection.dialect.server_version_info or ()
-    force = connection.dialect.name == "postgresql" and version >= (13,)
-    execute(connection, f"DROP DATABASE IF EXISTS {name}{' WITH (FORCE)' if force else ''}")
+    force = " WITH (FORCE)" if connection.dialect.name == "postgresql" else ""
+    execute(connection, f"DROP DATABASE IF EXISTS {name}{force}")

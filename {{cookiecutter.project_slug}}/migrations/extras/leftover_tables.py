@@ -11,14 +11,14 @@ from ..run import Run
 
 
 def remarks(run: Run) -> Iterator[str]:
-    """Yield a line for each version table in the apps' databases that no section has."""
+    """Yield a line for each version table without a section, in the default schemas of the URLs."""
     if len(run.selected) < len(run.apps):
         return
-    for database in dict.fromkeys(app.database for app in run.selected):
-        app, *others = apps_of_database(database, tuple(run.selected))
+    for url, app in {app.url: app for app in run.selected}.items():
         with app.naming():
-            tables = run.databases.run(app.url, lambda it: inspect(it).get_table_names())
-        claimed = {it.version_table for it in (app, *others)}
+            tables = run.databases.run(url, lambda it: inspect(it).get_table_names())
+        together = apps_of_database(app.database, tuple(run.selected))
+        claimed = {it.version_table for it in together}
         for name in sorted({*tables} - claimed):
             if re.fullmatch(r"alembic_version\w*", name):  # others are of row_lock and half_done
-                yield f"no section of {app.ini} has the version table {name} in {shown(app.url)}"
+                yield f"no section of {app.ini} has the version table {name} in {shown(url)}"

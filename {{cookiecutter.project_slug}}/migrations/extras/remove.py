@@ -13,7 +13,7 @@ from ..apps import App, TableKey
 from ..databases import version_schema
 from ..errors import program, relative
 from ..locks import one_migrator
-from ..revision_files import files_of, oldest_first, tables_created
+from ..revision_files import oldest_first, tables_created
 from ..run import Run, read_versions
 from .precautions import ask, check_moves, existing, names_of, neighbours, own_tables, ownership_of
 
@@ -97,9 +97,9 @@ def applied_tables(connection: Connection, run: Run, app: App) -> list[TableKey]
     applied = [it for it in oldest_first(run.script(app)) if it.revision in run.applied(app)]
     ownership = ownership_of(connection, run, [app])
     created = {ownership.key(*it) for it in tables_created(Path(it.path) for it in applied)}
-    every = {ownership.key(*it) for it in tables_created(files_of(run.script(app)))}
-    own = {*existing(connection, created), *own_tables(connection, run, app)}
-    return sorted(own - (every - created), key=str) if applied else []
+    pending = ownership.created_by_revisions[app] - created
+    own = {*existing(connection, created), *own_tables(connection, run, app)} - pending
+    return sorted(own, key=str) if applied else []
 
 
 def drop(run: Run, app: App, tables: list[TableKey]) -> None:
