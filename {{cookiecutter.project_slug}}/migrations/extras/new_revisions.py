@@ -8,6 +8,7 @@ from alembic.util import CommandError
 
 from ..apps import App
 from ..errors import program
+from ..revision_files import files_of, tables_created
 from ..run import Run
 from .precautions import names_of, neighbours, ownership_of
 
@@ -20,12 +21,13 @@ def before_writing(run: Run, app: App, operations: ops.UpgradeOps) -> None:
     check_folders(run, app)
     if run.current[app.name]:
         return
-    near = neighbours(run, app)
-    ownership = run.databases.run(app.url, partial(ownership_of, run=run, apps=near))
+    ownership = run.databases.run(app.url, partial(ownership_of, run=run, apps=[app]))
     created = [it for it in operations.ops if isinstance(it, ops.CreateTableOp)]
-    there = {key for key, owner in ownership.apps_by_model.items() if owner is app}
+    there = {ownership.key(*key) for key in app.model_tables}
     there -= {ownership.key(it.schema, it.table_name) for it in created}
-    if there := there.difference(*ownership.created_by_revisions.values()):
+    for other in neighbours(run, app) if there else ():
+        there -= {ownership.key(*key) for key in tables_created(files_of(run.script(other)))}
+    if there:
         raise CommandError(
             f"{app.name}: no revision creates {names_of(there)}, which the database has already;"
             f" first run: {program('adopt', app.name)}"
