@@ -37,7 +37,8 @@ def test_two_runs_at_once_over_tenants(kind: str, tmp_path: Path) -> None:
         soak.story()
 
 
-@pytest.mark.parametrize("case", [name for name in CASES if name != "galera"])
+# A database that is unknown here decides itself how long to wait.
+@pytest.mark.parametrize("case", [name for name in CASES if name not in ("galera", "other")])
 def test_lock_times_out_and_dies_with_its_holder(case: str, tmp_path: Path) -> None:
     waiting, held = "users: waiting for another migration", "users: another migration has held"
     create = "op.create_table('inside', sa.Column('id', sa.Integer))"

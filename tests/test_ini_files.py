@@ -79,8 +79,8 @@ def test_another_ini_file_from_the_projects_folder(shop: Project) -> None:
         ("[shop]", "[shop]\nsqlalchemy.url = 100%", "cannot read 'sqlalchemy.url' in [shop]"),
         ("[shop]", "[shop]\nsqlalchemy.url = 100%", "or [DEFAULT] of production.ini"),
         ("[shop]", "[shop]\nlock_timeout = x", "to float: 'x' in [shop] of production.ini"),
-        ("# A section", "# \udcff", "production.ini is not utf-8 text"),
-        ("[shop]", "[shop]\n[shop]", "production.ini, line"),
+        ("# A section", "# \udcff", "production.ini: 'utf-8' codec can't decode"),
+        ("[shop]", "[shop]\n[shop]", "production.ini: While reading from"),
     ],
 )
 def test_messages_name_the_file(old: str, new: str, line: str, shop: Project) -> None:

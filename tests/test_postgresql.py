@@ -171,20 +171,17 @@ def test_on_a_standby_all_works_that_only_reads(project: Project) -> None:
         replicate("./migrate.sh")
         assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
 
-        not_squashed = "not squashed: it needs an empty database on the server, which"
-        line = refused(*migrations, "squash", "users", "--yes")
-        assert line == f"users: {not_squashed} {READ_ONLY}"
+        refusal = f"; the database {READ_ONLY}"
+        assert refused(*migrations, "squash", "users", "--yes").endswith(refusal)
         primary.query("DROP TABLE alembic_version_books")
         wait_for_replica()
         assert "books  would stamp " in project.migrations("adopt")
-        not_stamped = "not stamped: its database"
-        assert refused(*migrations, "adopt", "--yes") == f"books: {not_stamped} {READ_ONLY}"
+        assert refused(*migrations, "adopt", "--yes").endswith(refusal)
         [revision] = project.revisions("books")
         revision.unlink()
         assert "books  would write a first revision" in project.migrations("adopt")
-        assert refused(*migrations, "adopt", "--yes") == f"books: {not_stamped} {READ_ONLY}"
+        assert refused(*migrations, "adopt", "--yes").endswith(refusal)
         page = (TEMPLATE / "docs" / "distributed.md").read_text()
-        for refusal in ("the database", not_squashed, not_stamped):
-            assert f"{refusal} is read-only; " in page
+        assert f"the database {READ_ONLY}" in page
         replicate(*migrations, "adopt", "--yes")
         assert project.migrations("check") == "users  no changes\nbooks  no changes\n"

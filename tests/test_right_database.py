@@ -215,7 +215,7 @@ def test_a_schema_in_front_of_one_that_is_migrated(project: Project, postgresql:
     url = postgresql.url.update_query_dict({"options": "-csearch_path=t5,public"})
     project.environment["DATABASE_URL"] = Database(url).text
     remove = ("python", "-m", "migrations", "remove", "books", "--yes", "--keep-section")
-    assert "no revision created books" in project.refused(*remove)  # there is nothing in t5 yet
+    assert "drops no table" in project.run(*remove).stdout  # there is nothing in t5 yet
     assert {"books", "alembic_version_books"} < postgresql.tables("public")
     assert project.migrate().count(" applied ") == 2
     assert project.migrate().count(" up to date") == 2
@@ -262,25 +262,12 @@ def test_one_connection_is_not_enough(project: Project, postgresql: Database) ->
             postgresql.query(f"DROP OWNED BY {name}")
 
 
-def test_what_a_transaction_keeps_from_working(project: Project) -> None:
-    add_revision(project, "users", "op.execute('PRAGMA journal_mode=WAL')")
-    done = project.run("./migrate.sh")
-    assert done.stderr == (
-        "users: warning: PRAGMA journal_mode=WAL does nothing in a transaction; run it in a"
-        " block: with op.get_context().autocommit_block()\n"
-    )
-    block = "with op.get_context().autocommit_block(): op.execute('PRAGMA journal_mode=WAL')"
-    add_revision(project, "users", block)
-    assert "users_2" in project.migrate()
-    assert project.sqlite("PRAGMA journal_mode") == [("wal",)]
-
-
 def test_a_revision_may_not_roll_back(project: Project, database: Database) -> None:
     project.environment["DATABASE_URL"] = database.text
     create = "op.create_table('t', sa.Column('id', sa.Integer))"
     add_revision(project, "users", f"{create}\nop.execute('ROLLBACK')")
     line = project.refused("./migrate.sh")
-    assert line.startswith("users: a revision executes ROLLBACK, which undoes what came before it;")
+    assert line.startswith("users: a revision rolls back its transaction, which undoes what")
     if database.url.get_backend_name() != "mysql":
         assert "t" not in database.tables()
 
@@ -293,9 +280,7 @@ def test_an_index_that_failed_is_dropped_first(project: Project, postgresql: Dat
     add_revision(project, "users", f"with op.get_context().autocommit_block(): {index}")
     assert "could not create unique index" in project.refused("./migrate.sh")
     line = project.refused("./migrate.sh")
-    assert line.endswith(
-        "; an earlier attempt may have left an invalid index; drop it, then run this again"
-    )
+    assert "; drop it if an earlier attempt left it; " in line
 
 
 def test_check_goes_on_where_a_database_is_down(project: Project) -> None:

@@ -33,10 +33,6 @@ class Account(Base):
     notes: orm.Mapped[str] = orm.mapped_column(sa.String(50))
     code: orm.Mapped[str] = orm.mapped_column(sa.String(5))
 """
-DOWNGRADE = (
-    "a downgrade fails on rows, as account.login is NOT NULL; give it a server_default in"
-    " downgrade()"
-)
 RISKS = {
     "all": [
         "drops the table old and its rows; first deploy code that does not use it",
@@ -44,7 +40,6 @@ RISKS = {
         ' write alter_column("login", new_column_name="user_name") instead',
     ],
     "sqlite": [
-        DOWNGRADE,
         "account.user_name is NOT NULL without server_default, which fails on old rows;"
         " add it nullable, fill it, then alter it",
         "account.notes becomes NOT NULL, which fails on NULLs; first fill them",
@@ -55,7 +50,6 @@ RISKS = {
         "account.notes becomes NOT NULL, which fails on NULLs; first fill them",
     ],
     "postgresql": [
-        DOWNGRADE,
         "account.user_name is NOT NULL without server_default, which fails on old rows;"
         " add it nullable, fill it, then alter it",
         "account.notes becomes NOT NULL, which fails on NULLs and reads the whole table under"

@@ -149,11 +149,6 @@ def test_a_copy_keeps_what_the_table_had(tmp_path: Path, venv: Path) -> None:
     project.migrate()
     assert project.migrations("check") == "shop  no changes\n"
 
-    without = [line for line in models.splitlines() if "nick" not in line]
-    project.models("shop").write_text("\n".join(without))
-    warning = 'the view ages reads member.nick; drop it first, with op.execute("DROP VIEW ages")'
-    assert f"warning: {warning}\n" in project.generate()
-
 
 def test_a_copy_with_another_name_for_a_column(project: Project) -> None:
     add_revision(

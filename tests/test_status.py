@@ -54,7 +54,7 @@ def test_version_tables_in_the_schemas_of_urls_are_known(
         assert postgresql.tables(app) == {app, f"alembic_version_{app}"}
     assert len(project.migrations("status").splitlines()) == 3
     postgresql.query("ALTER TABLE books.alembic_version_books RENAME TO alembic_version_shop")
-    assert "version table books.alembic_version_shop," in project.migrations("status")
+    assert "version table alembic_version_shop in postgresql" in project.migrations("status")
 
 
 def test_version_tables_of_different_collations(project: Project, mysql: Database) -> None:

@@ -12,9 +12,4 @@ while [ -L "$script" ]; do
   *) script=$(dirname -- "$script")/$link ;;
   esac
 done
-run=$(dirname -- "$script")/migrations/run.sh
-if [ "${1-}" = --installed ]; then
-  shift
-  exec bash "$run" -m migrations installed "$@"
-fi
-exec bash "$run" new_app/add_app.py "$@"
+exec bash "$(dirname -- "$script")/migrations/run.sh" new_app/add_app.py "$@"

@@ -8,11 +8,8 @@ commands/ run a command for all apps. You can delete autogenerate/ and extras/.
 
 import gc
 import re
-import shlex
 import signal
 import sys
-from importlib.util import find_spec
-from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit(
@@ -26,19 +23,11 @@ if sys.argv[0] == "-m" and __name__ in sys.orig_argv:  # true while `python -m m
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C must not print a traceback
 
 try:
-    from alembic import __version__ as found
-    from sqlalchemy import __version__ as sa
+    from alembic import __version__ as version
 except ModuleNotFoundError:
-    found = ""
-if tuple(map(int, re.findall(r"\d+", found)[:3])) < (1, 20, 1):
-    project = str(Path(__file__).resolve().parents[1])
-    first, pip = "", [sys.executable, "-m", "pip", "install"]
-    if not found and sys.prefix == sys.base_prefix:  # outside a virtual one, pip may refuse
-        first = shlex.join([sys.executable, "-m", "venv", f"{project}/.venv"]) + " && "
-        pip[0] = f"{project}/.venv/bin/python"
-    elif not find_spec("pip"):  # uv made this environment
-        pip = ["uv", "pip", "install", "--python", sys.executable]
-    if not found:
-        sys.exit(f"Alembic is not installed; run  {first}{shlex.join([*pip, '-e', project])}")
-    also = f", and SQLAlchemy 2 will replace {sa}" if sa < "2" else ""
-    sys.exit(f"Alembic {found} is too old{also}; run  {shlex.join([*pip, 'alembic>=1.20.1'])}")
+    version = "0"
+if tuple(map(int, re.findall(r"\d+", version)[:3])) < (1, 20, 1):
+    sys.exit(
+        f"{sys.executable} has no Alembic 1.20.1 or later; run `pip install -e .` in the project's"
+        " folder and virtual environment, or `uv pip install -e .`"
+    )

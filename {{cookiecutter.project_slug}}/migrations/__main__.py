@@ -10,6 +10,7 @@ import signal
 import sys
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from logging.config import fileConfig
 from pathlib import Path
@@ -35,33 +36,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Alembic's own commands are tuples, the added ones are functions.
     work = options.cmd if callable(options.cmd) else alembic_commands.run_alembic_command
     options.quiet |= callable(options.cmd)  # functions print what they did
-    databases = Databases()
     try:
         here = os.environ.pop("MIGRATIONS_CALLED_FROM", "")  # set by run.sh: the user's folder
         given = [os.environ.get("ALEMBIC_CONFIG"), *options.config][-1]
-        ini = Path(here, given) if given else "alembic.ini"
         GIVEN[:] = ["-c", *options.config[-1:]] if options.config else []
+        ini = Path(here, given) if given else "alembic.ini"
         config = Config(ini, stdout=sys.stdout, cmd_opts=options)
-        apps = read_apps(config) if getattr(options, "needs_apps", True) else {}
+        apps = read_apps(config)
         selected = select_apps(apps, [*options.names, *getattr(options, "apps", ())])
-        if apps and config.file_config.has_section("loggers"):
+        if config.file_config.has_section("loggers"):
             fileConfig(config.file_config, disable_existing_loggers=False)
         if options.quiet:
             for logger in ("alembic", "alembic.runtime.migration"):
                 logging.getLogger(logger).setLevel(logging.WARNING)
-        with_extras(work)(Run(config, options, apps, selected, databases))
-    except KeyboardInterrupt as error:
+        with closing(Databases()) as databases:
+            with_extras(work)(Run(config, options, apps, selected, databases))
+    except (KeyboardInterrupt, Exception) as error:
         if options.raiseerr:
             raise
-        print(str(error) or "interrupted", file=sys.stderr)
-        return 130
-    except Exception as error:
-        if options.raiseerr:
-            raise
+        if isinstance(error, KeyboardInterrupt):
+            print(str(error) or "interrupted", file=sys.stderr)
+            return 130
         print(str(error) if isinstance(error, CommandError) else explain(error), file=sys.stderr)
         return 1
-    finally:
-        databases.close()
     return 0
 
 
@@ -73,11 +70,7 @@ def parser_of(line: CommandLine) -> ArgumentParser:
         added.set_defaults(cmd=work)
     line.subparsers.choices["check"].set_defaults(cmd=check.check)  # in place of Alembic's
     parser = ArgumentParser(
-        line.parser.prog,
-        description=__doc__,
-        parents=[line.parser],
-        add_help=False,
-        conflict_handler="resolve",
+        line.parser.prog, description=__doc__, parents=[line.parser], conflict_handler="resolve"
     )
     # `type` is called with each value, so one list collects the options before and after the
     # command.

@@ -20,11 +20,8 @@ HOME = Path(__file__).parent
 GIVEN: list[str] = []
 """The option `-c FILE` if it was given, because recommended commands need it as well."""
 
-NOISE = re.compile(
-    r"^<class '[\w.]+'>: |^connection failed: |\s*\(Background on this error at: \S+\)"
-    r"|; please specify a specific target.*"
-)
-"""The parts of messages of Alembic, SQLAlchemy and drivers that tell a user nothing."""
+NOISE = re.compile(r"^<class '[\w.]+'>: |\s*\(Background on this error at: \S+\)")
+"""The parts of messages of SQLAlchemy and asyncpg that tell a user nothing."""
 
 
 @contextmanager
@@ -52,7 +49,8 @@ def line_for(app: str, url_text: str, error: BaseException) -> str:
     line = with_notes(explain(error), error)
     with suppress(exc.ArgumentError, ValueError):
         url = make_url(url_text)
-        line = without_password(line, url)
+        if url.password and url.password not in shown(url):  # else the URL shows it anyway
+            line = line.replace(url.password, "***")
         if is_of_database(error):
             line = f"{shown(url)}: {line}"
     return f"{app}: {line}"
@@ -65,18 +63,16 @@ def with_notes(line: str, error: BaseException) -> str:
 
 def is_of_database(error: BaseException) -> bool:
     """Return True if an error comes from a database or its URL, not from a revision or a module."""
-    if isinstance(error, OSError):  # from asyncpg, without errno if it tried several addresses
-        refused = ConnectionRefusedError | ConnectionResetError | TimeoutError | gaierror
-        return (error.errno is None or isinstance(error, refused)) and not failing_line(error)
-    kinds = exc.DBAPIError | exc.NoSuchModuleError | ModuleNotFoundError
-    return isinstance(error, kinds) and not failing_line(error)
+    network = ConnectionError | TimeoutError | gaierror  # asyncpg raises them as they are
+    kinds = exc.DBAPIError | exc.NoSuchModuleError | ModuleNotFoundError | network
+    tried_several = isinstance(error, OSError) and error.errno is None  # addresses of a host
+    return (isinstance(error, kinds) or tried_several) and not failing_line(error)
 
 
 def explain(error: BaseException) -> str:
     """Return an error's message, with its place in the user's code, and with advice if any fits."""
     said = line = message_of(error)
-    at = failing_line(error)
-    if at and not isinstance(error, CommandError | SyntaxError):
+    if (at := failing_line(error)) and not isinstance(error, CommandError):
         line += f", at {at}"
         if isinstance(error, exc.DBAPIError) and error.statement:
             line += f", in: {shorten(error.statement, 120, placeholder=' …')}"
@@ -85,31 +81,15 @@ def explain(error: BaseException) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """Return an error's own message, without the noise."""
+    """Return an error's own message in one line, after its type unless the message is enough."""
     match error:
         case exc.DBAPIError():
             # Only the first line. The others are details, or other addresses of the same server.
-            text = one_line(NOISE.sub("", str(error.orig).strip().split("\n")[0]))
-            # PyMySQL, aiomysql and others put a number before the words.
-            numbered = re.fullmatch(r"""\((\d+), ["'](.*)["']\)""", text)
-            return f"{numbered[2]} ({numbered[1]})" if numbered else text
-        case exc.NoSuchModuleError():
-            name = str(error).rpartition(":")[2].replace(".", "+")
-            return (
-                f"SQLAlchemy has no dialect and driver {name!r};"
-                " use a URL like postgresql+psycopg://, mysql+pymysql:// or sqlite:///"
-            )
-        case ModuleNotFoundError() if failing_line(error):
-            return f"the module {error.name!r} is not installed"
-        case ModuleNotFoundError():
-            return f"the driver {error.name!r} is not installed; install it, or name another"
-        case SyntaxError():
-            path = relative(error.filename or "?")
-            return f"syntax error in {path}, line {error.lineno}: {error.msg}"
+            return one_line(NOISE.sub("", str(error.orig).strip().split("\n")[0]))
         case OSError() if error.strerror:
             return f"{relative(str(error.filename or ''))}: {error.strerror}".removeprefix(": ")
         case CommandError() | RevisionError() | Warning():
-            return NOISE.sub("", one_line(str(error)))
+            return one_line(str(error))
         case _:
             text = f"{type(error).__name__}: {NOISE.sub('', str(error))}"
             return shorten(text, 300, placeholder=" …").removesuffix(":")
@@ -125,15 +105,9 @@ def explain_ini(error: configparser.Error | UnicodeError, ini: Path) -> str:
             )
         case configparser.ParsingError():  # or a line above the first section
             line = getattr(error, "lineno", 0) or error.errors[0][0]
-            return f"{error.source}, line {line}: write [section], or key = value in a section"
-        case UnicodeDecodeError():
-            bad = f"at byte {error.start}; save it in that encoding"
-            return f"{ini.name} is not {error.encoding} text {bad}"
-        case configparser.DuplicateSectionError() | configparser.DuplicateOptionError():
-            what = f"{getattr(error, 'option', '')} in [{error.section}]".removeprefix(" in ")
-            return f"{error.source}, line {error.lineno}: {what} is defined twice; delete one"
+            return f"{ini.name}, line {line}: write [section], or key = value in a section"
         case _:
-            return one_line(str(error))
+            return f"{ini.name}: {one_line(str(error))}"
 
 
 def failing_line(error: BaseException) -> str:
@@ -146,14 +120,6 @@ def failing_line(error: BaseException) -> str:
         ):
             return f"{relative(code.co_filename)}, line {line}"
     return ""
-
-
-def without_password(text: str, url: URL) -> str:
-    """Hide a URL's password in a text, unless the rest of the URL contains the same word."""
-    password = url.password
-    if password and len(password) > 2 and password not in shown(url):
-        return text.replace(password, "***")
-    return text
 
 
 def shown(url: URL) -> str:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from hashlib import blake2b
+from itertools import count
 from typing import Any
 
 from alembic.util import CommandError
@@ -24,16 +25,16 @@ def one_migrator(connection: Connection, app: App) -> AbstractContextManager[Non
     and for other databases than these three, the folder extras/ has a lock.
     """
     name = connection.dialect.name.replace("mariadb", "mysql")
-    locks = {"postgresql": lock_postgresql, "mysql": lock_mysql, "sqlite": lock_sqlite}
-    if name in locks and not galera_node(connection):
-        return locks[name](connection, app)
-    for lock_row in hooks("lock_row"):
-        found: AbstractContextManager[None] = lock_row(connection, app)
-        return found
-    raise CommandError(
-        f"{app.name}: a lock on {name} needs {HOME.name}/extras/row_lock.py, which is missing;"
-        " restore it"
-    )
+    known = {"postgresql": lock_postgresql, "mysql": lock_mysql, "sqlite": lock_sqlite}
+    locks: list[Callable[..., AbstractContextManager[None]]] = hooks("lock_row")
+    if name in known and not galera_node(connection):
+        locks = [known[name]]
+    elif not locks:
+        raise CommandError(
+            f"{app.name}: a lock on {name} needs {HOME.name}/extras/row_lock.py, which is missing;"
+            " restore it"
+        )
+    return locks[0](connection, app)
 
 
 @contextmanager
@@ -105,7 +106,9 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
     old table would delete the rows that refer to it, even those of other apps.
     https://www.sqlite.org/lang_altertable.html#otheralter
     """
-    enforced = False
+    cursor = connection.connection.cursor()  # the driver's: SQLAlchemy would begin a transaction
+    cursor.execute("PRAGMA foreign_keys")
+    [[enforced]] = cursor.fetchall()
 
     def attempt() -> bool:
         try:
@@ -117,14 +120,11 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
         return True
 
     def begin(begun: Connection) -> None:
-        nonlocal enforced
         options = connection.get_execution_options()
         if begun is not connection or options.get("isolation_level") == "AUTOCOMMIT":
             return
         connection.connection.rollback()  # the engine may have a listener that says BEGIN
-        enforced |= bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
-        if enforced:
-            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
         connection.exec_driver_sql("PRAGMA busy_timeout = 0")
         wait_for(attempt, app)
         # The commit may still have to wait for a reader.
@@ -132,12 +132,12 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
 
     driver: Any = connection.connection.driver_connection
     if connection.in_transaction():  # for SQLAlchemy; SQLite has none until the first write
-        if connection.exec_driver_sql("PRAGMA foreign_keys").scalar():
+        if enforced:
             raise CommandError(
                 f"{app.name}: the given connection enforces foreign keys, which could delete rows,"
                 " and cannot change that in its transaction; give one without a transaction"
             )
-        if not getattr(driver, "in_transaction", False):
+        if not driver.in_transaction:
             begin(connection)
     autocommit = getattr(driver, "autocommit", None)
     if autocommit is False:  # since Python 3.12: each transaction begins when the last one ends
@@ -155,11 +155,11 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
 
 def galera_node(connection: Connection) -> str | None:
     """Return the name of the connection's node in a Galera cluster; None outside of a cluster."""
-    found: dict[str, str] = {}
-    if connection.dialect.name in ("mysql", "mariadb"):
-        cursor = connection.connection.cursor()  # SQLAlchemy would begin a transaction
-        cursor.execute("SHOW VARIABLES LIKE 'wsrep_%'")
-        found = dict(cursor.fetchall())
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        return None
+    cursor = connection.connection.cursor()  # SQLAlchemy would begin a transaction
+    cursor.execute("SHOW VARIABLES LIKE 'wsrep_%'")
+    found: dict[str, str] = dict(cursor.fetchall())
     in_cluster = found.get("wsrep_on") == "ON" and found["wsrep_provider"] != "none"
     return found["wsrep_node_name"] if in_cluster else None
 
@@ -176,19 +176,15 @@ def wait_for(
 ) -> None:
     """Repeat `attempt` until it returns True. Raise CommandError after the app's `lock_timeout`."""
     deadline = time.monotonic() + app.lock_timeout
-    pause, said = 0.02, False
-    while not attempt():
+    for tries in count(1):
+        if attempt():
+            return
         if time.monotonic() >= deadline:
             raise CommandError(
                 f"{app.name}: {why} for {app.lock_timeout:g} s;"
                 f" run this again when it is done, or increase lock_timeout in {app.ini}"
             )
-        if not said and pause > 0.1:
-            print(
-                f"{app.name}: waiting for another migration, {app.lock_timeout:g} s at most",
-                file=sys.stderr,
-                flush=True,
-            )
-            said = True
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.25)
+        if tries == 5:  # most migrations are done by then
+            wait = f"{app.lock_timeout:g} s at most"
+            print(f"{app.name}: waiting for another migration, {wait}", file=sys.stderr)
+        time.sleep(min(tries * 0.02, 0.25))

@@ -1,6 +1,7 @@
 """Add apps to the project: copy the folder app for each, and add a section to alembic.ini.
 
-In the templates, $app, $package and $model stand for names; change the templates as you like.
+With --installed, the apps are those of installed packages, and only the sections are added. In the
+templates, $app, $package and $model stand for names; change the templates as you like.
 This needs only the standard library, as the project's template runs it before any installation.
 """
 
@@ -16,6 +17,7 @@ import os
 import re
 import shutil
 import sys
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from string import Template
 
@@ -32,6 +34,10 @@ NOT_A_NAME = {
     r".{44}": "it is longer than 43 characters, and its version table would not fit",
 }
 """What the name of an app must not match, and why."""
+
+
+GROUP = "alembic_apps"
+"""The group of entry points in which a package names its apps, and `module:attribute` of each."""
 
 
 class Refused(Exception):
@@ -73,6 +79,44 @@ def add_apps(ini: Path, names: list[str]) -> None:
             if is_first:
                 naming.unlink(missing_ok=True)
         raise
+
+
+def add_installed(ini: Path, names: list[str]) -> None:
+    """Add apps of installed packages, all or none. Imports no package."""
+    text, parser = read(ini)
+    check_names(names, parser.sections())
+    sections = [section(parser, name, *offer_of(name)) for name in names]
+    replace(ini, insert("".join(sections), text))
+
+
+def list_installed(ini: Path) -> None:
+    """Print the apps of installed packages, and which of them alembic.ini has already."""
+    _, parser = read(ini)
+    for offer in sorted(entry_points(group=GROUP), key=lambda offer: offer.name):
+        added = "added" if parser.has_section(offer.name) else "not added"
+        print(f"{offer.name}  {package_with(offer)}  {added}")
+
+
+def package_with(offer: EntryPoint) -> str:
+    """Return the name and version of the package that has an app."""
+    return f"{offer.dist.name} {offer.dist.version}" if offer.dist else "?"
+
+
+def offer_of(name: str) -> tuple[str, str]:
+    """Return an app's metadata and version_locations, if exactly one package has the app."""
+    found = list(entry_points(group=GROUP, name=name))
+    packages = " and ".join(sorted(map(package_with, found)))
+    problem = ""
+    if not found:
+        problem = "no installed package has it; see ./add_app.sh --installed"
+    elif len(found) > 1:
+        problem = f"{packages} have it; uninstall one"
+    elif not re.fullmatch(r"[\w.]+:[\w.]+", found[0].value):
+        problem = f"{packages} says {found[0].value}, not module:attribute"
+    if problem:
+        raise Refused(f"{name!r} cannot be added: {problem}")
+    module = found[0].value.partition(":")[0]
+    return found[0].value, f"{module.rpartition('.')[0] or module}:migrations"
 
 
 def check_names(names: list[str], sections: list[str]) -> None:
@@ -171,20 +215,31 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)
-    usage = "%(prog)s [-c INI] NAME ...\n       %(prog)s --installed [NAME ...]"
+    usage = "%(prog)s [-c INI] NAME ...\n       %(prog)s --installed [-c INI] [NAME ...]"
     parser = argparse.ArgumentParser("./add_app.sh", usage, "Add new apps, or those of packages.")
-    parser.add_argument("names", metavar="NAME", nargs="+", help="such as cities")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="such as cities")
     parser.add_argument("-c", "--config", metavar="INI", help="default: alembic.ini")
+    parser.add_argument("--installed", action="store_true", help="without a NAME, list them")
     options = parser.parse_args()
     names: list[str] = options.names
+    if not names and not options.installed:
+        parser.error("name the app to add")
     ini = Path(__file__).resolve().parents[1] / "alembic.ini"
     if given := options.config or os.environ.get("ALEMBIC_CONFIG"):
         ini = Path(os.environ.get("MIGRATIONS_CALLED_FROM", ""), given).absolute()
+    todo = "change the models, then run ./generate.sh and ./migrate.sh"
     try:
-        add_apps(ini, names)
+        if not options.installed:
+            add_apps(ini, names)
+        elif names:
+            add_installed(ini, names)
+            todo = "run ./migrate.sh"
+        else:
+            list_installed(ini)
+            return
     except (Refused, OSError, configparser.Error) as error:
         sys.exit(" ".join(str(error).split()))
-    print(f"added {', '.join(names)}: change the models, then run ./generate.sh and ./migrate.sh")
+    print(f"added {', '.join(names)}: {todo}")
 
 
 if __name__ == "__main__":

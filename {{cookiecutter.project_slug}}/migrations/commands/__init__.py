@@ -3,8 +3,7 @@
 A module in extras/ can define any of these functions:
 
 - `arguments(parser)`, together with a function that is named like the module and takes a `Run`,
-  adds a command, or replaces one of the same name. After `parser.set_defaults(needs_apps=False)`,
-  it runs without any app.
+  adds a command, or replaces one of the same name.
 - `start()` is called first by `python -m migrations`.
 - `options(parser)` declares arguments of every command.
 - `around(work)` gets a command, which is a function of a `Run`, and returns one to run instead.

@@ -3,7 +3,7 @@
 You can delete the folder, or single files together with the files that import them. Without the
 folder you lose:
 
-- the commands adopt, remove, squash, graph and installed;
+- the commands adopt, remove, squash and graph;
 - the option --sql of migrate; `alembic --name APP upgrade head --sql` prints the SQL of one app;
 - the lock for Galera, and for databases that locks.py does not know, which are then refused;
 - the URL that is in use, in the `config` of revisions;

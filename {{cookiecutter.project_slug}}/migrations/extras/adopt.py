@@ -5,24 +5,16 @@ from dataclasses import replace
 from functools import partial
 
 from alembic import command
-from alembic.script import Script
 from alembic.util import CommandError
 
 from ..apps import App
-from ..errors import explain, program, relative
+from ..errors import program, relative
 from ..order import sorted_by_needs
 from ..run import Run, read_versions
-from . import packaged_revisions, ruff_format
-from .empty_databases import check_schemas, in_empty_database, write_initial
-from .precautions import (
-    changes_of,
-    check_moves,
-    check_writable,
-    names_of,
-    neighbours,
-    own_tables,
-    references,
-)
+from . import ruff_format
+from .empty_databases import check_schemas, in_empty_database, try_out, write_initial
+from .new_revisions import check_folders
+from .precautions import changes_of, check_moves, names_of, neighbours, own_tables, references
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -33,13 +25,12 @@ def arguments(parser: ArgumentParser) -> None:
 
 def adopt(run: Run) -> None:
     """Stamp the apps whose tables exist already, if these match the models."""
-    current = run.current
     stamps: dict[App, tuple[str, ...]] = {}
 
     def plan(app: App) -> str:
         head = run.head(app)
-        if current[app.name]:
-            return f"stamped already: {', '.join(current[app.name])}"
+        if now := run.current[app.name]:
+            return f"stamped already: {', '.join(now)}"
         if taken := classic_revisions(run, app):
             stamps[app] = taken
             would = f"would stamp {', '.join(taken)}, as in alembic_version"
@@ -51,40 +42,36 @@ def adopt(run: Run) -> None:
                 )
             if head is None:
                 check_moves(run, app)
-                packaged_revisions.before_writing(run, app)
+                check_folders(run, app)
                 check_schemas(run, app)
             stamps[app] = (head,) if head else ()
             would = f"would stamp {head}" if head else "would write a first revision and stamp it"
             would += f"; its models agree with: {names_of(tables)}"
-        elif app.model_tables:
-            return "nothing to adopt: it has no tables yet; run ./generate.sh and ./migrate.sh"
         else:
-            return f"nothing to adopt: {app.models} has no tables; does it import the models?"
+            return "nothing to adopt: it has no tables yet; run ./generate.sh and ./migrate.sh"
         return "" if run.options.yes else would
 
     run.each_despite_errors(plan)
 
     def stamp(app: App) -> str:
-        check_writable(run, app, "not stamped: its database")
-        if revisions := stamps[app]:
-            command.stamp(run.config_for(app), list(revisions))
-            return f"stamped {', '.join(revisions)}"
-        near = neighbours(run, app)
-        at = {it.name: heads[0] for it in near if (heads := run.script(it).get_heads())}
-        with in_empty_database(run, app, {}) as empty:
-            path = str(write_initial(empty, app.name, at))
-            ruff_format.written([path])
-            try:
-                try_out(empty, empty.apps[app.name])
-            except Exception as error:
-                raise CommandError(
-                    f"{app.name}: wrote {relative(path)} but did not stamp it, because it fails in"
-                    f" an empty database: {explain(error)}; correct it, then run:"
-                    f" {program('adopt', app.name)} --yes"
-                ) from error
-        command.stamp(run.config_for(app), "head")
-        del run.scripts[app.name]  # the app has a revision now
-        return f"wrote {relative(path)} and stamped it"
+        told = ""
+        if not stamps[app]:
+            near = neighbours(run, app)
+            at = {it.name: heads[0] for it in near if (heads := run.script(it).get_heads())}
+            with in_empty_database(run, app, {}) as empty:
+                path = str(write_initial(empty, app.name, at))
+                ruff_format.written([path])
+                try:
+                    try_out(empty, empty.apps[app.name])
+                except CommandError as error:
+                    raise CommandError(
+                        f"{error}; correct {relative(path)}, then run:"
+                        f" {program('adopt', app.name)} --yes"
+                    ) from error
+            del run.scripts[app.name]  # the app has a revision now
+            told = f"wrote {relative(path)} and "
+        command.stamp(run.config_for(app), list(stamps[app]) or "head")
+        return told + f"stamped {', '.join(stamps[app]) or 'it'}"
 
     if run.options.yes:
         apps = tuple(run.apps.values())
@@ -93,20 +80,6 @@ def adopt(run: Run) -> None:
         run.each_until_error(stamp, [run.apps[name] for name in order])
     elif stamps:
         print("nothing is changed yet; add --yes")
-
-
-def try_out(empty: Run, app: App) -> None:
-    """Run the revisions of an app, and those that they require, in an empty database."""
-    steps: dict[App, list[Script]] = {}
-    todo = [app]
-    while todo:
-        it = todo.pop()
-        if it in empty.selected and it not in steps:
-            steps[it] = empty.steps(it, "head")
-            needs = empty.order.requirements({it: steps[it]})
-            todo += [empty.apps[name.partition(":")[0]] for _, _, name in needs]
-    for it, revisions in empty.order.plan(steps, empty.applied, up=True):
-        empty.take(it, revisions)
 
 
 def classic_revisions(run: Run, app: App) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """Advice on the most frequent errors, which is printed after the error itself."""
 
 import re
-import traceback
 
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
@@ -15,7 +14,6 @@ ADVICE = {
     ),
     r"multiple head": "merge them with: {program} -n APP merge heads -m merge",
     r"target database is not up to date": "run {migrate}",
-    r"^keyerror: '(logger|handler|formatter)": "correct the logging sections of alembic.ini",
     r"^keyerror: '": (
         "if a revision has it as depends_on, write requires = ('APP:ID',) for another app's"
         " revision"
@@ -25,19 +23,21 @@ ADVICE = {
         "remove that option from the URL, or use the driver's own: asyncpg has ssl for sslmode"
     ),
     r"could not find table .* foreign key": "for another app's table, write ForeignKey(Model.id)",
-    r"greenlet": "run: pip install 'sqlalchemy[asyncio]'",
+    r"^nosuchmoduleerror": "use a URL like postgresql+psycopg://, mysql+pymysql:// or sqlite:///",
+    r"^modulenotfounderror": "install it, or use another driver in the URL",
     r"password authentication|access denied|role \S+ does not exist"
     r"|permission denied (for|to) |command denied|must be owner": (
         "check the user, the password and the grants"
     ),
-    r"read.only (transaction|option|mode)": (
+    r"read.only (transaction|option|mode)|during recovery": (
         "the database is read-only; if it is a standby, use the URL of the primary"
     ),
     r"unknown database|(database|schema) \S+ does not exist|\.sqlite_master": (
         "create it first, or correct its name"
     ),
     r"(table|relation|type) \S+ already exists": (
-        "if it existed before the app's first revision, run: {program} adopt"
+        "drop it if an earlier attempt left it; if it existed before the app's first revision, run:"
+        " {program} adopt"
     ),
     r"unable to open database file": "does its folder exist, and may this user write there?",
     r"cannot proceed in --sql mode": "run it without --sql, as SQLite copies what it alters",
@@ -66,19 +66,9 @@ def advice(error: BaseException, said: str) -> str | None:
 
     The user's own code may raise errors with the same words. They get no advice.
     """
-    statement = str(getattr(error, "statement", None))
-    if "already exists" in said and re.match(r"\s*CREATE.* INDEX CONCURRENTLY", statement, re.I):
-        return "an earlier attempt may have left an invalid index; drop it, then run this again"
-    if not failing_line(error) or is_of_a_library(error):
+    of_a_library = exc.SQLAlchemyError | CommandError | RevisionError | ValueError
+    if not failing_line(error) or isinstance(error, of_a_library):
         for pattern, text in ADVICE.items():
             if re.search(pattern, said, re.IGNORECASE):
                 return text.format(program=program(), migrate=program("migrate"))
     return None
-
-
-def is_of_a_library(error: BaseException) -> bool:
-    """Return True if an error was raised by SQLAlchemy or Alembic, not by the user's code."""
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    raised_in = str(frame.f_globals.get("__name__")).partition(".")[0]
-    kinds = exc.SQLAlchemyError | CommandError | RevisionError
-    return isinstance(error, kinds) or raised_in in ("alembic", "sqlalchemy")

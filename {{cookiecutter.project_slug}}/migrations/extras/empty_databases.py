@@ -1,62 +1,52 @@
 """Empty databases beside an app's own, in which to write a first revision and to try it."""
 
-import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from uuid import uuid4
 
 from alembic.config import Config
+from alembic.script import Script
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, event, text
+from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from ..apps import App
 from ..commands.check import compare
 from ..commands.generate import needed, write_revision
 from ..databases import Databases
-from ..errors import relative
-from ..revision_files import files_of, upgrade_calls
+from ..errors import explain
+from ..revision_files import files_of
 from ..run import Run
-from .precautions import neighbours, uninterrupted
+from .precautions import changes_of, neighbours, uninterrupted
 
 SURROUNDINGS = text("""
-    SELECT 'CREATE SCHEMA ' || quote_ident(nspname), 1 AS rank, oid FROM pg_namespace
+    SELECT format('CREATE SCHEMA %I', nspname), 1 AS rank, oid FROM pg_namespace
     WHERE nspname !~ '^(pg_|information_schema$)' AND oid NOT IN (
-        SELECT objid FROM pg_depend
-        WHERE classid = CAST('pg_namespace' AS regclass) AND deptype = 'e'
+        SELECT objid FROM pg_depend WHERE classid = 'pg_namespace'::regclass AND deptype = 'e'
     )
     UNION ALL
-    SELECT 'CREATE EXTENSION ' || quote_ident(extname)
-        || ' SCHEMA ' || CAST(CAST(extnamespace AS regnamespace) AS text), 2, oid FROM pg_extension
+    SELECT format('CREATE EXTENSION %I SCHEMA %s', extname, extnamespace::regnamespace), 2, oid
+    FROM pg_extension
     ORDER BY rank, oid
 """)
 """Select statements that create a database's schemas (not its extensions') and extensions."""
-
-CREATES = re.compile(r"(\s*CREATE\s+(SCHEMA|EXTENSION)\s++)(?!IF\s)", re.IGNORECASE)
 
 
 def check_schemas(run: Run, app: App) -> None:
     """Refuse schemas on MySQL and MariaDB, where each is a real database that would be changed."""
     for other in neighbours(run, app) if app.database[0] == "mysql" else ():
-        named = [(other.ini, str(other.version_table_schema))]
-        named += [(other.models, str(schema)) for schema, _ in other.model_tables]
-        for file in files_of(run.script(other)):
-            words = [word for call in upgrade_calls(file) for word in call.keywords]
-            values = [word.value for word in words if (word.arg or "").endswith("schema")]
-            named += [(relative(str(file)), ast.unparse(value).strip("'")) for value in values]
-        for where, schema in named:
-            if schema != "None":
-                raise CommandError(
-                    f"{other.name}: {where} has the schema {schema}, which is another database"
-                    " on MySQL and MariaDB, and trying out the revision would change that;"
-                    " remove the schema, or write the revision by hand"
-                )
+        texts = [file.read_text(encoding="utf-8") for file in files_of(run.script(other))]
+        named = any(re.search(r"schema\s*=\s*(?!None)", text) for text in texts)
+        if named or other.version_table_schema or any(schema for schema, _ in other.model_tables):
+            raise CommandError(
+                f"{other.name}: names a schema, which is another database on MySQL and MariaDB,"
+                " and trying out the revision would change that; write the revision by hand"
+            )
 
 
 @contextmanager
@@ -79,19 +69,45 @@ def in_empty_database(run: Run, app: App, folders: Mapping[str, Path]) -> Iterat
 
 
 def write_initial(
-    empty: Run, name: str, at: Mapping[str, str], also: Iterable[str] = (), id: str | None = None
+    empty: Run, name: str, at: Mapping[str, str], also: Sequence[str] = (), id: str | None = None
 ) -> Path:
     """Write a revision that creates everything in an app's models, in a run with empty databases.
 
-    It requires the revisions in `at` of the apps that the models need, and of those in `also`.
+    It requires the revisions in `also`, each an `APP:ID`. Of other apps that the models need, it
+    requires those in `at`.
     """
     app = empty.apps[name]
     found = compare(empty, [app])[app]
-    needs = {*(other.name for other in needed(app, found)), *also}
-    requires = [f"{other}:{revision}" for other, revision in at.items() if other in needs]
+    needs = {other.name for other in needed(app, found)} - {it.partition(":")[0] for it in also}
+    requires = [*also, *(f"{other}:{at[other]}" for other in at if other in needs)]
     path = write_revision(empty, app, "initial", found, requires, id)
     del empty.scripts[name]  # so that what the caller adds to the file is read
     return Path(path)
+
+
+def try_out(empty: Run, app: App) -> None:
+    """Run the revisions of an app, and those that they require, in an empty database.
+
+    Raises CommandError if they fail, or if the database then differs from the app's models.
+    """
+    try:
+        steps: dict[App, list[Script]] = {}
+        todo = [app]
+        while todo:
+            it = todo.pop()
+            if it in empty.selected and it not in steps:
+                steps[it] = empty.steps(it, "head")
+                needs = empty.order.requirements({it: steps[it]})
+                todo += [empty.apps[name.partition(":")[0]] for _, _, name in needs]
+        for it, revisions in empty.order.plan(steps, empty.applied, up=True):
+            if revisions:
+                empty.take(it, revisions)
+        if found := changes_of(empty, app):
+            raise CommandError(f"it would differ from the models: {', '.join(found)}")
+    except Exception as error:
+        raise CommandError(
+            f"{app.name}: its first revision fails in an empty database: {explain(error)}"
+        ) from error
 
 
 @contextmanager
@@ -107,7 +123,6 @@ def empty_database(databases: Databases, url: URL) -> Iterator[URL]:
     name = f"empty_{uuid4().hex}"
     # Drivers prefer these options to the name in the path. They name the app's own database.
     empty = url.set(database=name).difference_update_query(["dbname", "db", "database"])
-    event.listen(Engine, "before_cursor_execute", unless_there, retval=True)
     try:
         with uninterrupted():  # else the server might create it after the drop
             databases.run(url, partial(execute, statement=f"CREATE DATABASE {name}"))
@@ -118,18 +133,8 @@ def empty_database(databases: Databases, url: URL) -> Iterator[URL]:
         yield empty
     finally:
         with uninterrupted():
-            event.remove(Engine, "before_cursor_execute", unless_there)
             databases.close()
             databases.run(url, partial(drop_database, name=name))
-
-
-def unless_there(
-    connection: Connection, _: Any, statement: str, parameters: Any, *__: Any
-) -> tuple[str, Any]:
-    """Return the statement, with IF NOT EXISTS if it creates a schema or an extension."""
-    if connection.dialect.name == "postgresql":
-        statement = CREATES.sub(r"\1IF NOT EXISTS ", statement, count=1)
-    return statement, parameters
 
 
 def execute(connection: Connection, statement: str) -> None:
@@ -139,6 +144,5 @@ def execute(connection: Connection, statement: str) -> None:
 
 def drop_database(connection: Connection, name: str) -> None:
     """Drop a database if it exists, even if an interrupted run is still connected to it."""
-    version = connection.dialect.server_version_info or ()
-    force = connection.dialect.name == "postgresql" and version >= (13,)
-    execute(connection, f"DROP DATABASE IF EXISTS {name}{' WITH (FORCE)' if force else ''}")
+    force = " WITH (FORCE)" if connection.dialect.name == "postgresql" else ""
+    execute(connection, f"DROP DATABASE IF EXISTS {name}{force}")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, ForeignKey, Table, inspect, text
+from sqlalchemy import Connection, ForeignKey, Table, inspect
 
 from ..apps import App, TableKey
 from ..commands.check import compare, in_words
@@ -104,15 +104,6 @@ def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
                     f"{app.name}: the revisions of {old.name} create {key[1]}, which is now in"
                     f" {new.name}; first run: {program('squash', old.name, new.name)}"
                 )
-
-
-def check_writable(run: Run, app: App, refusal: str) -> None:
-    """Raise CommandError if PostgreSQL says that an app's database is read-only."""
-    postgresql, query = app.database[0] == "postgresql", text("SHOW transaction_read_only")
-    if postgresql and run.databases.run(app.url, lambda it: it.scalar(query)) == "on":
-        raise CommandError(
-            f"{app.name}: {refusal} is read-only; if it is a standby, use the URL of the primary"
-        )
 
 
 @contextmanager

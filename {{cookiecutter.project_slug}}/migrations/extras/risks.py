@@ -1,6 +1,5 @@
 """Warnings about what a new revision may do to data and programs, with what to do instead."""
 
-import re
 from collections.abc import Iterator
 
 import sqlalchemy as sa
@@ -10,47 +9,22 @@ from ..apps import App
 from ..run import Run
 
 
-def warnings(run: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
+def warnings(_: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
     """Yield a line for each operation that may lose data, fail on it, or lock a big table."""
     dialect = app.database[0]
     created = [op for op in operations.ops if isinstance(op, ops.CreateTableOp)]
-    new = {key(op) for op in created}
+    new = {(op.schema, op.table_name) for op in created}
     for operation in operations.ops:
         if isinstance(operation, ops.DropTableOp):
             name = operation.table_name
             names = [op.table_name for op in created]
             advice = instead_of_drop(names, f'rename_table("{name}", "')
             yield f"drops the table {name} and its rows; {advice}"
-        elif isinstance(operation, ops.ModifyTableOps) and key(operation) not in new:
-            yield from risks_of_table(operation, dialect)
+        elif isinstance(operation, ops.ModifyTableOps):
+            if (operation.schema, operation.table_name) not in new:
+                yield from risks_of_table(operation, dialect)
         else:  # of a plug-in
             yield from getattr(operation, "risks", ())
-    if dialect == "sqlite":
-        yield from readers_of_dropped(run, app, operations)
-
-
-def readers_of_dropped(run: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
-    """Yield a line for each trigger or view that reads a column that SQLite is to drop.
-
-    SQLite keeps the trigger or view when it copies the table, but then that fails when it is used.
-    """
-    tables = [table for table in operations.ops if isinstance(table, ops.ModifyTableOps)]
-    dropped = [op for table in tables for op in table.ops if isinstance(op, ops.DropColumnOp)]
-    query = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('trigger', 'view')"
-    rows = run.databases.run(app.url, lambda it: it.exec_driver_sql(query).all()) if dropped else ()
-    for operation in dropped:
-        words = {operation.table_name.lower(), operation.column_name.lower()}
-        for kind, name, sql in rows:
-            if words <= set(re.findall(r"\w+", sql.lower())):
-                yield (
-                    f"the {kind} {name} reads {operation.table_name}.{operation.column_name}; drop"
-                    f' it first, with op.execute("DROP {kind.upper()} {name}")'
-                )
-
-
-def key(operation: ops.CreateTableOp | ops.ModifyTableOps) -> tuple[str | None, str]:
-    """Return the schema and the name of an operation's table."""
-    return operation.schema, operation.table_name
 
 
 def risks_of_table(table: ops.ModifyTableOps, dialect: str) -> Iterator[str]:
@@ -61,12 +35,6 @@ def risks_of_table(table: ops.ModifyTableOps, dialect: str) -> Iterator[str]:
             case ops.DropColumnOp(column_name=name):
                 advice = instead_of_drop(added, f'alter_column("{name}", new_column_name="')
                 yield f"drops {table.table_name}.{name} and its data; {advice}"
-                column = operation.to_column()
-                if not column.nullable and column.server_default is None and dialect != "mysql":
-                    yield (
-                        f"a downgrade fails on rows, as {table.table_name}.{name} is NOT NULL;"
-                        " give it a server_default in downgrade()"
-                    )
             case ops.AddColumnOp(column=column):
                 # Computed columns and identities also count as server defaults.
                 if not column.nullable and column.server_default is None:

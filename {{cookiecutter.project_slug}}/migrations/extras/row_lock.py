@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
 
@@ -25,14 +24,13 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
     connection. A Galera cluster replicates the transaction while it is open, and is polled.
     https://galeracluster.com/library/documentation/using-sr.html
 
-    In other databases, the UPDATE waits in a thread, so that `lock_timeout` works. An async driver
-    cannot be used from a thread. With it, the database decides how long the UPDATE waits.
+    In other databases, the UPDATE waits for the row, and the database decides how long.
     """
     columns = sa.Column("name", sa.String(32), primary_key=True), sa.Column("taken", sa.Integer)
     # No app owns a table whose name begins with alembic_version, and no app's name contains `$`.
     rows = sa.Table("alembic_version$lock", sa.MetaData(), *columns, mysql_engine="InnoDB")
     holder, name = connection.engine.connect(), lock_digest(connection, app, size=16).hex()
-    node, given_up = galera_node(connection), Event()
+    node = galera_node(connection)
     cannot = CommandError(
         f"{app.name}: {connection.dialect.name} cannot lock a row for another connection;"
         f" print the SQL with {program('migrate', '--sql')}, and run it by hand"
@@ -57,23 +55,16 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
             holder.execute(rows.insert().values(name=name, taken=0))
             holder.commit()
         except DBAPIError as error:  # the row is locked, or another migrator has just inserted it
-            if node and error.connection_invalidated:  # a new connection would lack the settings
+            if error.connection_invalidated:  # a new connection would lack the settings
                 raise
             with suppress(DBAPIError):  # fails if Galera has rolled back already
                 holder.rollback()
         return False
 
-    def wait_in_database() -> None:
-        while not (attempt() or given_up.wait(0.1)):
-            pass
-        if given_up.is_set():
-            holder.invalidate()
-
     def check(*_: Any) -> None:
         if not taken(name):
             raise CommandError(f"{app.name}: the database has dropped the lock; run this again")
 
-    waiter = Thread(target=wait_in_database, daemon=True)
     try:
         try:
             rows.create(holder, checkfirst=True)
@@ -87,16 +78,14 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
                 "SET autocommit = 0, innodb_lock_wait_timeout = 0, wsrep_sync_wait = 15,"
                 " wsrep_trx_fragment_unit = 'statements', wsrep_trx_fragment_size = 1"
             )
-            wait_for(attempt, app)
-            # So the first query sees what the last holder of the lock did on another node.
-            connection.connection.cursor().execute("SET wsrep_sync_wait = 15")
         else:
             holder.execute(rows.insert().values(name=(probe := uuid4().hex), taken=1))
             holder.rollback()
             if taken(probe):
                 raise cannot
-            (waiter.run if connection.dialect.is_async else waiter.start)()
-            wait_for(lambda: not waiter.is_alive(), app)
+        wait_for(attempt, app)
+        if node:  # so the first query sees what the last holder of the lock did on another node
+            connection.connection.cursor().execute("SET wsrep_sync_wait = 15")
         event.listen(connection, "before_cursor_execute", check)
         try:
             yield
@@ -105,6 +94,4 @@ def lock_row(connection: Connection, app: App) -> Iterator[None]:
         with suppress(DBAPIError):
             holder.rollback()
     finally:
-        given_up.set()
-        if not waiter.is_alive():
-            holder.invalidate()
+        holder.invalidate()
