@@ -14,7 +14,7 @@ ADVICE = {
     ),
     r"multiple head": "merge them with: {program} -n APP merge heads -m merge",
     r"target database is not up to date": "run {migrate}",
-    r"^keyerror: '": (
+    r"^keyerror: '(?!logger|handler|formatter)": (
         "if a revision has it as depends_on, write requires = ('APP:ID',) for another app's"
         " revision"
     ),
