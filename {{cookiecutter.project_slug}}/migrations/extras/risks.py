@@ -23,8 +23,6 @@ def warnings(run: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
             yield f"drops the table {name} and its rows; {advice}"
         elif isinstance(operation, ops.ModifyTableOps) and key(operation) not in new:
             yield from risks_of_table(operation, dialect)
-        else:  # of a plug-in
-            yield from getattr(operation, "risks", ())
     if dialect == "sqlite":
         yield from readers_of_dropped(run, app, operations)
 
