@@ -91,7 +91,8 @@ def differs_on_mysql(
 ) -> bool:
     """Return True if two defaults differ in more than how the server writes them."""
     wanted = {"true": "1", "false": "0"}.get(wanted, wanted)
-    if LITERAL.fullmatch(before) and LITERAL.fullmatch(wanted):
+    literals = [bool(LITERAL.fullmatch(default)) for default in (before, wanted)]
+    if all(literals):
         # The server writes '1' as 1.00 in a DECIMAL. It has no CAST to FLOAT.
         rewritten = isinstance(kind, sa.Numeric | sa.Date | sa.DateTime | sa.Time)
         values: list[Any] = [sa.literal_column(it) for it in (before, wanted)]
@@ -100,6 +101,8 @@ def differs_on_mysql(
             for it in values
         )
         return not connection_of(context).scalar(sa.select(one == other))
+    if any(literals):
+        return True
     before, wanted = (re.sub(r"[\s()]", "", default.lower()) for default in (before, wanted))
     unread = before == "null" and re.search("['\",]", wanted)  # by SQLAlchemy: a function
     return not unread and before != re.sub(r"\bnow\b", "current_timestamp", wanted)

@@ -97,30 +97,31 @@ class SQLiteImpl(sqlite.SQLiteImpl):
             if kind == "table":
                 said = NOT_SAID.sub(r"\1 ", sql)
                 keep_collations(said, table, new)
-                if batch_impl.reflected:
-                    self.refuse_losses(said, table, new)
+                self.refuse_losses(said, table, new, batch_impl.reflected)
                 if "AUTOINCREMENT" in said.upper():
                     self.keep_counting(table, new)
             elif kind == "trigger" or name not in reflected or batch_impl.indexes.pop(name, None):
                 self.after_copy.append(escape_colons(sql))
 
-    def refuse_losses(self, said: str, table: sa.Table, new: sa.Table) -> None:
+    def refuse_losses(self, said: str, table: sa.Table, new: sa.Table, reflected: bool) -> None:
         """Refuse a copy that would lose a clause, or rows because of a new ON CONFLICT."""
 
         def without_keys(table: sa.Table) -> Counter[str]:
             created = CreateTable(table, include_foreign_key_constraints=[])
             return clauses_in(str(created.compile(dialect=self.dialect)))
 
-        before, reflected = clauses_in(said), without_keys(table)
+        before, known = clauses_in(said), without_keys(table)
         for key in table.foreign_key_constraints:
-            reflected["ON DELETE"] += bool(key.ondelete)
-            reflected["ON UPDATE"] += bool(key.onupdate)
-            reflected["DEFERRABLE"] += key.deferrable is not None
-        new_conflicts = Counter(it for it in without_keys(new) if it == "ON CONFLICT") - before
-        if risky := sorted((before - reflected) | new_conflicts):
+            known["ON DELETE"] += bool(key.ondelete)
+            known["ON UPDATE"] += bool(key.onupdate)
+            known["DEFERRABLE"] += key.deferrable is not None
+        lost = sorted(before - known) if reflected else []
+        if without_keys(new)["ON CONFLICT"] > before["ON CONFLICT"]:
+            lost = ["rows because of a new ON CONFLICT"]
+        if lost:
             raise CommandError(
-                f"a copy of {table.name} may lose rows or constraints, because of {risky[0]};"
-                " pass the whole table: batch_alter_table(..., copy_from=sa.Table(...))"
+                f"a copy of {table.name} may lose {lost[0]}; change the table with op.execute, or"
+                " pass all of it to batch_alter_table(..., copy_from=sa.Table(...))"
             )
 
     def keep_counting(self, table: sa.Table, new: sa.Table) -> None:
