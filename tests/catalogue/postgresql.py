@@ -6,7 +6,7 @@ AGAIN = "check: finds a change again"
 CAST = "upgrade: writes no USING"
 STAYS = "schema: leaves the type"
 UNSEEN = "schema: sees no change"
-OPTIONS = "schema: The operator class or the storage parameters of an index"
+OPTIONS = "schema: The condition or another option of an index"
 UNIQUE_OPTIONS = "A unique constraint that becomes deferrable, or includes other columns"
 
 OTHERS = [
@@ -257,10 +257,17 @@ INDEXES = [
             "'x', postgresql_where=text('y>0')",
             "'x', postgresql_where=text('y > 1')",
             UNSEEN,
+            OPTIONS,
+        ),
+        (
+            "index_nulls",
+            "'x', unique=True",
+            "'x', unique=True, postgresql_nulls_not_distinct=True",
+            "",
             "",
         ),
-        ("index_include", "'x'", "'x', postgresql_include=['y']", UNSEEN, ""),
-        ("index_using", "'x'", "'x', postgresql_using='hash'", UNSEEN, ""),
+        ("index_include", "'x'", "'x', postgresql_include=['y']", UNSEEN, OPTIONS),
+        ("index_using", "'x'", "'x', postgresql_using='hash'", UNSEEN, OPTIONS),
         ("index_ops", "'x'", "'x', postgresql_ops={'x': 'text_pattern_ops'}", UNSEEN, OPTIONS),
         ("index_with", "'x'", "'x', postgresql_with={'fillfactor': 50}", UNSEEN, OPTIONS),
     )

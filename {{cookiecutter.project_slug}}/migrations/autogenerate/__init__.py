@@ -93,7 +93,7 @@ def setup(plugin: Plugin) -> None:
     add(limits.refuse_other_keys, "table", "keys")
     add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
     add(constraints.leave_out_same_foreign_keys, "table", "same keys", priority=last)
-    add(constraints.compare_indexes, "table", "words of indexes", "postgresql", last)
+    add(constraints.leave_out_same_indexes, "table", "same indexes", "postgresql", last)
     add(columns.leave_nullable_keys, "column", "nullable", priority=first)
     add(server_defaults.compare_server_default, "column", "server_default", priority=first)
     add(limits.refuse_other_computed, "column", "server_default", priority=first)

@@ -73,33 +73,22 @@ def leave_out_same_foreign_keys(
         add.kw["referent_schema"], _ = table_key(add.kw["referent_schema"], add.referent_table)
 
 
-def compare_indexes(
+def leave_out_same_indexes(
     context: AutogenContext, changes: ops.ModifyTableOps, reflected: sa.Table, model: sa.Table
 ) -> None:
-    """Leave out PostgreSQL's expressions that only look changed; compare what Alembic ignores."""
+    """Leave out PostgreSQL's indexes whose expressions only look changed."""
     source = f"FROM ONLY {quoted_name(context.dialect, model.schema, model.name)}"
-    existing = {index.name: index for index in reflected.indexes}
 
-    def shown(*items: Any) -> list[str] | None:
-        sql = [sql_of(item, context.dialect) for item in items]
+    def shown(index: sa.Index) -> tuple[Any, ...] | None:
+        sql = [sql_of(item, context.dialect) for item in index.expressions]
         # In parentheses, `x DESC` is not valid. Without them, it would be `x` named `desc`.
-        return explained(context, f"({'), ('.join(sql)}) {source}")
+        expressions = explained(context, f"({'), ('.join(sql)}) {source}")
+        nulls = bool(index.dialect_options["postgresql"]["nulls_not_distinct"])
+        return expressions and (bool(index.unique), nulls, expressions)
 
-    def options(index: sa.Index) -> tuple[Any, ...]:
-        given = index.dialect_options["postgresql"]
-        columns = [getattr(column, "name", column) for column in given["include"] or ()]
-        where = given["where"] is not None and shown(given["where"])
-        return bool(index.unique), given["using"] or "btree", columns, where
-
+    existing = {index.name: index for index in reflected.indexes}
     for after in model.indexes:
-        if (before := existing.get(after.name)) is None:
-            continue
         found = [op for op in changes.ops if getattr(op, "index_name", None) == after.name]
-        same = options(before) == options(after)
-        if not (found or same):
-            changes.ops.append(ops.DropIndexOp.from_index(before))
-            changes.ops.append(ops.CreateIndexOp.from_index(after))
-        elif found and same:
-            shown_before, shown_after = (shown(*it.expressions) for it in (before, after))
-            if shown_before and shown_before == shown_after:
-                changes.ops = [op for op in changes.ops if op not in found]
+        before = existing.get(after.name)
+        if found and before is not None and shown(before) == shown(after) is not None:
+            changes.ops = [op for op in changes.ops if op not in found]
