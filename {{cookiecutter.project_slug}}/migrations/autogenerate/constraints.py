@@ -84,7 +84,7 @@ def leave_out_same_indexes(
         # In parentheses, `x DESC` is not valid. Without them, it would be `x` named `desc`.
         expressions = explained(context, f"({'), ('.join(sql)}) {source}")
         nulls = bool(index.dialect_options["postgresql"]["nulls_not_distinct"])
-        return expressions and (bool(index.unique), nulls, expressions)
+        return (bool(index.unique), nulls, expressions) if expressions else None
 
     existing = {index.name: index for index in reflected.indexes}
     for after in model.indexes:

@@ -159,9 +159,9 @@ def keep_collations(said: str, table: sa.Table, new: sa.Table) -> None:
         item = next(filter(start.match, said.split(",")), "")
         if collation := re.search(r"COLLATE\s+\W?(\w+)", item, re.IGNORECASE):
             for each in (column, new.columns.get(column.key)):
-                if each is not None and isinstance(each.type, sa.String):
-                    each.type = copy(each.type)
-                    each.type.collation = each.type.collation or collation[1]
+                if each is not None and isinstance(kind := copy(each.type), sa.String):
+                    kind.collation = kind.collation or collation[1]
+                    each.type = kind
 
 
 def keep_checks(connection: sa.Connection, table: sa.Table, new: sa.Table, unnamed: bool) -> None:
