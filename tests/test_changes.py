@@ -225,7 +225,8 @@ def test_every_kind_of_change(tmp_path: Path, database: Database, venv: Path) ->
     assert database.query("SELECT new_name, added FROM book") == [("Ulysses", "x")]
 
     project.migrations("downgrade", "-1")
-    assert database.schema() == before
+    # PostgreSQL cannot remove a label from an enum type.
+    assert re.sub(r"\\*'blue\\*', ", "", str(database.schema())) == str(before)
     assert database.query("SELECT old_name FROM book") == [("Ulysses",)]
 
     project.migrations("downgrade", "base")
@@ -248,7 +249,6 @@ DEFAULTS = [
     'Time, server_default="12:00"',
     'String(36), server_default=text("(uuid())")',
     """String(36), server_default=text("'5%'")""",
-    'Integer, Computed("c0 * 2"), nullable=False',  # MariaDB refuses NOT NULL
 ]
 
 
@@ -262,7 +262,7 @@ def test_defaults_that_mysql_rewrites(tmp_path: Path, mysql: Database) -> None:
     assert project.migrations("check") == "shop  no changes\n"
     project.models("shop").write_text(project.models("shop").read_text().replace("uuid", "rand"))
     assert "differ: alter book c7;" in project.refused("python", "-m", "migrations", "check")
-    # A user who may only read cannot have the database rewrite them.
+    # A user who may only read finds the same.
     with mysql.reader("Pa55") as url:
         environment = {"DATABASE_URL": Database(url).text}
         line = project.refused("python", "-m", "migrations", "check", env=environment)

@@ -6,8 +6,8 @@ AGAIN = "check: finds a change again"
 CAST = "upgrade: writes no USING"
 STAYS = "schema: leaves the type"
 UNSEEN = "schema: sees no change"
-OPTIONS = "schema: The operator class or the storage parameters of an index"
-UNIQUE_OPTIONS = "schema: A unique constraint that becomes deferrable, or includes other columns"
+OPTIONS = "schema: The condition or another option of an index"
+UNIQUE_OPTIONS = "A unique constraint that becomes deferrable, or includes other columns"
 
 OTHERS = [
     one_table(
@@ -15,6 +15,21 @@ OTHERS = [
         "Column('x', Enum('a', name='enum_label_added_e'))",
         "Column('x', Enum('a', 'b', name='enum_label_added_e'))",
         plain="schema: does not compare labels",
+        here="downgrade: A label of an enum type that goes or moves",
+    ),
+    one_table(
+        "enum_label_gone",
+        "Column('x', Enum('a', 'b', name='enum_label_gone_e'))",
+        "Column('x', Enum('b', name='enum_label_gone_e'))",
+        plain="schema: does not compare labels",
+        here="generate: A label of an enum type that goes or moves",
+    ),
+    one_table(
+        "enum_label_moved",
+        "Column('x', Enum('a', 'b', name='enum_label_moved_e'))",
+        "Column('x', Enum('b', 'a', name='enum_label_moved_e'))",
+        plain="schema: does not compare labels",
+        here="schema: A label of an enum type that goes or moves",
     ),
     one_table(
         "jsonb_default",
@@ -108,12 +123,22 @@ TYPES = [
         ("float_24", "Column('x', Float(24))", "Column('x', Float(53))", AGAIN),
     )
 ] + [
-    one_table("long_enum_name", LONG.format("'a'"), LONG.format("'a', 'b'"), plain=AGAIN),
+    one_table(
+        "long_enum_name",
+        LONG.format("'a'"),
+        LONG.format("'a', 'b'"),
+        plain=AGAIN,
+        here="downgrade: A label of an enum type that goes or moves",
+    ),
 ]
 
 IDENTITIES = [
     one_table(
-        name, f"Column('x', Integer, {before})", f"Column('x', Integer, {after})", plain=plain
+        name,
+        f"Column('x', Integer, {before})",
+        f"Column('x', Integer, {after})",
+        plain=plain,
+        here="generate: An identity that is added, removed or changed",
     )
     for name, before, after, plain in (
         ("identity_added", "nullable=False", "Identity()", "downgrade: drops no identity"),
@@ -158,40 +183,48 @@ DEFAULTS = [
 DOMAIN = "Column('x', postgresql.DOMAIN('{0}_d', Integer, check='VALUE > 0'))"
 DOMAINS = "Column('x', postgresql.ARRAY(postgresql.DOMAIN('{0}_d', String(9), check=\"VALUE <> 'a:b%'\")))"
 
+OBJECT = "A domain or a sequence"
+
 OBJECTS = [
     one_table(
         "domain_of_new_table",
         DOMAIN.format("domain_of_new_table"),
         plain="downgrade: leaves the domain",
+        here=f"downgrade: {OBJECT}",
     ),
     one_table(
         "domain_added",
         "Column('y', Integer)",
         DOMAIN.format("domain_added"),
         plain="upgrade: no domain",
+        here=f"upgrade: {OBJECT}",
     ),
     one_table(
         "domains_added",
         "Column('y', Integer)",
         DOMAINS.format("domains_added"),
         plain="upgrade: no domain",
+        here=f"upgrade: {OBJECT}",
     ),
     one_table(
         "integer_to_domain",
         "Column('x', Integer)",
         DOMAIN.format("integer_to_domain"),
         plain="upgrade: no domain",
+        here=f"upgrade: {OBJECT}",
     ),
     one_table(
         "sequence_of_new_table",
         "Column('x', Integer, Sequence('sequence_of_new_table_s', start=5))",
         plain="schema: no sequence",
+        here=f"schema: {OBJECT}",
     ),
     one_table(
         "sequence_added",
         "Column('y', Integer)",
         "Column('x', Integer, server_default=Sequence('sequence_added_s', metadata=Base.metadata).next_value())",
         plain="upgrade: no sequence",
+        here=f"upgrade: {OBJECT}",
     ),
     Case(
         "sequence_shared",
@@ -201,6 +234,7 @@ Table("sequence_shared_a", Base.metadata, Column("x", Integer, server_default=s.
 Table("sequence_shared_b", Base.metadata, Column("x", Integer, server_default=s.next_value()))
 """,
         plain="upgrade: no sequence",
+        here=f"upgrade: {OBJECT}",
     ),
 ]
 
@@ -223,10 +257,17 @@ INDEXES = [
             "'x', postgresql_where=text('y>0')",
             "'x', postgresql_where=text('y > 1')",
             UNSEEN,
+            OPTIONS,
+        ),
+        (
+            "index_nulls",
+            "'x', unique=True",
+            "'x', unique=True, postgresql_nulls_not_distinct=True",
+            "",
             "",
         ),
-        ("index_include", "'x'", "'x', postgresql_include=['y']", UNSEEN, ""),
-        ("index_using", "'x'", "'x', postgresql_using='hash'", UNSEEN, ""),
+        ("index_include", "'x'", "'x', postgresql_include=['y']", UNSEEN, OPTIONS),
+        ("index_using", "'x'", "'x', postgresql_using='hash'", UNSEEN, OPTIONS),
         ("index_ops", "'x'", "'x', postgresql_ops={'x': 'text_pattern_ops'}", UNSEEN, OPTIONS),
         ("index_with", "'x'", "'x', postgresql_with={'fillfactor': 50}", UNSEEN, OPTIONS),
     )
@@ -243,31 +284,39 @@ OTHER_LIMITS = [
         here="schema: A collation that changes",
     ),
     one_table(
+        "exclusion_added",
+        "Column('x', postgresql.INT4RANGE)",
+        "Column('x', postgresql.INT4RANGE), postgresql.ExcludeConstraint(('x', '&&'), name='exclusion_added_x')",
+        plain=UNSEEN,
+        here="schema: An `EXCLUDE` constraint that is added or removed",
+    ),
+    one_table(
         "unique_deferrable",
         UNIQUE.format("unique_deferrable", ""),
         UNIQUE.format("unique_deferrable", ", deferrable=True"),
         plain=UNSEEN,
-        here=UNIQUE_OPTIONS,
+        here=f"schema: {UNIQUE_OPTIONS}",
     ),
     one_table(
         "unique_other_include",
         UNIQUE.format("unique_other_include", ""),
         UNIQUE.format("unique_other_include", ", postgresql_include=['id']"),
         plain=UNSEEN,
-        here=UNIQUE_OPTIONS,
+        here=f"schema: {UNIQUE_OPTIONS}",
     ),
     one_table(
         "unique_include",
         "Column('x', Integer)",
         UNIQUE.format("unique_include", ", postgresql_include=['id']"),
         plain="upgrade: KeyError",
+        here=f"upgrade: {UNIQUE_OPTIONS}",
     ),
     one_table(
         "domain_unused",
         DOMAIN.format("domain_unused"),
         "Column('y', Integer)",
         plain=STAYS,
-        here="schema: A domain or a sequence that changes, or that no model uses any more",
+        here=f"schema: {OBJECT}",
     ),
 ]
 

@@ -53,6 +53,7 @@ CASES = [
         "Text",
         on=("sqlite", "mysql"),
         plain={"mysql": "downgrade: MariaDB no longer checks the JSON"},
+        here={"mysql": "downgrade: `JSON` that becomes text, on MariaDB"},
     ),
     Case(
         "custom_type",

@@ -3,42 +3,62 @@
 Without this folder, autogenerate compares each app's own tables as plain Alembic does. The list
 says what you lose with each file. A file imports only from files above it.
 
-sql, column_types       helpers for names, expressions and types in a database's SQL
-mysql, server_defaults  types and defaults whose changes Alembic misses, or finds by mistake
-indexes                 PostgreSQL's indexes, whose expressions the server rewrites
-limits                  an error for each change that autogenerate cannot write
-enum_types              creating, altering and dropping PostgreSQL's enum types
-domains_and_sequences   creating PostgreSQL's domains and sequences
-column_changes          the steps that PostgreSQL needs for a new type or identity
-sqlite                  indexes on expressions, and what SQLite loses when it copies a table
-separate_keys           foreign keys of new tables that refer to each other
-constraints             changed checks, NOT NULL, and foreign keys that only look changed
-mysql_keys              the indexes that MySQL creates for foreign keys
-operation_order         an order of operations that every database accepts
-rendering               code for types and defaults that Alembic renders wrongly
+sql              helpers for names, expressions and types in a database's SQL
+limits           an error for each change that autogenerate cannot write
+server_defaults  defaults whose changes Alembic misses, or finds by mistake
+columns          the same for types and NOT NULL
+enum_types       creating PostgreSQL's enum types, adding labels to them, and dropping them
+operation_order  an order of operations that every database accepts
+constraints      checks, foreign keys and PostgreSQL's indexes that only look changed
+mysql_keys       the indexes that MySQL creates for foreign keys
+sqlite           what SQLite loses when it copies a table, and indexes on expressions
+rendering        code for types and defaults that Alembic renders wrongly, and USING
 """
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 
 from . import (
-    column_changes,
+    columns,
     constraints,
-    domains_and_sequences,
     enum_types,
-    indexes,
     limits,
-    mysql,
     mysql_keys,
     operation_order,
     rendering,
     server_defaults,
     sqlite,
 )
+from .sql import without_doubled_percents
+
+
+def process_revision_directives(
+    context: MigrationContext, _revision: Any, scripts: list[ops.MigrationScript]
+) -> None:
+    """Complete and sort the operations of new revisions, before Alembic writes them."""
+    # Alembic renders SQL with this dialect, and has no option to keep percent signs single.
+    context.impl.dialect = without_doubled_percents(context.impl.dialect)
+    alter = context.dialect.supports_alter
+    for script in scripts:
+        for upgrade, downgrade in zip(
+            script.upgrade_ops_list, script.downgrade_ops_list, strict=True
+        ):
+            constraints.add_checks_of_columns(upgrade)
+            mysql_keys.make_way_for_indexes(upgrade, downgrade)
+            # One direction drops the tables that the other creates.
+            names = operation_order.separate_keys(upgrade, downgrade, alter)
+            names += operation_order.separate_keys(downgrade, upgrade, alter)
+            for operations in (upgrade, downgrade):
+                operations.ops = operation_order.in_order(operations.ops, names)
+                if not alter:
+                    operations.ops = list(sqlite.with_indexes_apart(operations.ops))
+
 
 OPTIONS: dict[str, Any] = {
     "autogenerate_plugins": [
@@ -46,8 +66,8 @@ OPTIONS: dict[str, Any] = {
         "alembic.ext.checkconstraint_byname",
         __name__,
     ],
-    "compare_type": column_changes.compare_type,
-    "process_revision_directives": operation_order.sort_operations,
+    "compare_type": columns.compare_type,
+    "process_revision_directives": process_revision_directives,
     "render_item": rendering.render_item,
 }
 """The options that env.py passes to `context.configure`."""
@@ -61,33 +81,28 @@ def setup(plugin: Plugin) -> None:
         compare: Callable[..., bool | None],
         target: str,
         element: str,
-        dialects: Iterable[str] = ("default",),
+        dialect: str = "default",
         priority: DispatchPriority = DispatchPriority.MEDIUM,
     ) -> None:
-        for dialect in dialects:
-            plugin.add_autogenerate_comparator(
-                comparator(compare), target, element, qualifier=dialect, priority=priority
-            )
+        plugin.add_autogenerate_comparator(
+            comparator(compare), target, element, qualifier=dialect, priority=priority
+        )
 
-    pg = ("postgresql",)
-    add(enum_types.compare_enum_types, "schema", "enum types", pg)
-    add(domains_and_sequences.create_missing, "schema", "domains", pg)
-    add(server_defaults.find_serials, "schema", "serials", pg, first)
-    add(mysql.leave_out_not_null, "schema", "not null", mysql.NAMES, first)
-    add(sqlite.compare_expression_indexes, "schema", "indexes", ("sqlite",), last)
-    add(limits.refuse_other_exclusions, "schema", "exclusions", pg)
+    add(enum_types.compare_enum_types, "schema", "enum types", "postgresql")
+    add(server_defaults.find_serials, "schema", "serials", "postgresql", first)
     add(limits.refuse_other_keys, "table", "keys")
-    add(constraints.compare_checks_of_types, "table", "checks of types", priority=last)
+    add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
     add(constraints.leave_out_same_foreign_keys, "table", "same keys", priority=last)
-    add(indexes.compare_indexes, "table", "words of indexes", pg, last)
-    add(mysql_keys.remember_tables, "table", "both states", mysql.NAMES)
+    add(constraints.leave_out_same_indexes, "table", "same indexes", "postgresql", last)
+    add(columns.leave_nullable_keys, "column", "nullable", priority=first)
     add(server_defaults.compare_server_default, "column", "server_default", priority=first)
-    add(limits.refuse_other_values, "column", "server_default", priority=first)
-    add(limits.refuse_without_numbers, "column", "numbers", (*pg, *mysql.NAMES))
-    add(constraints.compare_nullable, "column", "nullable", priority=first)
-    add(mysql.compare_mysql_type, "column", "types", mysql.NAMES)
+    add(limits.refuse_other_computed, "column", "server_default", priority=first)
+    add(limits.refuse_other_numbers, "column", "numbers", priority=last)
     # Without a dialect: if two have priority LAST, Alembic first runs the one for a dialect.
-    add(column_changes.find_casts, "column", "casts", priority=last)
+    add(columns.fit_default_to_type, "column", "default of type", priority=last)
+    for dialect in ("mysql", "mariadb"):
+        add(mysql_keys.remember_tables, "table", "both states", dialect)
+        add(columns.compare_mysql_type, "column", "types", dialect)
 
 
 def comparator(compare: Callable[..., bool | None]) -> Callable[..., PriorityDispatchResult]:

@@ -1,56 +1,43 @@
-"""Constraints and NOT NULL, where Alembic's own comparators are not enough."""
+"""Checks, foreign keys and indexes that only look changed, or whose change Alembic misses."""
 
-import re
-from copy import copy
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from sqlalchemy.schema import conv
 
-from .separate_keys import drops_foreign_key
-from .sql import escape_colons, sql_of, without_doubled_percents
-
-STRING = re.compile("'(?:[^']|'')*'")
-"""A string in SQL; the check of an Enum has one for each of its values."""
+from .operation_order import drops_foreign_key
+from .sql import explained, quoted_name, sql_of, without_doubled_percents
 
 OPTIONS = ("onupdate", "ondelete", "deferrable", "initially")
 """The options of a foreign key that Alembic compares."""
 
 
-def compare_nullable(
-    context: AutogenContext, change: ops.AlterColumnOp, reflected: Any, model: Any
-) -> bool:
-    """Ignore nullability in primary keys; compare it where an identity is added or dropped."""
-    change.existing_nullable = reflected.nullable
-    if reflected.primary_key and model.primary_key:
-        return True
-    before, after = (isinstance(it.server_default, sa.Identity) for it in (reflected, model))
-    if before == after or not context.dialect.supports_identity_columns:
-        return False
-    change.modify_nullable = None if reflected.nullable == model.nullable else model.nullable
-    return True
+def add_checks_of_columns(upgrade: ops.OpContainer) -> None:
+    """Add the checks in the columns of new tables, which Alembic leaves out."""
+    for table in (op for op in upgrade.ops if isinstance(op, ops.CreateTableOp)):
+        columns = [item for item in table.columns if isinstance(item, sa.Column)]
+        found: list[Any] = [check for column in columns for check in column.constraints]
+        checks = [sa.CheckConstraint(check.sqltext, name=check.name) for check in found]
+        sa.Table(table.table_name, sa.MetaData(), *checks)  # only then are they rendered
+        table.columns = [*table.columns, *checks]
 
 
-def compare_checks_of_types(
-    context: AutogenContext, changes: ops.ModifyTableOps, reflected: sa.Table, model: sa.Table
+def leave_out_checks_of_types(
+    context: AutogenContext, changes: ops.ModifyTableOps, _: sa.Table, model: sa.Table
 ) -> None:
     """Leave out the checks of Boolean and Enum columns, which come and go with their columns.
 
-    If an existing column gets such a type, create its check. If the values of an Enum change,
-    replace its check, as Alembic cannot drop the old one. If the model has a check without a name,
-    drop none: the database may have given it any name.
+    If the model has a check without a name, drop none: the database may have given it any name.
     """
     of_columns = [constraint for column in model.columns for constraint in column.constraints]
-    constraints = [*model.constraints, *of_columns]
-    checks: list[Any] = [check for check in constraints if isinstance(check, sa.CheckConstraint)]
+    checks = [it for it in [*model.constraints, *of_columns] if isinstance(it, sa.CheckConstraint)]
     dialect = without_doubled_percents(context.dialect)
     final_name = dialect.identifier_preparer.format_constraint
-    # `_type_bound` is private, but nothing else tells these checks from others.
-    of_types = [check for check in checks if check._type_bound]
-    names = {str(name) for check in of_types for name in (check.name, final_name(check))}
-    names |= {str(getattr(column.type, "name", None)) for column in model.columns}
+    names = {str(getattr(column.type, "name", None)) for column in model.columns}
+    for check in checks:
+        if check._type_bound:  # private, but nothing else tells these checks from others
+            names |= {str(it) for it in (check.name, final_name(check))}
     unnamed = not all(isinstance(check.name, str) for check in checks)
 
     def stays(change: ops.MigrateOperation) -> bool:
@@ -61,29 +48,6 @@ def compare_checks_of_types(
         return True
 
     changes.ops = list(filter(stays, changes.ops))
-    for change in changes.ops:
-        kind: Any = getattr(change, "modify_type", None)
-        if isinstance(change, ops.AlterColumnOp) and getattr(kind, "create_constraint", False):
-            change.modify_type = kind = copy(kind)
-            kind.create_constraint = False
-    in_database: dict[str, Any] = {str(it.name): it for it in reflected.constraints}
-    compiler: Any = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
-    for check in sorted(of_types, key=lambda check: str(check.name)):
-        # Also private: it is False where no check is needed, as on databases with a BOOLEAN type.
-        if not (isinstance(check.name, str) and check._create_rule(compiler)):
-            continue
-        if any(column.name not in reflected.columns for column in check.columns):
-            continue  # it is created with its column
-        known_as = [str(final_name(check)).strip('"`'), str(check.name)]
-        known_as += [str(column.type.name) for column in check.columns]
-        name = next((name for name in known_as if name in in_database), known_as[0])
-        condition = sql_of(check.sqltext, dialect)
-        if name in in_database:
-            if STRING.findall(str(in_database[name].sqltext)) == STRING.findall(condition):
-                continue
-            changes.ops.insert(0, ops.DropConstraintOp.from_constraint(in_database[name]))
-        table, schema, text = changes.table_name, changes.schema, escape_colons(condition)
-        changes.ops.append(ops.CreateCheckConstraintOp(conv(name), table, text, schema=schema))
 
 
 def leave_out_same_foreign_keys(
@@ -107,3 +71,24 @@ def leave_out_same_foreign_keys(
     for add in added:  # else SQLite leaves out the key, because the schemas seem to differ
         add.kw["source_schema"] = changes.schema
         add.kw["referent_schema"], _ = table_key(add.kw["referent_schema"], add.referent_table)
+
+
+def leave_out_same_indexes(
+    context: AutogenContext, changes: ops.ModifyTableOps, reflected: sa.Table, model: sa.Table
+) -> None:
+    """Leave out PostgreSQL's indexes whose expressions only look changed."""
+    source = f"FROM ONLY {quoted_name(context.dialect, model.schema, model.name)}"
+
+    def shown(index: sa.Index) -> tuple[Any, ...] | None:
+        sql = [sql_of(item, context.dialect) for item in index.expressions]
+        # In parentheses, `x DESC` is not valid. Without them, it would be `x` named `desc`.
+        expressions = explained(context, f"({'), ('.join(sql)}) {source}")
+        nulls = bool(index.dialect_options["postgresql"]["nulls_not_distinct"])
+        return (bool(index.unique), nulls, expressions) if expressions else None
+
+    existing = {index.name: index for index in reflected.indexes}
+    for after in model.indexes:
+        found = [op for op in changes.ops if getattr(op, "index_name", None) == after.name]
+        before = existing.get(after.name)
+        if found and before is not None and shown(before) == shown(after) is not None:
+            changes.ops = [op for op in changes.ops if op not in found]

@@ -1,50 +1,32 @@
 """Enum types of PostgreSQL, which Alembic's autogenerate does not compare.
 
-Revisions create, alter and drop the types; columns only refer to them. On other databases, where
-an enum is part of its column, these statements do nothing.
+Revisions create the types, add labels to them and drop them; columns only refer to them. On other
+databases, where an enum is part of its column, these statements do nothing.
 """
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.util import CommandError
-from sqlalchemy.dialects.postgresql import ENUM
 
 from .. import revision_files
 from ..apps import App, TableKey
 from ..ownership import Ownership
-from .column_types import is_enum, item_type, plain_type
-from .sql import connection_of, cut, default_of, escape_colons, quoted_name, quoted_string
+from .sql import escape_colons, is_enum, item_type, quoted_name, quoted_string
 
 Labels = tuple[str, ...]
-
-Columns = Mapping[tuple[str, ...], str | None]
-"""Columns as (table in SQL, name, `[]` for an array), each with its server default in SQL."""
-
-COLUMNS = sa.text("""
-    SELECT n.nspname, c.relname, a.attname, CASE a.atttypid WHEN t.oid THEN '' ELSE '[]' END,
-           pg_get_expr(d.adbin, d.adrelid)
-    FROM pg_type t
-    JOIN pg_attribute a ON a.atttypid IN (t.oid, t.typarray) AND NOT a.attisdropped
-    JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    WHERE t.oid = CAST(:type AS regtype)
-    ORDER BY n.nspname, c.relname, a.attnum
-""")
 
 
 @dataclass
 class EnumTypeOp(ops.MigrateOperation):
-    """Create, alter or drop an enum type; labels of None mean that it does not exist."""
+    """Create an enum type, add labels, or drop it; labels of None mean that it does not exist."""
 
     app: App
     """The app that owns the type."""
@@ -52,33 +34,10 @@ class EnumTypeOp(ops.MigrateOperation):
     name: str
     before: Labels | None
     after: Labels | None
-    columns_before: Columns = field(default_factory=dict)
-    columns_after: Columns = field(default_factory=dict)
-
-    @property
-    def only_adds(self) -> bool:
-        """True if the type exists before and after, and only gets more labels."""
-        before, after = self.before, self.after
-        return bool(before and after and [it for it in after if it in before] == list(before))
-
-    @property
-    def risks(self) -> list[str]:
-        """Warnings that `generate` prints if labels are removed, as that replaces the type."""
-        before, after = self.before or (), self.after or ()
-        gone = [label for label in before if label not in after]
-        if not gone or not after:
-            return []
-        renamed = "if it was renamed, execute ALTER TYPE ... RENAME VALUE instead"
-        return [
-            f"removes {', '.join(gone)} from the type {self.name}, which fails on rows that have"
-            " it and rewrites tables under a lock; "
-            + (renamed if set(after) - set(before) else "first give those rows another value")
-        ]
 
     def reverse(self) -> "EnumTypeOp":
-        """Return the operation that undoes this one."""
-        columns = (self.columns_after, self.columns_before)
-        return EnumTypeOp(self.app, self.schema, self.name, self.after, self.before, *columns)
+        """Return the operation that undoes this one; PostgreSQL cannot remove labels again."""
+        return EnumTypeOp(self.app, self.schema, self.name, self.after, self.before)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """Return the words that `check` and `generate` print for this operation."""
@@ -99,7 +58,6 @@ class EnumTypes:
     def __init__(self, context: AutogenContext) -> None:
         self.ownership: Ownership = context.opts["target_metadata"]
         self.dialect = context.dialect
-        self.connection = connection_of(context)
         inspector: Any = context.inspector
         self.existing = {
             self.ownership.key(enum["schema"], enum["name"]): tuple(enum["labels"])
@@ -112,18 +70,20 @@ class EnumTypes:
         files = revision_files.files_of(self.ownership.compared[app]) if self.existing else []
         created = self.created(files)
         for key, labels in self.in_models[app].items():
-            # If several apps share a type, the first owns it, because it is upgraded first.
-            owner = next((other for other, types in self.in_models.items() if types.get(key)), app)
-            before = self.existing.get(key) if owner is app else self.in_models[owner][key]
-            if before and labels and owner is app and key in created:
-                before = without_failed_labels(before, labels, files)
-            if labels is None or labels == before:
+            if labels is None:
                 continue
+            # If several apps share a type, the first owns it, because it is upgraded first.
+            owner = next(other for other, types in self.in_models.items() if types.get(key))
+            before = self.existing.get(key) if owner is app else self.in_models[owner][key]
             if before is None:
                 yield EnumTypeOp(app, *key, before=None, after=labels)
+            elif owner is app and key in created:
+                yield from self.added_labels(app, key, before, labels, files)
+            elif labels == before:
+                continue
             # If its model moved here, another app's revision created the type.
-            elif owner is app and key in created | self.created(self.files_of_others(app)):
-                yield self.alter(app, key, before, labels)
+            elif owner is app and key in self.created(others := self.files_of_others(app)):
+                yield from self.added_labels(app, key, before, labels, others)
             else:
                 whose = "another program" if owner is app else owner.name
                 raise CommandError(
@@ -138,57 +98,43 @@ class EnumTypes:
         for key in sorted(unused, key=str):
             yield EnumTypeOp(app, *key, before=self.existing[key], after=None)
 
-    def alter(self, app: App, key: TableKey, before: Labels, after: Labels) -> EnumTypeOp:
-        """Return the operation that changes a type's labels; refuse to replace one others use."""
-        others = [other.name for other in self.in_models if key in self.in_models[other]]
-        others.remove(app.name)
-        columns_before: dict[tuple[str, ...], str | None] = {}
-        columns_after: dict[tuple[str, ...], str | None] = {}
-        name = quoted_name(self.dialect, key[0] or self.dialect.default_schema_name, key[1])
-        for schema, table, *column, default in self.connection.execute(COLUMNS, {"type": name}):
-            table_name = quoted_name(self.dialect, *self.ownership.key(schema, table))
-            if self.ownership.owner(schema, table) is app:
-                columns_before[table_name, *column] = default
-            else:
-                others.append(f"the table {table_name}")
-        for other_key, _, item, brackets in self.columns_of_models(app):
-            if other_key == key:
-                its_table = self.ownership.key(item.table.schema, item.table.name)
-                place = (quoted_name(self.dialect, *its_table), item.name, brackets)
-                columns_after[place] = default_of(item, self.dialect)
-        operation = EnumTypeOp(app, *key, before, after, columns_before, columns_after)
-        if others and not operation.only_adds:
+    def added_labels(
+        self, app: App, key: TableKey, before: Labels, after: Labels, files: Iterable[Path]
+    ) -> Iterator[EnumTypeOp]:
+        """Yield the operation that adds labels to a type; refuse to remove any.
+
+        A label that no revision names does not count. It is left over from a revision that was
+        taken back, or that failed after its new labels were committed, and was deleted.
+        """
+        strings = {string for file in files for string in strings_in(file)}
+        sql = " ".join(strings)
+        named = [label for label in before if label in strings or quoted_string(label) in sql]
+        before = tuple(named) or before  # the revisions may write labels in some other way
+        if gone := [label for label in before if label not in after]:
             raise CommandError(
-                f"{app.name}: values of its enum type {key[1]} were removed or reordered, but"
-                f" {others[0]} also uses that type; only add values, or give one of the two types"
-                " another name: Enum(..., name=...)"
+                f"{app.name}: its enum type {key[1]} has no {', '.join(gone)} in the models; keep"
+                f" what rows may hold, or rename it: ALTER TYPE {key[1]} RENAME VALUE ... TO ..."
             )
-        return operation
+        if set(after) != set(before):
+            yield EnumTypeOp(app, *key, before, after)
 
     def of_models(self, app: App) -> dict[TableKey, Labels | None]:
         """Return an app's enum types with their labels; None if its models only refer to a type."""
         found: dict[TableKey, Labels | None] = {}
-        for key, enum, _, _ in self.columns_of_models(app):
-            labels = tuple(enum.enums) if enum.create_type else None
-            if found.setdefault(key, labels) != labels:
-                raise CommandError(
-                    f"{app.name}: two of its enum types are called {enum.name};"
-                    " give one another name: Enum(..., name=...)"
-                )
+        for column in (it for table in app.model_tables.values() for it in table.columns):
+            enum = item_type(column.type, self.dialect)
+            if is_enum(enum):
+                labels = tuple(enum.enums) if enum.create_type else None
+                if found.setdefault(self.key(enum.schema, str(enum.name)), labels) != labels:
+                    raise CommandError(
+                        f"{app.name}: two of its enum types are called {enum.name};"
+                        " give one another name: Enum(..., name=...)"
+                    )
         return found
 
-    def columns_of_models(self, app: App) -> Iterator[tuple[TableKey, ENUM, sa.Column[Any], str]]:
-        """Yield the key and type of each enum column, the column, and `[]` if it is an array."""
-        for table in app.model_tables.values():
-            for column in table.columns:
-                enum = item_type(column.type, self.dialect)
-                if is_enum(enum):
-                    brackets = "" if is_enum(plain_type(column.type, self.dialect)) else "[]"
-                    yield self.key(enum.schema, str(enum.name)), enum, column, brackets
-
     def key(self, schema: str | None, name: str) -> TableKey:
-        """Return the key of a type, its name cut to the length that the database keeps."""
-        return self.ownership.key(schema, cut(name))
+        """Return the key of a type; PostgreSQL keeps 63 bytes of its name."""
+        return self.ownership.key(schema, name.encode()[:63].decode(errors="ignore"))
 
     def files_of_others(self, app: App) -> list[Path]:
         """Return the revision files of the other apps in the database."""
@@ -219,19 +165,6 @@ def types_in(file: Path) -> Iterator[tuple[TableKey, ast.Call]]:
                 yield (given.get("schema"), name), call
 
 
-def without_failed_labels(before: Labels, wanted: Labels, files: Iterable[Path]) -> Labels:
-    """Return a type's labels in the database, except those that are wanted but no revision adds.
-
-    A new label is committed before its revision ends, which may still fail and be deleted.
-    """
-    strings = {string for file in files for string in strings_in(file)}
-    sql = " ".join(strings)
-    known = [label for label in before if label in strings or quoted_string(label) in sql]
-    if not known:  # the revisions write them in some other way
-        return before
-    return tuple(label for label in before if label in known or label not in wanted)
-
-
 @cache
 def strings_in(file: Path) -> set[str]:
     """Return the string literals in a revision file."""
@@ -247,59 +180,22 @@ def render_enum_type(context: AutogenContext, operation: EnumTypeOp) -> list[str
     if before is None or after is None:
         enum = enum_arguments(before or after or (), operation.name, operation.schema)
         return [f"sa.Enum({enum}).{'create' if after else 'drop'}(op.get_bind())"]
-    block = ["if op.get_context().dialect.name == 'postgresql':"]
-    if operation.only_adds:
-        # The transaction that adds a label cannot use it: in no default, and in no later revision.
-        block.append("with op.get_context().autocommit_block():")
-        statements = statements_to_add(operation, before, after, context.dialect)
-    else:
-        statements = statements_to_replace(operation, after, context.dialect)
-    calls = [f"op.execute({escape_colons(statement)!r})" for statement in statements]
-    return [*block, *calls, *("" for _ in block)]
-
-
-def statements_to_add(
-    operation: EnumTypeOp, before: Labels, after: Labels, dialect: sa.Dialect
-) -> list[str]:
-    """Return the SQL that adds labels to a type."""
-    name = quoted_name(dialect, operation.schema, operation.name)
-    statements, place = [], f"BEFORE {quoted_string(before[0])}"
+    name = quoted_name(context.dialect, operation.schema, operation.name)
+    calls, place = [], f"BEFORE {quoted_string(before[0])}"
     for label in after:
         if label not in before:
-            new = quoted_string(label)
-            statements.append(f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {new} {place}")
+            value = f"{quoted_string(label)} {place}"
+            statement = escape_colons(f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {value}")
+            calls.append(f"op.execute({statement!r})")
         place = f"AFTER {quoted_string(label)}"
-    return statements
-
-
-def statements_to_replace(operation: EnumTypeOp, after: Labels, dialect: sa.Dialect) -> list[str]:
-    """Return the SQL that replaces a type, and alters the columns of the app's own tables."""
-    name = quoted_name(dialect, operation.schema, operation.name)
-    old_name = f"{cut(operation.name, 59)}_old"
-    statements = [
-        f"ALTER TYPE {name} RENAME TO {quoted_name(dialect, None, old_name)}",
-        f"CREATE TYPE {name} AS ENUM ({', '.join(map(quoted_string, after))})",
+    if not calls:
+        return []
+    block = [
+        "if op.get_context().dialect.name == 'postgresql':",
+        # The transaction that adds a label cannot use it: in no default, and in no later revision.
+        "with op.get_context().autocommit_block():",
     ]
-    for (table, column, brackets), default_before in operation.columns_before.items():
-        column_name, kind = quoted_name(dialect, None, column), name + brackets
-        alter = f"ALTER COLUMN {column_name}"
-        changes = [f"{alter} TYPE {kind} USING {column_name}::text{brackets}::{kind}"]
-        if default_before:
-            changes.insert(0, f"{alter} DROP DEFAULT")
-        if default := operation.columns_after.get((table, column, brackets)):
-            changes.append(f"{alter} SET DEFAULT {default}")
-        statements.append(f"ALTER TABLE {table} {', '.join(changes)}")
-    return [*statements, f"DROP TYPE {quoted_name(dialect, operation.schema, old_name)}"]
-
-
-def enum_reference(kind: sa.types.TypeEngine[Any], context: AutogenContext) -> str | None:
-    """Return code that refers to a column's enum type and does not create it, or None."""
-    enum = plain_type(kind, context.dialect)
-    if is_enum(enum):
-        context.imports.add("from sqlalchemy.dialects import postgresql")
-        code = enum_arguments(enum.enums, str(enum.name), enum.schema)
-        return f"postgresql.ENUM({code}, create_type=False)"
-    return None
+    return [*block, *calls, *("" for _ in block)]
 
 
 def enum_arguments(labels: Iterable[str], name: str, schema: str | None) -> str:

@@ -8,6 +8,8 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy.schema import conv
 
+from .operation_order import drops_foreign_key
+
 TABLES = "the table in the database and in the models"
 """The key in `ModifyTableOps.info` under which the comparison keeps both states of a table."""
 
@@ -32,54 +34,42 @@ def make_way_for_indexes(upgrade: ops.OpContainer, downgrade: ops.OpContainer) -
     for change in upgrade.ops:
         if isinstance(change, ops.ModifyTableOps) and TABLES in change.info:
             reflected, model = change.info[TABLES]
+            back = backwards[change.schema, change.table_name]
             # By name, because a table that others refer to may have been reflected twice.
             keys = {str(key.name): key for key in reflected.foreign_key_constraints}
-            for key in foreign_keys(change, ops.DropConstraintOp):
+            for key in dropped_keys(change):
                 keys.pop(str(key.name), None)
             staying = [key for _, key in sorted(keys.items())]
             before = indexes_in([*reflected.indexes, *reflected.constraints])
             after = indexes_in([*model.indexes, *model.constraints])
-            new = foreign_keys(change, ops.CreateForeignKeyOp)
-            after = indexes_made_for([*staying, *new], after) | after
+            after |= indexes_made_for([*staying, *dropped_keys(back)], after)
             make_way(change, staying, before, after)
-            make_way(backwards[change.schema, change.table_name], staying, after, before)
+            make_way(back, staying, after, before)
 
 
 def make_way(
     change: ops.ModifyTableOps, staying: list[Any], before: Indexes, after: Indexes
 ) -> None:
-    """Let a change of one table drop indexes that foreign keys need.
-
-    Create the index that replaces one first. Without such an index, drop the key and recreate it.
-    """
-    drops = index_operations(change, ops.DropIndexOp | ops.DropConstraintOp)
-    creates = index_operations(change, ops.CreateIndexOp | ops.CreateUniqueConstraintOp)
+    """Let a change of one table drop indexes; drop and create again the keys that need them."""
+    drops = ops.DropIndexOp | ops.DropConstraintOp
+    dropped = [it for it in change.ops if isinstance(it, drops) and not drops_foreign_key(it)]
+    items: list[Any] = [it.to_diff_tuple()[1] for it in dropped]
+    going = {str(item.name) for item in items}
     columns = {it.column_name for it in change.ops if isinstance(it, ops.DropColumnOp)}
-    made = {
-        (str(name), tuple(key.column_keys))
-        for key in foreign_keys(change, ops.DropConstraintOp)
-        for name in (key.name, key.column_keys[0])
-    }
-    left_behind = {
-        name
-        for name, indexed in made & before.items() - after.items()
-        if name not in drops and not columns.issuperset(indexed)
-    }
+    for key in dropped_keys(change):
+        indexed = tuple(key.column_keys)
+        for name in sorted({str(key.name), indexed[0]} - going):
+            left = before.get(name) == indexed != after.get(name)
+            if left and not columns.issuperset(indexed):
+                going.add(name)
+                drop = ops.DropIndexOp(conv(name), change.table_name, schema=change.schema)
+                change.ops.insert(0, drop)
     for key in staying:
-        lost = {name for name in drops.keys() | left_behind if serves(before.get(name, ()), key)}
-        kept = [it for name, it in before.items() if it == after.get(name) and name not in lost]
-        if not lost or any(serves(it, key) for it in kept):
-            continue
-        instead = [it for name, it in creates.items() if serves(after.get(name, ()), key)]
-        if instead and not lost & (creates.keys() | left_behind):
-            change.ops.remove(instead[0])
-            change.ops.insert(min(change.ops.index(drops[name]) for name in lost), instead[0])
-        else:
+        serving = {name for name, indexed in before.items() if serves(indexed, key)}
+        kept = [it for it in serving - going if before[it] == after.get(it)]
+        if serving & going and not kept:
             change.ops.insert(0, ops.DropConstraintOp.from_constraint(key))
             change.ops.append(ops.CreateForeignKeyOp.from_constraint(key))
-    for name in sorted(left_behind):
-        drop = ops.DropIndexOp(conv(name), change.table_name, schema=change.schema)
-        change.ops.insert(0, drop)
 
 
 def indexes_made_for(keys: Iterable[Any], indexes: Indexes) -> Indexes:
@@ -96,21 +86,9 @@ def indexes_made_for(keys: Iterable[Any], indexes: Indexes) -> Indexes:
     }
 
 
-def foreign_keys(change: ops.ModifyTableOps, kind: Any) -> list[sa.ForeignKeyConstraint]:
-    """Return the foreign keys that operations of this kind create or drop."""
-    found = [it.to_constraint() for it in change.ops if isinstance(it, kind)]
-    return [it for it in found if isinstance(it, sa.ForeignKeyConstraint)]
-
-
-def index_operations(change: ops.ModifyTableOps, kinds: Any) -> dict[str, ops.MigrateOperation]:
-    """Return the operations of these kinds that create or drop indexes, by the index's name."""
-    found: dict[str, ops.MigrateOperation] = {}
-    for operation in change.ops:
-        if isinstance(operation, kinds):
-            has_index = isinstance(operation, ops.CreateIndexOp | ops.DropIndexOp)
-            item = operation.to_index() if has_index else operation.to_constraint()
-            found |= dict.fromkeys(indexes_in([item]), operation)
-    return found
+def dropped_keys(change: ops.ModifyTableOps) -> list[Any]:
+    """Return the foreign keys that a change drops."""
+    return [it.to_constraint() for it in change.ops if drops_foreign_key(it)]
 
 
 def indexes_in(items: Iterable[Any]) -> Indexes:

@@ -1,83 +1,13 @@
 """The operations of a new revision, in an order that every database accepts."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TypeGuard
 
 import sqlalchemy as sa
 from alembic.operations import ops
-from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
 
-from . import mysql_keys
-from .column_changes import in_steps
-from .domains_and_sequences import StatementOp
 from .enum_types import EnumTypeOp
-from .separate_keys import drops_foreign_key, full_name, separate_keys
-from .sql import without_doubled_percents
-
-
-def sort_operations(
-    context: MigrationContext, _revision: Any, scripts: list[ops.MigrationScript]
-) -> None:
-    """Put the operations of new revisions into an order that every database accepts.
-
-    Alembic calls this before it writes them (`process_revision_directives`).
-    """
-    # Alembic renders SQL with this dialect, and has no option to keep percent signs single.
-    context.impl.dialect = without_doubled_percents(context.impl.dialect)
-    for script in scripts:
-        for upgrade, downgrade in zip(
-            script.upgrade_ops_list, script.downgrade_ops_list, strict=True
-        ):
-            for operation in upgrade.ops:
-                if isinstance(operation, ops.CreateTableOp):
-                    operation.columns = [*operation.columns, *checks_in_columns(operation)]
-            mysql_keys.make_way_for_indexes(upgrade, downgrade)
-            for change in [*upgrade.ops, *downgrade.ops]:
-                if context.dialect.name == "postgresql" and isinstance(change, ops.ModifyTableOps):
-                    change.ops = [step for it in change.ops for step in in_steps(it)]
-            upgrade.ops = [with_schemas(operation) for operation in upgrade.ops]
-            downgrade.ops = [with_schemas(operation) for operation in downgrade.ops]
-            # One direction drops the tables that the other creates.
-            alter = context.dialect.supports_alter
-            names = separate_keys(upgrade, downgrade, alter)
-            names += separate_keys(downgrade, upgrade, alter)
-            upgrade.ops = in_order(upgrade.ops, names)
-            downgrade.ops = in_order(downgrade.ops, names)
-
-
-def checks_in_columns(operation: ops.CreateTableOp) -> list[sa.CheckConstraint]:
-    """Return the checks in the columns of a new table, which Alembic leaves out."""
-    found: list[Any] = [check for it in columns_of(operation) for check in it.constraints]
-    checks = [sa.CheckConstraint(check.sqltext, name=check.name) for check in found]
-    sa.Table(operation.table_name, sa.MetaData(), *checks)  # only then are they rendered
-    return checks
-
-
-def with_schemas(operation: ops.MigrateOperation) -> ops.MigrateOperation:
-    """Return an operation whose foreign keys name a schema only if the other table has one.
-
-    If the MetaData has a schema, Alembic would write that schema into all of them.
-    """
-    columns = columns_of(operation)
-    if not columns or not columns[0].table.metadata.schema:
-        return operation
-    assert isinstance(operation, ops.CreateTableOp)
-    table, without_schema = columns[0].table, sa.MetaData()
-    for each in {table, *(key.column.table for key in table.foreign_keys)}:
-        each.to_metadata(
-            without_schema, referred_schema_fn=lambda _, __, key, ___: key.referred_table.schema
-        )
-    copied = without_schema.tables[table.key]
-    created = ops.CreateTableOp.from_table(copied)
-    # Only the foreign keys: in a copy, types change their schema, and constraints their name.
-    kept = [item for item in operation.columns if not isinstance(item, sa.ForeignKeyConstraint)]
-    created.columns = [*kept, *copied.foreign_key_constraints]
-    return created
-
-
-def columns_of(operation: ops.MigrateOperation) -> list[sa.Column[Any]]:
-    """Return the columns of a table that is created; none for any other operation."""
-    items = operation.columns if isinstance(operation, ops.CreateTableOp) else ()
-    return [item for item in items if isinstance(item, sa.Column)]
 
 
 def in_order(
@@ -93,11 +23,9 @@ def in_order(
 
     def place(operation: ops.MigrateOperation) -> tuple[int, int]:
         match operation:
-            case EnumTypeOp(only_adds=True):  # it commits whatever came before it
+            case EnumTypeOp(before=tuple(), after=tuple()):  # it commits whatever came before it
                 return 0, 0
             case EnumTypeOp(after=None):
-                return 7, 0
-            case StatementOp(do=statement) if statement.startswith("DROP"):
                 return 7, 0
             case ops.CreateTableOp():
                 return 3, positions.get(full_name(operation), 0)
@@ -119,3 +47,80 @@ def in_order(
             )
     empty = [op for op in operations if isinstance(op, ops.ModifyTableOps) and op.is_empty()]
     return sorted((op for op in operations if op not in empty), key=place)
+
+
+def separate_keys(creating: ops.OpContainer, dropping: ops.OpContainer, alter: bool) -> list[str]:
+    """Return the names of new tables, each after the tables that it refers to.
+
+    Move keys that have to wait into operations of their own, because their tables refer to each
+    other, or because the same revision makes the referred column unique. For a key of a new table,
+    also add its drop to `dropping`. Without `alter`, as on SQLite, a new table keeps all its keys.
+    """
+    tables = {full_name(op): op for op in creating.ops if isinstance(op, ops.CreateTableOp)}
+    changes = [op for op in creating.ops if isinstance(op, ops.ModifyTableOps)]
+    changed = {column for change in changes for column in changed_columns(change)}
+    begun: list[str] = []
+    done: list[str] = []
+
+    def visit(table: ops.CreateTableOp) -> None:
+        name = full_name(table)
+        begun.append(name)
+        keys = [item for item in table.columns if isinstance(item, sa.ForeignKeyConstraint)]
+        for key in sorted(keys, key=lambda key: tuple(key.column_keys)):
+            waits = bool(key.use_alter or changed & targets(key))
+            other = key.elements[0].target_fullname.rpartition(".")[0]
+            if other in tables and other not in begun and not waits:
+                visit(tables[other])
+            if alter and (waits or other in set(begun) - {*done, name}):
+                if not isinstance(key.name, str):
+                    raise CommandError(
+                        f"the foreign key of {name} to {other} has to be added later, and has no"
+                        " name; give it one: ForeignKey(..., name=...)"
+                    )
+                table.columns = [item for item in table.columns if item is not key]
+                creating.ops.append(alone(table, ops.CreateForeignKeyOp.from_constraint(key)))
+                dropping.ops.append(alone(table, ops.DropConstraintOp.from_constraint(key)))
+        done.append(name)
+
+    for change in changes:
+        keys = (ops.CreateForeignKeyOp, ops.DropConstraintOp)
+        for op in [op for op in change.ops if isinstance(op, keys)]:
+            if changed & targets(op.to_constraint()):
+                change.ops.remove(op)
+                creating.ops.append(alone(change, op))
+    for name in tables:  # in Alembic's order, which respects `add_is_dependent_on`
+        if name not in begun:
+            visit(tables[name])
+    return done
+
+
+def alone(
+    table: ops.CreateTableOp | ops.ModifyTableOps, operation: ops.MigrateOperation
+) -> ops.ModifyTableOps:
+    """Return a change to a table that consists of this one operation."""
+    return ops.ModifyTableOps(table.table_name, [operation], schema=table.schema)
+
+
+def changed_columns(change: ops.ModifyTableOps) -> Iterator[str]:
+    """Yield `table.column` for columns that are added or dropped, or whose keys or indexes are."""
+    for diff in change.as_diffs():
+        match diff:
+            case (_, _, _, sa.Column(name=name)):
+                yield f"{full_name(change)}.{name}"
+            case (_, sa.Index() | sa.UniqueConstraint() | sa.PrimaryKeyConstraint() as item):
+                yield from (f"{full_name(change)}.{column.name}" for column in item.columns)
+
+
+def targets(key: sa.Constraint) -> set[str]:
+    """Return the columns that a foreign key refers to, as `table.column`; else nothing."""
+    return {element.target_fullname for element in getattr(key, "elements", ())}
+
+
+def drops_foreign_key(operation: ops.MigrateOperation) -> TypeGuard[ops.DropConstraintOp]:
+    """Return True if an operation drops a foreign key."""
+    return isinstance(operation, ops.DropConstraintOp) and operation.constraint_type == "foreignkey"
+
+
+def full_name(operation: ops.CreateTableOp | ops.DropTableOp | ops.ModifyTableOps) -> str:
+    """Return the name of a table as foreign keys write it, with its schema if it has one."""
+    return ".".join(filter(None, (operation.schema, operation.table_name)))

@@ -2,19 +2,24 @@
 
 import re
 import sys
+from copy import copy
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _repr_type  # no public function renders a type
+from alembic.operations import ops
 from alembic.util import CommandError
-from sqlalchemy.dialects.postgresql import DOMAIN
 
-from .enum_types import enum_reference
-from .sql import escape_colons
+from .columns import cast_to_new_type
+from .enum_types import enum_arguments
+from .sql import escape_colons, is_enum, plain_type
 
 LITERAL = re.compile(r"""('(?:[^']|'')*')(::[\w ".(),\[\]]+)?""")
 """A string in SQL, and the cast that PostgreSQL shows after it."""
+
+alembic_code = renderers.dispatch(ops.AlterColumnOp("", ""))
 
 
 def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
@@ -24,11 +29,11 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
         if literal and isinstance(item.arg, sa.TextClause):
             return f"sa.text({escape_colons(literal[1])!r})"
     if kind == "type":
-        if context.dialect.name == "postgresql" and (code := enum_reference(item, context)):
-            return code
-        if isinstance(item, DOMAIN) and item.create_type:  # another statement creates it
-            code = str(context.migration_context.impl.render_type(item, context))
-            return f"{code.removesuffix(')')}, create_type=False)"
+        enum = plain_type(item, context.dialect)
+        if is_enum(enum):  # another operation creates it
+            context.imports.add("from sqlalchemy.dialects import postgresql")
+            code = enum_arguments(enum.enums, str(enum.name), enum.schema)
+            return f"postgresql.ENUM({code}, create_type=False)"
         if not is_made_by_its_repr(item):
             if isinstance(item, sa.TypeDecorator):
                 return str(_repr_type(item.load_dialect_impl(context.dialect), context))
@@ -60,3 +65,31 @@ def import_type(item: sa.types.TypeEngine[Any], context: AutogenContext) -> None
         names = re.findall(r"(?<=[(=])[A-Z]\w*(?=\()", repr(item))
         known = [name for name in names if hasattr(sa, name)]
         context.imports.update(f"from sqlalchemy import {name}" for name in known)
+
+
+@renderers.dispatch_for(ops.AlterColumnOp, replace=True)
+def render_alter_column(context: AutogenContext, change: ops.AlterColumnOp) -> list[str]:
+    """Return the lines of code that alter a column.
+
+    Where PostgreSQL needs a USING expression, the default may not fit the new type. So it is
+    dropped before and set afterwards.
+    """
+    using = cast_to_new_type(context, change)
+    if not using:
+        return [str(alembic_code(context, change))]
+    before, after = change.existing_server_default, change.modify_server_default
+    without_default = copy(change)
+    without_default.existing_server_default = without_default.modify_server_default = False
+    code = str(alembic_code(context, without_default)).removesuffix(")")
+    lines = [f"{code}, postgresql_using={using!r})"]
+
+    def set_default(default: Any) -> str:
+        where = change.table_name, change.column_name
+        step = ops.AlterColumnOp(*where, schema=change.schema, modify_server_default=default)
+        return str(alembic_code(context, step))
+
+    if before:
+        lines.insert(0, set_default(None))
+    if after := before if after is False else after:
+        lines.append(set_default(after))
+    return lines

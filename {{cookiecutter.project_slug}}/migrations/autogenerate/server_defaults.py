@@ -10,12 +10,13 @@ from alembic.operations import ops
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import DBAPIError
 
-from . import mysql
-from .column_types import type_name
-from .sql import connection_of, default_of, escape_colons, explained
+from .sql import connection_of, escape_colons, explained, sql_of, type_name
 
 SERIAL = "default of a SERIAL column"
 """The key in `Column.info` under which a left-out default is kept."""
+
+LITERAL = re.compile(r"'(?:[^'\\]|''|\\.)*'|[\d.+-]+", re.DOTALL)
+"""Matches a string or a number in MySQL's SQL."""
 
 
 def compare_server_default(
@@ -47,15 +48,15 @@ def is_changed(
     """Return True if a server default changed; None leaves the decision to Alembic."""
     default = model.server_default.arg
     string = default if isinstance(default, str) else None
-    wanted = str(default_of(model, context.dialect))
+    wanted = sql_of(default if string is None else sa.literal(string), context.dialect)
     # Alembic mishandles quotes: it leaves some out, does not double others, and on SQLite it puts
     # '' and texts of several lines into parentheses.
     if in_database is not None and (
         in_database in (string, wanted, f"({wanted})") or in_database.startswith(f"{wanted}::")
     ):
         return False
-    if context.dialect.name in mysql.NAMES:
-        return mysql.is_other_default(context, reflected, model, in_database)
+    if context.dialect.name in ("mysql", "mariadb"):
+        return differs_on_mysql(context, reflected.type, in_database or "NULL", wanted)
     if in_database is None:
         return wanted.upper() != "NULL"
     if context.dialect.name == "postgresql":
@@ -83,6 +84,28 @@ def differs(context: AutogenContext, kind: sa.types.TypeEngine[Any], *defaults: 
         savepoint.rollback()
         return different
     return True
+
+
+def differs_on_mysql(
+    context: AutogenContext, kind: sa.types.TypeEngine[Any], before: str, wanted: str
+) -> bool:
+    """Return True if two defaults differ in more than how the server writes them."""
+    wanted = {"true": "1", "false": "0"}.get(wanted, wanted)
+    literals = [bool(LITERAL.fullmatch(default)) for default in (before, wanted)]
+    if all(literals):
+        # The server writes '1' as 1.00 in a DECIMAL. It has no CAST to FLOAT.
+        rewritten = isinstance(kind, sa.Numeric | sa.Date | sa.DateTime | sa.Time)
+        values: list[Any] = [sa.literal_column(it) for it in (before, wanted)]
+        one, other = (
+            it + 0 if isinstance(kind, sa.Float) else sa.cast(it, kind if rewritten else sa.BINARY)
+            for it in values
+        )
+        return not connection_of(context).scalar(sa.select(one == other))
+    if any(literals):
+        return True
+    before, wanted = (re.sub(r"[\s()]", "", default.lower()) for default in (before, wanted))
+    unread = before == "null" and re.search("['\",]", wanted)  # by SQLAlchemy: a function
+    return not unread and before != re.sub(r"\bnow\b", "current_timestamp", wanted)
 
 
 def find_serials(context: AutogenContext, _upgrade: ops.UpgradeOps) -> None:

@@ -1,13 +1,14 @@
-"""SQL for names, strings, expressions and defaults."""
+"""Names, strings, expressions, defaults and types in SQL."""
 
 import re
 from copy import copy
 from functools import cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.exc import DBAPIError
 
 
@@ -20,11 +21,6 @@ def quoted_name(dialect: sa.Dialect, schema: str | None, name: str) -> str:
 def quoted_string(value: str) -> str:
     """Return a string literal in SQL."""
     return "'" + value.replace("'", "''") + "'"
-
-
-def cut(name: str, size: int = 63) -> str:
-    """Return a name cut to a number of bytes, as PostgreSQL does it."""
-    return name.encode()[:size].decode(errors="ignore")
 
 
 def connection_of(context: AutogenContext | MigrationContext) -> sa.Connection:
@@ -45,14 +41,6 @@ def explained(context: AutogenContext | MigrationContext, sql: str) -> list[str]
             return list(connection.scalars(explain))
     except DBAPIError:
         return None
-
-
-def default_of(column: sa.Column[Any], dialect: sa.Dialect) -> str | None:
-    """Return the server default of a model's column in SQL, or None if it has none."""
-    default = column.server_default
-    if not isinstance(default, sa.DefaultClause):
-        return None
-    return sql_of(sa.literal(default.arg) if isinstance(default.arg, str) else default.arg, dialect)
 
 
 def sql_of(item: Any, dialect: sa.Dialect) -> str:
@@ -78,3 +66,27 @@ def without_doubled_percents(dialect: sa.Dialect) -> sa.Dialect:
     plain.paramstyle, plain.positional = "named", False
     plain.identifier_preparer = plain.preparer(plain)
     return plain
+
+
+def plain_type(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+    """Return the type for this database; for a TypeDecorator, the type that it decorates."""
+    kind = kind.dialect_impl(dialect)
+    while isinstance(kind, sa.TypeDecorator):
+        kind = kind.impl_instance.dialect_impl(dialect)
+    return kind
+
+
+def item_type(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+    """Return the plain type of an array's items; for other types, the plain type itself."""
+    kind = plain_type(kind, dialect)
+    return plain_type(kind.item_type, dialect) if isinstance(kind, sa.ARRAY) else kind
+
+
+def is_enum(kind: sa.types.TypeEngine[Any]) -> TypeGuard[ENUM]:
+    """Return True if a plain type is an enum type of PostgreSQL."""
+    return isinstance(kind, ENUM) and bool(kind.name)
+
+
+def type_name(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> str:
+    """Return a type in SQL as CAST accepts it: without a collation."""
+    return re.sub(r' COLLATE ("[^"]+"|\w+)', "", kind.compile(dialect=dialect))

@@ -23,8 +23,6 @@ def warnings(_: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
         elif isinstance(operation, ops.ModifyTableOps):
             if (operation.schema, operation.table_name) not in new:
                 yield from risks_of_table(operation, dialect)
-        else:  # of a plug-in
-            yield from getattr(operation, "risks", ())
 
 
 def risks_of_table(table: ops.ModifyTableOps, dialect: str) -> Iterator[str]:
