@@ -12,9 +12,9 @@ LOSES_NO_CLAUSE = "test_sqlite.py::test_a_copy_loses_no_clause"
 
 TESTS = {
     "A computed column that changes": BY_HAND,
+    "An `EXCLUDE` constraint that is added or removed": BY_HAND,
     "An identity that is added, removed or changed": BY_HAND,
     "A check without a name that changes": ON_SQLITE,
-    "The check of a `Boolean` or an `Enum` in a column that exists": "test_checks.py::test_limits",
     "A custom type whose `repr` does not create it": "test_changes.py::test_types_within_types",
     "An index on expressions that changes, or that no model has any more": ON_SQLITE,
     "A table with a clause that SQLAlchemy does not reflect": LOSES_NO_CLAUSE,

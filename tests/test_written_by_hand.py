@@ -44,6 +44,16 @@ BUT_NOT_MYSQL = [
 ]
 ONLY_POSTGRESQL = [
     (
+        PERIODS.format(""),
+        PERIODS.format(", ExcludeConstraint(('period', '&&'), name='no_overlap_1')"),
+        "{} has gained or lost an EXCLUDE constraint",
+    ),
+    (
+        PERIODS.format(", ExcludeConstraint(('period', '&&'), name='no_overlap_2')"),
+        PERIODS.format(""),
+        "{} has gained or lost an EXCLUDE constraint",
+    ),
+    (
         "Column('id', Integer, primary_key=True)",
         "Column('id', Integer, Identity(), primary_key=True)",
         "the identity of {}.id differs from its model",

@@ -284,13 +284,6 @@ OTHER_LIMITS = [
         here="schema: A collation that changes",
     ),
     one_table(
-        "exclusion_added",
-        "Column('x', postgresql.INT4RANGE)",
-        "Column('x', postgresql.INT4RANGE), postgresql.ExcludeConstraint(('x', '&&'), name='exclusion_added_x')",
-        plain=UNSEEN,
-        here="schema: An `EXCLUDE` constraint that is added or removed",
-    ),
-    one_table(
         "unique_deferrable",
         UNIQUE.format("unique_deferrable", ""),
         UNIQUE.format("unique_deferrable", ", deferrable=True"),

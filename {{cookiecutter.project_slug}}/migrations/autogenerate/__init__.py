@@ -90,8 +90,9 @@ def setup(plugin: Plugin) -> None:
 
     add(enum_types.compare_enum_types, "schema", "enum types", "postgresql")
     add(server_defaults.find_serials, "schema", "serials", "postgresql", first)
+    add(limits.refuse_other_exclusions, "schema", "exclusions", "postgresql")
     add(limits.refuse_other_keys, "table", "keys")
-    add(constraints.leave_out_checks_of_types, "table", "checks of types", priority=last)
+    add(constraints.compare_checks_of_types, "table", "checks of types", priority=last)
     add(constraints.leave_out_same_foreign_keys, "table", "same keys", priority=last)
     add(constraints.leave_out_same_indexes, "table", "same indexes", "postgresql", last)
     add(columns.leave_nullable_keys, "column", "nullable", priority=first)

@@ -1,13 +1,19 @@
 """Checks, foreign keys and indexes that only look changed, or whose change Alembic misses."""
 
+import re
+from copy import copy
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
+from sqlalchemy.schema import conv
 
 from .operation_order import drops_foreign_key
-from .sql import explained, quoted_name, sql_of, without_doubled_percents
+from .sql import escape_colons, explained, quoted_name, sql_of, without_doubled_percents
+
+STRING = re.compile("'(?:[^']|'')*'")
+"""A string in SQL; the check of an Enum has one for each of its values."""
 
 OPTIONS = ("onupdate", "ondelete", "deferrable", "initially")
 """The options of a foreign key that Alembic compares."""
@@ -23,21 +29,24 @@ def add_checks_of_columns(upgrade: ops.OpContainer) -> None:
         table.columns = [*table.columns, *checks]
 
 
-def leave_out_checks_of_types(
-    context: AutogenContext, changes: ops.ModifyTableOps, _: sa.Table, model: sa.Table
+def compare_checks_of_types(
+    context: AutogenContext, changes: ops.ModifyTableOps, reflected: sa.Table, model: sa.Table
 ) -> None:
     """Leave out the checks of Boolean and Enum columns, which come and go with their columns.
 
-    If the model has a check without a name, drop none: the database may have given it any name.
+    If an existing column gets such a type, create its check. If the values of an Enum change,
+    replace its check, as Alembic cannot drop the old one. If the model has a check without a name,
+    drop none: the database may have given it any name.
     """
     of_columns = [constraint for column in model.columns for constraint in column.constraints]
-    checks = [it for it in [*model.constraints, *of_columns] if isinstance(it, sa.CheckConstraint)]
+    constraints = [*model.constraints, *of_columns]
+    checks: list[Any] = [check for check in constraints if isinstance(check, sa.CheckConstraint)]
     dialect = without_doubled_percents(context.dialect)
     final_name = dialect.identifier_preparer.format_constraint
-    names = {str(getattr(column.type, "name", None)) for column in model.columns}
-    for check in checks:
-        if check._type_bound:  # private, but nothing else tells these checks from others
-            names |= {str(it) for it in (check.name, final_name(check))}
+    # `_type_bound` is private, but nothing else tells these checks from others.
+    of_types = [check for check in checks if check._type_bound]
+    names = {str(name) for check in of_types for name in (check.name, final_name(check))}
+    names |= {str(getattr(column.type, "name", None)) for column in model.columns}
     unnamed = not all(isinstance(check.name, str) for check in checks)
 
     def stays(change: ops.MigrateOperation) -> bool:
@@ -48,6 +57,29 @@ def leave_out_checks_of_types(
         return True
 
     changes.ops = list(filter(stays, changes.ops))
+    for change in changes.ops:
+        kind: Any = getattr(change, "modify_type", None)
+        if isinstance(change, ops.AlterColumnOp) and getattr(kind, "create_constraint", False):
+            change.modify_type = kind = copy(kind)
+            kind.create_constraint = False
+    in_database: dict[str, Any] = {str(it.name): it for it in reflected.constraints}
+    compiler: Any = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
+    for check in sorted(of_types, key=lambda check: str(check.name)):
+        # Also private: it is False where no check is needed, as on databases with a BOOLEAN type.
+        if not (isinstance(check.name, str) and check._create_rule(compiler)):
+            continue
+        if any(column.name not in reflected.columns for column in check.columns):
+            continue  # it is created with its column
+        known_as = [str(final_name(check)).strip('"`'), str(check.name)]
+        known_as += [str(column.type.name) for column in check.columns]
+        name = next((name for name in known_as if name in in_database), known_as[0])
+        condition = sql_of(check.sqltext, dialect)
+        if name in in_database:
+            if STRING.findall(str(in_database[name].sqltext)) == STRING.findall(condition):
+                continue
+            changes.ops.insert(0, ops.DropConstraintOp.from_constraint(in_database[name]))
+        table, schema, text = changes.table_name, changes.schema, escape_colons(condition)
+        changes.ops.append(ops.CreateCheckConstraintOp(conv(name), table, text, schema=schema))
 
 
 def leave_out_same_foreign_keys(

@@ -7,9 +7,17 @@ import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.util import CommandError
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
+from ..apps import TableKey
 from ..ownership import Ownership
-from .sql import explained, quoted_name, sql_of
+from .sql import connection_of, explained, quoted_name, sql_of
+
+EXCLUSIONS = sa.text("""
+    SELECT n.nspname, r.relname, c.conname FROM pg_constraint c
+    JOIN pg_class r ON r.oid = c.conrelid JOIN pg_namespace n ON n.oid = r.relnamespace
+    WHERE c.contype = 'x'
+""")
 
 
 def by_hand(context: AutogenContext, table: sa.Table, what: str) -> CommandError:
@@ -28,6 +36,21 @@ def refuse_other_keys(
     if keys[0] and {*keys[0].split(", ")} != {*keys[1].split(", ")}:
         change = f"from ({keys[0]}) to ({keys[1]})"
         raise by_hand(context, model, f"the primary key of {model.name} changes {change}")
+
+
+def refuse_other_exclusions(context: AutogenContext, _: ops.UpgradeOps) -> None:
+    """Refuse an added or removed EXCLUDE constraint; one query reads those of all tables."""
+    ownership: Ownership = context.opts["target_metadata"]
+    assert context.inspector is not None
+    in_database: dict[TableKey, set[str]] = {}
+    for schema, table, name in connection_of(context).execute(EXCLUSIONS):
+        in_database.setdefault(ownership.key(schema, table), set()).add(name)
+    for model in (it for app in ownership.compared for it in app.model_tables.values()):
+        before = in_database.get(ownership.key(model.schema, model.name), set())
+        after = [it.name for it in model.constraints if isinstance(it, ExcludeConstraint)]
+        same = len(before) == len(after) and (None in after or before == {*after})
+        if not same and context.inspector.has_table(model.name, model.schema):
+            raise by_hand(context, model, f"{model.name} has gained or lost an EXCLUDE constraint")
 
 
 def refuse_other_computed(

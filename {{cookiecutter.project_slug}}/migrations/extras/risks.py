@@ -20,9 +20,11 @@ def warnings(_: Run, app: App, operations: ops.UpgradeOps) -> Iterator[str]:
             names = [op.table_name for op in created]
             advice = instead_of_drop(names, f'rename_table("{name}", "')
             yield f"drops the table {name} and its rows; {advice}"
-        elif isinstance(operation, ops.ModifyTableOps):
-            if (operation.schema, operation.table_name) not in new:
-                yield from risks_of_table(operation, dialect)
+        elif (
+            isinstance(operation, ops.ModifyTableOps)
+            and (operation.schema, operation.table_name) not in new
+        ):
+            yield from risks_of_table(operation, dialect)
 
 
 def risks_of_table(table: ops.ModifyTableOps, dialect: str) -> Iterator[str]:
