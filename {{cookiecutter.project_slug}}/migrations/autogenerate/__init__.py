@@ -51,6 +51,8 @@ def process_revision_directives(
         ):
             constraints.add_checks_of_columns(upgrade)
             mysql_keys.make_way_for_indexes(upgrade, downgrade)
+            for operations in (upgrade, downgrade):
+                operations.ops = list(map(constraints.with_schemas, operations.ops))
             # One direction drops the tables that the other creates.
             names = operation_order.separate_keys(upgrade, downgrade, alter)
             names += operation_order.separate_keys(downgrade, upgrade, alter)

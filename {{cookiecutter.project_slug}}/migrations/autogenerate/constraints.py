@@ -19,11 +19,38 @@ OPTIONS = ("onupdate", "ondelete", "deferrable", "initially")
 """The options of a foreign key that Alembic compares."""
 
 
+def columns_of(operation: ops.MigrateOperation) -> list[sa.Column[Any]]:
+    """Return the columns of a table that is created; none for any other operation."""
+    items = operation.columns if isinstance(operation, ops.CreateTableOp) else ()
+    return [item for item in items if isinstance(item, sa.Column)]
+
+
+def with_schemas(operation: ops.MigrateOperation) -> ops.MigrateOperation:
+    """Return an operation whose foreign keys name a schema only if the other table has one.
+
+    If the MetaData has a schema, Alembic would write that schema into all of them.
+    """
+    columns = columns_of(operation)
+    if not columns or not columns[0].table.metadata.schema:
+        return operation
+    assert isinstance(operation, ops.CreateTableOp)
+    table, without_schema = columns[0].table, sa.MetaData()
+    for each in {table, *(key.column.table for key in table.foreign_keys)}:
+        each.to_metadata(
+            without_schema, referred_schema_fn=lambda _, __, key, ___: key.referred_table.schema
+        )
+    copied = without_schema.tables[table.key]
+    created = ops.CreateTableOp.from_table(copied)
+    # Only the foreign keys: in a copy, types change their schema, and constraints their name.
+    kept = [item for item in operation.columns if not isinstance(item, sa.ForeignKeyConstraint)]
+    created.columns = [*kept, *copied.foreign_key_constraints]
+    return created
+
+
 def add_checks_of_columns(upgrade: ops.OpContainer) -> None:
     """Add the checks in the columns of new tables, which Alembic leaves out."""
     for table in (op for op in upgrade.ops if isinstance(op, ops.CreateTableOp)):
-        columns = [item for item in table.columns if isinstance(item, sa.Column)]
-        found: list[Any] = [check for column in columns for check in column.constraints]
+        found: list[Any] = [check for it in columns_of(table) for check in it.constraints]
         checks = [sa.CheckConstraint(check.sqltext, name=check.name) for check in found]
         sa.Table(table.table_name, sa.MetaData(), *checks)  # only then are they rendered
         table.columns = [*table.columns, *checks]
