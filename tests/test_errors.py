@@ -508,7 +508,7 @@ URLS = {
 REVISIONS = {
     "several heads": Case(
         two_heads,
-        "books: Multiple head revisions are present for given argument 'head'; please…;"
+        "books: Multiple head revisions are present for given argument 'head';"
         " merge them with: python -m migrations -n APP merge heads -m merge",
         ("migrate", "generate", "check", "alembic"),
     ),

@@ -400,21 +400,3 @@ def test_a_model_on_a_view(tmp_path: Path, database: Database) -> None:
         file.write('    __table_args__ = {"info": {"is_view": True}}\n')
     assert project.generate() == "users  no changes\n"
     assert project.migrations("check") == "users  no changes\n"
-
-
-def test_a_reference_out_of_a_metadata_with_a_schema(
-    project: Project, postgresql: Database
-) -> None:
-    project.environment["DATABASE_URL"] = postgresql.text
-    postgresql.query("CREATE SCHEMA log")
-    project.models("books").write_text(
-        "from sqlalchemy import *\nfrom my_project.users.models import User\n\n"
-        'metadata = MetaData(schema="log")\n'
-        'Table("books", metadata, Column("id", Integer, primary_key=True),'
-        ' Column("user_id", ForeignKey(User.id)), Column("before", ForeignKey("log.books.id")))\n'
-    )
-    project.set_ini("books", "metadata", "my_project.books.models:metadata")
-    project.generate()
-    assert project.migrate().count("applied") == 2
-    assert project.migrations("check") == "users  no changes\nbooks  no changes\n"
-    project.migrations("downgrade", "base")

@@ -20,8 +20,10 @@ HOME = Path(__file__).parent
 GIVEN: list[str] = []
 """The option `-c FILE` if it was given, because recommended commands need it as well."""
 
-NOISE = re.compile(r"^<class '[\w.]+'>: |\s*\(Background on this error at: \S+\)")
-"""The parts of messages of SQLAlchemy and asyncpg that tell a user nothing."""
+NOISE = re.compile(
+    r"^<class '[\w.]+'>: |\s*\(Background on this error at: \S+\)|; please specify a specific.*"
+)
+"""The parts of messages of SQLAlchemy, asyncpg and Alembic that tell a user nothing."""
 
 
 @contextmanager
@@ -89,7 +91,7 @@ def message_of(error: BaseException) -> str:
         case OSError() if error.strerror:
             return f"{relative(str(error.filename or ''))}: {error.strerror}".removeprefix(": ")
         case CommandError() | RevisionError() | Warning():
-            return one_line(str(error))
+            return one_line(NOISE.sub("", str(error)))
         case _:
             text = f"{type(error).__name__}: {NOISE.sub('', str(error))}"
             return shorten(text, 300, placeholder=" …").removesuffix(":")
