@@ -204,7 +204,8 @@ def rename_by_hand(revision: Path, old: str, new: str) -> None:
 
 @pytest.mark.parametrize("venv", [NEWEST, OLDEST], ids=["newest", "oldest"])
 def test_every_kind_of_change(tmp_path: Path, database: Database, venv: Path) -> None:
-    project = bake(tmp_path, apps="shop", database=database.url.get_backend_name())
+    kind = database.url.get_backend_name()
+    project = bake(tmp_path, apps="shop", database=kind)
     project.environment["DATABASE_URL"] = database.text
     project.venv = venv
     project.models("shop").write_text(models(after=False))
@@ -226,7 +227,10 @@ def test_every_kind_of_change(tmp_path: Path, database: Database, venv: Path) ->
 
     project.migrations("downgrade", "-1")
     # PostgreSQL cannot remove a label from an enum type.
-    assert re.sub(r"\\*'blue\\*', ", "", str(database.schema())) == str(before)
+    assert {
+        name: [re.sub(r"'blue', ", "", text) for text in found] if kind == "postgresql" else found
+        for name, found in database.schema().items()
+    } == before
     assert database.query("SELECT old_name FROM book") == [("Ulysses",)]
 
     project.migrations("downgrade", "base")
