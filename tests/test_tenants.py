@@ -180,6 +180,18 @@ def test_bad_lists(names: str | None, line: str, sqlite: Tenants) -> None:
     assert not (sqlite.project.path / "acme.db").stat().st_size
 
 
+def test_a_bad_list_is_found_before_shared_apps_move(sqlite: Tenants) -> None:
+    project = sqlite.project
+    project.set_ini("users", "tenants", "none")
+    project.environment["DATABASE_URL"] = f"sqlite:///{project.path}/my_project.db"
+    sqlite.name("acme", "a-b")
+    project.generate("users")
+    assert project.refused("./migrate.sh") == f"tenants: 'a-b' {INVALID}"
+    assert project.tables() == set()
+    sqlite.name()
+    assert "users  applied" in project.run("./migrate.sh", status=1).stdout
+
+
 def test_refused(sqlite: Tenants) -> None:
     project = sqlite.project
     sqlite.make("acme", "beta")
@@ -209,6 +221,12 @@ def test_refused(sqlite: Tenants) -> None:
     line = project.run("./migrate.sh", status=1).stderr
     assert "users: all tenants would share one database; write {tenant} in " in line
     shutil.rmtree(project.path / "migrations" / "extras")
+    copy = "copy migrations/extras/tenant/ from the template"
+    assert project.refused("./migrate.sh") == f"users: has tenants; {copy}"
+
+
+def test_a_project_that_was_baked_without_tenants(project: Project) -> None:
+    project.set_ini("DEFAULT", "tenants", "tenants.txt")
     copy = "copy migrations/extras/tenant/ from the template"
     assert project.refused("./migrate.sh") == f"users: has tenants; {copy}"
 

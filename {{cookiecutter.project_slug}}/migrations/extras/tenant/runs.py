@@ -102,6 +102,8 @@ def each_tenant(run: Run, command: Command, name: str, own: list[App]) -> None:
     jobs = options.jobs or run.config.file_config.getint("DEFAULT", "tenant_jobs", fallback=1)
     with closing(Workers(job, jobs, options.max_failures or sys.maxsize)) as workers:
         printed = io.StringIO()
+        if ":" not in own[0].tenants:  # a file, whose mistakes are found before anything moves
+            read_tenants(run.config, own)
         if shared and not down:
             with redirect_stdout(printed) if name == "status" else nullcontext():
                 run_shared(replace(run, options=options), command, name)
