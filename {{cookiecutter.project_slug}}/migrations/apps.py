@@ -108,6 +108,12 @@ class App:
         where = "localhost" if host in ("", "127.0.0.1", "::1") else host
         return (backend, where, str(port), str(found.get("service", "")), str(name))
 
+    @cached_property
+    def neighbours(self) -> tuple["App", ...]:
+        """All apps of the same database, including this one."""
+        bound = [it for it in self.apps.values() if not it.tenants]
+        return tuple(it for it in bound if it.database == self.database)
+
     @property
     def schema(self) -> str | None:
         """The default schema, if the URL names it: its search_path, or on MySQL its database."""

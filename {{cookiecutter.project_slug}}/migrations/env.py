@@ -51,7 +51,7 @@ def settings(
     compared = config.attributes.get("compared", {app: context.script})
     # PostgreSQL has no default schema as long as the schema of a new tenant is missing.
     default = dialect.default_schema_name or app.schema
-    ownership = Ownership(compared, tuple(apps.values()), default, connection)
+    ownership = Ownership(compared, default, connection)
     one_by_one = app.section.getboolean("transaction_per_migration", False)
     return {
         "version_table": app.version_table,

@@ -1,4 +1,4 @@
-"""Dependencies between apps: which app has a table, and the order of the revisions of all apps.
+"""The order of the revisions of all apps.
 
 A revision names those of other apps that must run before it: `requires = ("APP:8ff088cfe4ca",)`.
 Apart from that, upgrades follow the order of the sections in alembic.ini, and downgrades the
@@ -6,14 +6,13 @@ reverse.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from itertools import groupby
 
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, to_tuple
 
-from .apps import App, TableKey, table_key
+from .apps import App
 from .errors import program, relative
 
 
@@ -141,47 +140,4 @@ def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str
             app = app_of(names[min(ready.values())])
         found.append(names[ready.pop(app)])
         sorter.done(found[-1])
-    return found
-
-
-@cache
-def check_models(app: App, apps: tuple[App, ...]) -> None:
-    """Raise CommandError if no section claims one of the tables in an app's MetaData."""
-    owners = apps_by_table(apps_of_server(app.database, apps), app.schema)
-    for table in app.metadata.tables.values():
-        key = (table.schema, table.name)
-        owned = key in owners or any(it.model_tables.get(key) is table for it in apps)
-        if not owned and not table.info.get("is_view"):
-            raise CommandError(
-                f"{app.name}: no section of {app.ini} has the table {table.name} of {app.models};"
-                " add its name to `tables` in one of them"
-            )
-
-
-def apps_of_database(database: tuple[str, ...], apps: Iterable[App]) -> tuple[App, ...]:
-    """Return the apps of a database."""
-    return tuple(app for app in apps if app.database == database)
-
-
-def apps_of_server(database: tuple[str, ...], apps: Iterable[App]) -> tuple[App, ...]:
-    """Return the apps of a database, or on MySQL of its server, where each schema is a database."""
-    shared = database[:-1] if database[0] == "mysql" else database
-    return tuple(app for app in apps if app.database[: len(shared)] == shared)
-
-
-@cache
-def apps_by_table(apps: tuple[App, ...], default_schema: str | None = None) -> dict[TableKey, App]:
-    """Map the tables of the apps' models to their apps; raise CommandError if two have the same."""
-    for app in apps:
-        _ = app.metadata  # all imports first: model_tables is cached, and apps may share a MetaData
-    found: dict[TableKey, App] = {}
-    for app in apps:
-        for schema, name in app.model_tables:
-            key = table_key(schema or app.schema, name, default_schema)
-            if key in found:
-                raise CommandError(
-                    f"both {found[key].name} and {app.name} have the table {name}; set `tables`"
-                    f" in their sections of {app.ini}, so that only one of them has it"
-                )
-            found[key] = app
     return found

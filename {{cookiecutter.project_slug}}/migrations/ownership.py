@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import Any
 
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, text
 
 from .apps import App, TableKey, table_key
 from .commands import hooks
-from .order import apps_by_table, apps_of_database, apps_of_server, check_models
 from .revision_files import files_by_name, files_of, tables_created
 
 PARTITIONS = text("""
@@ -34,7 +34,6 @@ class Ownership(Sequence[MetaData]):
     """
 
     compared: Mapping[App, ScriptDirectory]
-    all_apps: tuple[App, ...]
     default_schema: str | None
     connection: Connection | None = None
 
@@ -93,25 +92,52 @@ class Ownership(Sequence[MetaData]):
         """Return the key of a table or a type in the database."""
         return table_key(schema, name, self.default_schema)
 
-    @cached_property
+    @property
     def apps(self) -> tuple[App, ...]:
         """All apps of the database."""
-        return apps_of_database(next(iter(self.compared)).database, self.all_apps)
-
-    @cached_property
-    def _metadata(self) -> list[MetaData]:
-        for app in self.compared:
-            check_models(app, self.all_apps)
-        return list(dict.fromkeys(app.metadata for app in self.compared))
-
-    @cached_property
-    def _apps_of_server(self) -> tuple[App, ...]:
-        return apps_of_server(next(iter(self.compared)).database, self.all_apps)
+        return next(iter(self.compared)).neighbours
 
     @cached_property
     def apps_by_model(self) -> dict[TableKey, App]:
-        """The app of each model's table, for all apps that may have tables in this database."""
-        return apps_by_table(self._apps_of_server, self.default_schema)
+        """The app of each model's table. Raises CommandError if two apps have the same table."""
+        for app in self._apps_of_server:
+            _ = app.metadata  # all imports first: apps may share a MetaData
+        found: dict[TableKey, App] = {}
+        for app in self._apps_of_server:
+            for schema, name in app.model_tables:
+                key = self.key(schema or app.schema, name)
+                if key in found:
+                    raise CommandError(
+                        f"both {found[key].name} and {app.name} have the table {name}; set"
+                        f" `tables` in their sections of {app.ini}, so that only one of them has it"
+                    )
+                found[key] = app
+        return found
+
+    @cached_property
+    def _apps_of_server(self) -> list[App]:
+        """The apps of the database, or on MySQL of its server, where each schema is a database."""
+        app = next(iter(self.compared))
+        shared = app.database[:-1] if app.database[0] == "mysql" else app.database
+        bound = [it for it in app.apps.values() if not it.tenants]
+        return [it for it in bound if it.database[: len(shared)] == shared]
+
+    @cached_property
+    def _metadata(self) -> list[MetaData]:
+        """The MetaData of the compared apps. Raises CommandError if a table is in no app."""
+        owners = self.apps_by_model
+        for app in self.compared:
+            for table in app.metadata.tables.values():
+                key = (table.schema, table.name)
+                owned = self.key(*key) in owners or any(
+                    it.model_tables.get(key) is table for it in app.apps.values()
+                )
+                if not owned and not table.info.get("is_view"):
+                    raise CommandError(
+                        f"{app.name}: no section of {app.ini} has the table {table.name} of"
+                        f" {app.models}; add its name to `tables` in one of them"
+                    )
+        return list(dict.fromkeys(app.metadata for app in self.compared))
 
     @cached_property
     def _never_owned(self) -> set[TableKey]:

@@ -1,4 +1,4 @@
-"""Helpers of several extras: apps of a database, tables, foreign keys, a question, signals."""
+"""Helpers of several extras: tables, foreign keys, a question, signals."""
 
 import signal
 import sys
@@ -12,7 +12,6 @@ from sqlalchemy import Connection, ForeignKey, Table, inspect
 from ..apps import App, TableKey
 from ..commands.check import compare, in_words
 from ..errors import program
-from ..order import apps_of_database
 from ..ownership import Ownership
 from ..run import Run
 
@@ -20,16 +19,11 @@ SHOWN = ("type", "nullable")
 """The properties of a column whose changes are shown as `OLD to NEW`."""
 
 
-def neighbours(run: Run, app: App) -> tuple[App, ...]:
-    """Return all apps in an app's database, including the app itself."""
-    return apps_of_database(app.database, tuple(run.apps.values()))
-
-
 def ownership_of(connection: Connection, run: Run, apps: Iterable[App]) -> Ownership:
     """Return the `Ownership` of the tables in a connected database, for these of its apps."""
     scripts = {app: run.script(app) for app in apps}
     default = connection.dialect.default_schema_name
-    return Ownership(scripts, tuple(run.apps.values()), default, connection)
+    return Ownership(scripts, default, connection)
 
 
 def ask(run: Run) -> None:
@@ -94,7 +88,7 @@ def references(app: App, apps: Iterable[App]) -> Iterator[tuple[ForeignKey, Tabl
 
 def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
     """Refuse an app if a model moved between it and another, unless both are in `together`."""
-    near = neighbours(run, app)
+    near = app.neighbours
     ownership = run.databases.run(app.url, partial(ownership_of, run=run, apps=near))
     for old, created in ownership.created_by_revisions.items():
         for key in sorted(created & ownership.apps_by_model.keys(), key=str):

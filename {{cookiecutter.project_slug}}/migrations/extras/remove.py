@@ -15,7 +15,7 @@ from ..errors import program, relative
 from ..locks import one_migrator
 from ..revision_files import oldest_first, tables_created
 from ..run import Run, read_versions
-from .precautions import ask, check_moves, existing, names_of, neighbours, own_tables, ownership_of
+from .precautions import ask, check_moves, existing, names_of, own_tables, ownership_of
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -129,7 +129,7 @@ def check_foreign_keys(connection: Connection, run: Run, app: App, tables: list[
 
     SQLite would drop them anyway, and MySQL would stop half-way.
     """
-    ownership = ownership_of(connection, run, neighbours(run, app))
+    ownership = ownership_of(connection, run, app.neighbours)
     schemas = {None, *(schema for other in ownership.apps for schema, _ in other.model_tables)}
     for schema in schemas - {connection.dialect.default_schema_name} if tables else ():
         for (_, name), keys in inspect(connection).get_multi_foreign_keys(schema=schema).items():

@@ -17,13 +17,12 @@ from alembic.util import CommandError, rev_id
 
 from ..apps import App
 from ..errors import program, relative
-from ..order import apps_of_database
 from ..revision_files import files_of, literal, oldest_first, upgrade_calls
 from ..run import Run
 from . import ruff_format
 from .empty_databases import check_schemas, in_empty_database, try_out, write_initial
 from .new_revisions import check_folders
-from .precautions import ask, changes_of, check_moves, neighbours, uninterrupted
+from .precautions import ask, changes_of, check_moves, uninterrupted
 
 HOMES = (Operations, BatchOperations, MigrationContext, sa, sa.Enum, sa.Inspector)
 
@@ -119,8 +118,8 @@ def write_revisions(run: Run, temporary: Path) -> dict[App, Path]:
     ids = {app.name: run.head(app) or rev_id() for app in run.selected}
     new: dict[App, Path] = {}
     for database in dict.fromkeys(app.database for app in run.selected):
-        together = apps_of_database(database, tuple(run.selected))
-        heads = {it.name: run.head(it) for it in neighbours(run, together[0])}
+        together = [app for app in run.selected if app.database == database]
+        heads = {it.name: run.head(it) for it in together[0].neighbours}
         at = {name: head for name, head in heads.items() if head} | ids
         with in_empty_database(run, together[0], folders) as empty:
             for app in together:
