@@ -73,14 +73,12 @@ def settings(
 
 def run_offline(app: App, apps: dict[str, App]) -> None:
     """Print the SQL instead of running it (`--sql`). After an error, print nothing."""
-    # The server of a mysql:// URL may be MariaDB. `migrate --sql` has asked it.
-    server = {"is_mariadb": True} if config.attributes.get("is_mariadb") else {}
     script = io.StringIO()
     context.configure(
         url=app.url,
         literal_binds=True,
         output_buffer=script,
-        dialect_opts={"paramstyle": "named", **server},
+        dialect_opts={"paramstyle": "named", **config.attributes.get("dialect_opts", {})},
         **settings(app, apps, app.url.get_dialect()()),
     )
     with context.begin_transaction():

@@ -17,7 +17,7 @@ from .commands import hooks
 
 HOME = Path(__file__).parent
 
-GIVEN: list[str] = []
+INI_OPTION: list[str] = []
 """The option `-c FILE` if it was given, because recommended commands need it as well."""
 
 NOISE = re.compile(r"^<class '[\w.]+'>: |\s*\(Background on this error at: \S+\)")
@@ -134,7 +134,7 @@ def program(command: str = "", *arguments: str) -> str:
     """Return the command to recommend: a script such as ./migrate.sh, or python -m migrations."""
     script = f"./{command}.sh"
     start = script if Path(script).is_file() else f"python -m {HOME.name} {command}".rstrip()
-    return " ".join([start, *GIVEN, *arguments])
+    return " ".join([start, *INI_OPTION, *arguments])
 
 
 def relative(path: str) -> str:

@@ -13,9 +13,8 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 
 from .apps import App
-from .commands import hooks
+from .commands import needed_hook
 from .databases import version_schema
-from .errors import HOME
 
 
 def one_migrator(connection: Connection, app: App) -> AbstractContextManager[None]:
@@ -25,16 +24,13 @@ def one_migrator(connection: Connection, app: App) -> AbstractContextManager[Non
     and for other databases than these three, the folder extras/ has a lock.
     """
     name = connection.dialect.name.replace("mariadb", "mysql")
+    lock: Callable[..., AbstractContextManager[None]]
     known = {"postgresql": lock_postgresql, "mysql": lock_mysql, "sqlite": lock_sqlite}
-    locks: list[Callable[..., AbstractContextManager[None]]] = hooks("lock_row")
     if name in known and not galera_node(connection):
-        locks = [known[name]]
-    elif not locks:
-        raise CommandError(
-            f"{app.name}: a lock on {name} needs {HOME.name}/extras/row_lock.py, which is missing;"
-            " restore it"
-        )
-    return locks[0](connection, app)
+        lock = known[name]
+    else:
+        lock = needed_hook("lock_row", "row_lock.py", f"{app.name}: a lock on {name}")
+    return lock(connection, app)
 
 
 @contextmanager
@@ -171,9 +167,7 @@ def lock_digest(connection: Connection, app: App, size: int) -> bytes:
     return blake2b(name.encode(), digest_size=size).digest()
 
 
-def wait_for(
-    attempt: Callable[[], bool], app: App, why: str = "another migration has held the lock"
-) -> None:
+def wait_for(attempt: Callable[[], bool], app: App) -> None:
     """Repeat `attempt` until it returns True. Raise CommandError after the app's `lock_timeout`."""
     deadline = time.monotonic() + app.lock_timeout
     for tries in count(1):
@@ -181,7 +175,7 @@ def wait_for(
             return
         if time.monotonic() >= deadline:
             raise CommandError(
-                f"{app.name}: {why} for {app.lock_timeout:g} s;"
+                f"{app.name}: another migration has held the lock for {app.lock_timeout:g} s;"
                 f" run this again when it is done, or increase lock_timeout in {app.ini}"
             )
         if tries == 5:  # most migrations are done by then

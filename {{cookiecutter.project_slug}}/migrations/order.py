@@ -44,28 +44,26 @@ class Order:
             earlier: list[str] = []
             for name in [f"{app.name}:{it.revision}" for it in revisions] or [app.name]:
                 needs[name], earlier = earlier, [name]
-        among: Mapping[App, Iterable[Script]] = steps
-        if found and not up:
-            among = {app: self.script(app).walk_revisions() for app in self.apps.values()}
-        for app, revision, required in self.requirements(among):
-            requiring = f"{app.name}:{revision.revision}"
-            first, then = (required, requiring) if up else (requiring, required)
-            if then in found and first in found:
+        requiring: Mapping[App, Iterable[Script]] = steps
+        if found and not up:  # any revision may require one that is undone
+            requiring = {app: self.script(app).walk_revisions() for app in self.apps.values()}
+        for app, revision, required in self.requirements(requiring):
+            other, _, id = required.partition(":")
+            name = f"{app.name}:{revision.revision}"
+            if name in found and required in found:
+                first, then = (required, name) if up else (name, required)
                 needs[then].append(first)
-            elif then in found:
-                name, _, id = first.partition(":")
-                is_applied = id in applied(self.apps[name])
-                if up and not is_applied:
-                    raise CommandError(
-                        f"{app.name}: revision {revision.revision} requires {required}, which is"
-                        f" not applied; run {program('migrate')}"
-                    )
-                if is_applied and not up:
-                    down = to_tuple(revision.down_revision, default=("base",))[0]
-                    raise CommandError(
-                        f"{app_of(required)}: revision {id} of {name} still requires {required};"
-                        f" first run: {program()} -n {name} downgrade {down}"
-                    )
+            elif up and id not in applied(self.apps[other]):
+                raise CommandError(
+                    f"{app.name}: revision {revision.revision} requires {required}, which is"
+                    f" not applied; run {program('migrate')}"
+                )
+            elif not up and required in found and revision.revision in applied(app):
+                down = to_tuple(revision.down_revision, default=("base",))[0]
+                raise CommandError(
+                    f"{other}: revision {revision.revision} of {app.name} still requires"
+                    f" {required}; first run: {program()} -n {app.name} downgrade {down}"
+                )
         order = sorted_by_needs(needs, "remove one of these from `requires` in its revision")
         return [
             (self.apps[name], [found[key] for key in keys if key in found])

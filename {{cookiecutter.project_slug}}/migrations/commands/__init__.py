@@ -32,6 +32,8 @@ from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
+from alembic.util import CommandError
+
 PACKAGE = __name__.rpartition(".")[0]
 
 
@@ -54,6 +56,13 @@ def hooks(name: str) -> list[Callable[..., Any]]:
         for module, hook in found
         if hook and getattr(hook, "__module__", "") == module.__name__
     ]
+
+
+def needed_hook(name: str, file: str, user: str) -> Callable[..., Any]:
+    """Return the hook of this name; raise CommandError if its file is missing in extras/."""
+    for hook in hooks(name):
+        return hook
+    raise CommandError(f"{user} needs {PACKAGE}/extras/{file}, which is missing; restore it")
 
 
 def with_extras(work: Callable[[Any], None]) -> Callable[[Any], None]:

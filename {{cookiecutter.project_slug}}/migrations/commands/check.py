@@ -25,10 +25,7 @@ def check(run: Run) -> None:
     found = Differences(run)
 
     def report_on(app: App) -> str:
-        if not run.at_head(app):
-            raise CommandError(
-                f"the database is behind the newest revision; run {program('migrate')}"
-            )
+        run.check_at_head(app)
         if changes := in_words(found[app].upgrade):
             told = summarise(changes, width=1000)
             advice = f"run {program('generate')}, or correct the database"

@@ -29,7 +29,7 @@ def adopt(run: Run) -> None:
 
     def plan(app: App) -> str:
         head = run.head(app)
-        if now := run.current[app.name]:
+        if now := run.current(app):
             return f"stamped already: {', '.join(now)}"
         if taken := classic_revisions(run, app):
             stamps[app] = taken

@@ -34,7 +34,7 @@ def before_writing(run: Run, app: App, operations: ops.UpgradeOps) -> None:
             f"{app.name}: {names_of(views)} is a view in the database, not a table; say so in the"
             " model, with the table argument info={'is_view': True}"
         )
-    if run.current[app.name]:
+    if run.current(app):
         return
     there = {ownership.key(*key) for key in app.model_tables} - created
     for other in app.neighbours if there else ():

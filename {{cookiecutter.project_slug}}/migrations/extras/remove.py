@@ -104,7 +104,7 @@ def applied_tables(connection: Connection, run: Run, app: App) -> list[TableKey]
 
 def drop(run: Run, app: App, tables: list[TableKey]) -> None:
     """Downgrade an app to base, and drop its version table."""
-    if run.current[app.name]:
+    if run.current(app):
         command.downgrade(run.config_for(app), "base")
     if left := run.databases.run(app.url, partial(existing, tables=tables)):
         raise CommandError(

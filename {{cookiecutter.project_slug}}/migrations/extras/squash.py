@@ -69,11 +69,7 @@ def squash(run: Run) -> None:
 def check_ready(run: Run, app: App) -> None:
     """Raise CommandError unless an app's database, revisions and models agree."""
     check_moves(run, app, together=run.selected)
-    if not run.at_head(app):
-        raise CommandError(
-            f"{app.name}: the database is behind the newest revision;"
-            f" run {program('migrate', app.name)}"
-        )
+    run.check_at_head(app)
     check_folders(run, app)
     check_schemas(run, app)
     if found := changes_of(run, app):
