@@ -112,8 +112,8 @@ class App:
     @cached_property
     def neighbours(self) -> tuple["App", ...]:
         """All apps of the same database, including this one."""
-        bound = [it for it in self.apps.values() if not it.tenants]
-        return tuple(it for it in bound if it.database == self.database)
+        near = [it for it in self.apps.values() if it.tenants == self.tenants]
+        return tuple(it for it in near if it.database == self.database)
 
     @property
     def schema(self) -> str | None:

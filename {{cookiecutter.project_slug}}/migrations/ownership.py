@@ -1,7 +1,7 @@
 """Which tables an app may create, alter and drop: its own, and no other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
@@ -36,6 +36,12 @@ class Ownership(Sequence[MetaData]):
     compared: Mapping[App, ScriptDirectory]
     default_schema: str | None
     connection: Connection | None = None
+    _created: dict[App, set[TableKey]] = field(default_factory=dict, init=False)
+
+    @property
+    def _app(self) -> App:
+        """One of the compared apps, which have the same URL."""
+        return next(iter(self.compared))
 
     @cached_property
     def naming_convention(self) -> Mapping[Any, Any]:
@@ -43,9 +49,9 @@ class Ownership(Sequence[MetaData]):
 
         Empty if extras/ finds that no name in the revisions depends on it.
         """
-        app, script = next(iter(self.compared.items()))
-        final = any(all(map(hook, files_of(script))) for hook in hooks("has_final_names"))
-        return {} if final else app.metadata.naming_convention
+        files = files_of(self.compared[self._app])
+        final = any(all(map(hook, files)) for hook in hooks("has_final_names"))
+        return {} if final else self._app.metadata.naming_convention
 
     def __getitem__(self, index: Any) -> Any:
         return self._metadata[index]
@@ -81,21 +87,36 @@ class Ownership(Sequence[MetaData]):
             return app if app in self.compared else None
         if key in self._never_owned or name.startswith("alembic_version"):
             return None
-        for app, created in self.created_by_revisions.items():
-            if key in created:
+        for app in self.compared:
+            if key in self.created_by(app):
                 return app
-        app = max(self.apps, key=lambda app: app.claim(*key))
-        claimed = app in self.compared and app.claim(*key) and key not in self._created_elsewhere
-        return app if claimed else None
+        app = max(self.apps, key=lambda it: it.claim(*key))
+        claimed = app in self.compared and app.claim(*key)
+        created = claimed and any(key in self.created_by(it) for it in self._apps_of_server)
+        return app if claimed and not created else None
 
     def key(self, schema: str | None, name: str) -> TableKey:
         """Return the key of a table or a type in the database."""
         return table_key(schema, name, self.default_schema)
 
+    def key_for(self, app: App, schema: str | None, name: str) -> TableKey:
+        """Return the key of what an app names. If it names no schema, it means its default."""
+        # This connection may lead to another place than the URL of the compared apps.
+        default = self.default_schema if app.schema == self._app.schema else app.schema
+        return self.key(schema or default, name)
+
+    def created_by(self, app: App) -> set[TableKey]:
+        """Return the tables that an app's revisions create. Those of other apps are not loaded."""
+        if app not in self._created:
+            script = self.compared.get(app)
+            tables = tables_created(files_of(script) if script else files_by_name(app))
+            self._created[app] = {self.key_for(app, *table) for table in tables}
+        return self._created[app]
+
     @property
     def apps(self) -> tuple[App, ...]:
         """All apps of the database."""
-        return next(iter(self.compared)).neighbours
+        return self._app.neighbours
 
     @cached_property
     def apps_by_model(self) -> dict[TableKey, App]:
@@ -105,7 +126,7 @@ class Ownership(Sequence[MetaData]):
         found: dict[TableKey, App] = {}
         for app in self._apps_of_server:
             for schema, name in app.model_tables:
-                key = self.key(schema or app.schema, name)
+                key = self.key_for(app, schema, name)
                 if key in found:
                     raise CommandError(
                         f"both {found[key].name} and {app.name} have the table {name}; set"
@@ -117,10 +138,10 @@ class Ownership(Sequence[MetaData]):
     @cached_property
     def _apps_of_server(self) -> list[App]:
         """The apps of the database, or on MySQL of its server, where each schema is a database."""
-        app = next(iter(self.compared))
-        shared = app.database[:-1] if app.database[0] == "mysql" else app.database
-        bound = [it for it in app.apps.values() if not it.tenants]
-        return [it for it in bound if it.database[: len(shared)] == shared]
+        place, tenants = self._app.database, self._app.tenants
+        shared = place[:-1] if place[0] == "mysql" else place
+        near = [it for it in self._app.apps.values() if it.tenants == tenants]
+        return [it for it in near if it.database[: len(shared)] == shared]
 
     @cached_property
     def _metadata(self) -> list[MetaData]:
@@ -143,7 +164,7 @@ class Ownership(Sequence[MetaData]):
     def _never_owned(self) -> set[TableKey]:
         """Version tables and PostgreSQL's partitions. No app owns one that is in no model."""
         found = {
-            self.key(app.version_table_schema or app.schema, app.version_table)
+            self.key_for(app, app.version_table_schema, app.version_table)
             for app in self._apps_of_server
         }
         if self.connection is not None and self.connection.dialect.name == "postgresql":
@@ -151,27 +172,10 @@ class Ownership(Sequence[MetaData]):
         return found
 
     @cached_property
-    def created_by_revisions(self) -> dict[App, set[TableKey]]:
-        """The tables that the revisions of each compared app create."""
-        return {
-            app: {self.key(*key) for key in tables_created(files_of(script))}
-            for app, script in self.compared.items()
-        }
-
-    @cached_property
-    def _created_elsewhere(self) -> set[TableKey]:
-        return {
-            self.key(schema or app.schema, name)
-            for app in self._apps_of_server
-            if app not in self.compared
-            for schema, name in tables_created(files_by_name(app))
-        }
-
-    @cached_property
     def schemas(self) -> set[str | None]:
         """The schemas, or patterns of schemas, that may have tables of the compared apps."""
         found: set[str | None] = set()
-        for app, created in self.created_by_revisions.items():
-            found |= {schema for schema, _ in [*app.model_tables, *created]}
+        for app in self.compared:
+            found |= {schema for schema, _ in [*app.model_tables, *self.created_by(app)]}
             found |= {pattern.rpartition(".")[0] for pattern in app.tables}
         return found

@@ -27,7 +27,8 @@ def generate(run: Run) -> None:
     """Write a new revision for every app whose models changed."""
     for app in run.selected:
         run.check_at_head(app)
-    found = Differences(run)
+    differences = Differences(run)
+    found = {app: differences.of(app) for app in run.selected}
     for app in run.selected:
         if found[app].upgrade.ops:
             for check in hooks("before_writing"):

@@ -90,8 +90,8 @@ def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
     """Refuse an app if a model moved between it and another, unless both are in `together`."""
     near = app.neighbours
     ownership = run.databases.run(app.url, partial(ownership_of, run=run, apps=near))
-    for old, created in ownership.created_by_revisions.items():
-        for key in sorted(created & ownership.apps_by_model.keys(), key=str):
+    for old in near:
+        for key in sorted(ownership.created_by(old) & ownership.apps_by_model.keys(), key=str):
             new = ownership.apps_by_model[key]
             if new != old and app in (old, new) and not {old, new} <= set(together):
                 raise CommandError(

@@ -97,7 +97,7 @@ def applied_tables(connection: Connection, run: Run, app: App) -> list[TableKey]
     applied = [it for it in oldest_first(run.script(app)) if it.revision in run.applied(app)]
     ownership = ownership_of(connection, run, [app])
     created = {ownership.key(*it) for it in tables_created(Path(it.path) for it in applied)}
-    pending = ownership.created_by_revisions[app] - created
+    pending = ownership.created_by(app) - created
     own = {*existing(connection, created), *own_tables(connection, run, app)} - pending
     return sorted(own, key=str) if applied else []
 
