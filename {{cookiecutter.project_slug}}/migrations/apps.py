@@ -21,7 +21,7 @@ from alembic.util import CommandError, coerce_resource_to_filename
 from sqlalchemy import URL, MetaData, Table, make_url
 from sqlalchemy.exc import ArgumentError
 
-from .commands import hooks, needed_hook
+from .commands import needed_hook
 from .errors import explain, explain_ini, failing_line, naming, relative
 
 TableKey = tuple[str | None, str]
@@ -68,7 +68,6 @@ class App:
     def url(self) -> URL:
         """The URL of the app's database. Raises CommandError if the app has tenants."""
         if self.tenants:
-            needed_hook("apps_of_tenant", "tenant/", f"{self.name}: an app with tenants")
             raise CommandError(
                 f"{self.name}: has tenants; name one with --tenant NAME, or with -x tenant=NAME"
                 " for alembic"
@@ -188,9 +187,9 @@ class App:
         It is more specific if it has a dot, then by its number of characters except `*` and `?`.
         """
         full_name = f"{schema}.{name}" if schema else name
-        same = [it for it in self.tables if ("." in it) == bool(schema)]
-        matching = [re.sub(r"[*?]", "", it) for it in same if fnmatchcase(full_name, it)]
-        return max(((bool(schema), len(it)) for it in matching), default=())
+        same_kind = [it for it in self.tables if ("." in it) == bool(schema)]
+        matching = [re.sub(r"[*?]", "", it) for it in same_kind if fnmatchcase(full_name, it)]
+        return (bool(schema), max(map(len, matching))) if matching else ()
 
     def naming(self) -> AbstractContextManager[None]:
         """Begin every error in a block with the app's name; see `errors.naming`."""
@@ -210,10 +209,10 @@ class App:
             raise CommandError(f"{self.name}: cannot import {place}: {why}") from error
 
     def _import_submodules(self, module: ModuleType) -> None:
+        patterns = (*NO_MODELS, *words(self.section.get("exclude_modules", "")))
         for parent in getattr(module, "__path__", ()):
             for _, dotted, _ in pkgutil.iter_modules([parent], f"{module.__name__}."):
                 name = dotted.rpartition(".")[2]
-                patterns = (*NO_MODELS, *words(self.section.get("exclude_modules", "")))
                 excluded = any(fnmatchcase(name, it) or fnmatchcase(dotted, it) for it in patterns)
                 if not excluded and Path(parent, name).resolve() not in self.folders:
                     self._import_submodules(self.load(dotted, "metadata"))
@@ -292,9 +291,9 @@ def read_apps(config: Config) -> dict[str, App]:
                 f"{other.name}: has the version table {app.version_table!r} of {app.name}"
                 f" in the same database; give each its own version_table in {app.ini}"
             )
-    if any(app.tenants for app in apps.values()):
-        for apps_of_tenant in hooks("apps_of_tenant"):
-            apps = apps_of_tenant(config, apps)
+    if tenants := [app.name for app in apps.values() if app.tenants]:
+        user = f"{tenants[0]}: an app with tenants"
+        apps = needed_hook("apps_of_tenant", "tenant/", user)(config, apps)
     return apps
 
 

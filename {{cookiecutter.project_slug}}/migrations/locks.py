@@ -116,6 +116,7 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
         return True
 
     def begin(begun: Connection) -> None:
+        """Begin a transaction in SQLite whenever SQLAlchemy begins one on this connection."""
         options = connection.get_execution_options()
         if begun is not connection or options.get("isolation_level") == "AUTOCOMMIT":
             return
@@ -127,7 +128,7 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(app.lock_timeout * 1000)}")
 
     driver: Any = connection.connection.driver_connection
-    if connection.in_transaction():  # for SQLAlchemy; SQLite has none until the first write
+    if connection.in_transaction():  # SQLAlchemy has begun one; Python's sqlite3 waits for a write
         if enforced:
             raise CommandError(
                 f"{app.name}: the given connection enforces foreign keys, which could delete rows,"

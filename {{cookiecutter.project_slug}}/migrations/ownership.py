@@ -63,7 +63,7 @@ class Ownership(Sequence[MetaData]):
         """Return True for what autogenerate should reflect, which excludes other apps' tables."""
         if kind == "schema":
             return name is None or any(fnmatchcase(name, it) for it in self.schemas if it)
-        return kind != "table" or self.owns(parents["schema_name"], str(name))
+        return kind != "table" or self.owner(parents["schema_name"], str(name)) is not None
 
     def include_object(
         self, item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
@@ -75,10 +75,6 @@ class Ownership(Sequence[MetaData]):
         table = getattr(parent, "table", parent)
         app = self.owner(table.schema, table.name)
         return bool(app and app.include_object(item, name, kind, reflected, compare_to))
-
-    def owns(self, schema: str | None, name: str) -> bool:
-        """Return True if one of the compared apps owns the table."""
-        return self.owner(schema, name) is not None
 
     def owner(self, schema: str | None, name: str) -> App | None:
         """Return the one of the compared apps that owns the table, or None."""

@@ -99,42 +99,32 @@ class Run:
         `to` is any target that Alembic knows, such as `head`, `base` or `-1`.
         """
         now, iterate = self.current(app), self.script(app).iterate_revisions
-        if up:
-            return list(iterate(to, now, implicit_base=True))[::-1]
-        return list(iterate(now, to, select_for_downgrade=True))
+        with app.naming():
+            if up:
+                return list(iterate(to, now, implicit_base=True))[::-1]
+            return list(iterate(now, to, select_for_downgrade=True))
 
     def plan(self, to: str, up: bool = True) -> list[tuple[App, list[Script]]]:
         """Return the steps of all selected apps in the order to run them; see `Order.plan`."""
-        steps: dict[App, list[Script]] = {}
-        for app in self.selected if up else self.selected[::-1]:
-            with app.naming():
-                steps[app] = self.steps(app, to, up)
-        return self.order.plan(steps, self.applied, up)
-
-    def head(self, app: App) -> str | None:
-        """Return the app's head, or None if it has no revision yet.
-
-        Raises CommandError if there are several heads, or the database is at an unknown revision.
-        """
-        self.current(app)
-        with app.naming():
-            head = self.script(app).get_revision("head")
-        return head.revision if head else None
+        apps = self.selected if up else self.selected[::-1]
+        return self.order.plan({app: self.steps(app, to, up) for app in apps}, self.applied, up)
 
     def unfinished(self, app: App) -> str | None:
         """Return why extras/ says that an app must not be migrated or compared, or None."""
         return next((why for hook in hooks("unfinished") if (why := hook(self, app))), None)
 
     def check_ready(self, app: App) -> None:
-        """Raise CommandError as `head` does, and if an app must not be migrated or compared."""
-        self.head(app)
+        """Raise CommandError if an app has several heads, or must not be migrated or compared."""
+        self.current(app)  # raises CommandError if the database is at an unknown revision
+        with app.naming():
+            self.script(app).get_revision("head")
         if why := self.unfinished(app):
             raise CommandError(f"{app.name}: {why}")
 
     def check_at_head(self, app: App) -> None:
-        """Raise CommandError as `check_ready` does, and if a revision is pending."""
+        """Raise CommandError as `check_ready` does, and if the database is not at the head."""
         self.check_ready(app)
-        if set(self.current(app)) != set(self.script(app).get_heads()):
+        if self.steps(app, "head"):
             raise CommandError(
                 f"{app.name}: the database is behind the newest revision;"
                 f" run {program('migrate', app.name)}"
@@ -241,8 +231,7 @@ def read_tables(
     """Return the revisions in version tables. One query reads a hundred of them."""
     quote = connection.dialect.identifier_preparer.format_table
     found: dict[T, tuple[str, ...]] = dict.fromkeys(tables, ())
-    keys = list(tables)
-    names = [quote(tables[key]) for key in keys]
+    keys, names = list(tables), map(quote, tables.values())
     queries = [f"SELECT {i}, {name}.version_num FROM {name}" for i, name in enumerate(names)]
     for start in range(0, len(queries), 100):
         rows = connection.exec_driver_sql(" UNION ALL ".join(queries[start : start + 100]))

@@ -50,12 +50,8 @@ def extras() -> tuple[ModuleType, ...]:
 
 def hooks(name: str) -> list[Callable[..., Any]]:
     """Return the functions of this name that modules of extras/ define, not just import."""
-    found = ((module, getattr(module, name, None)) for module in extras())
-    return [
-        hook
-        for module, hook in found
-        if hook and getattr(hook, "__module__", "") == module.__name__
-    ]
+    found: list[tuple[str, Any]] = [(it.__name__, getattr(it, name, None)) for it in extras()]
+    return [hook for home, hook in found if getattr(hook, "__module__", "") == home]
 
 
 def needed_hook(name: str, file: str, user: str) -> Callable[..., Any]:

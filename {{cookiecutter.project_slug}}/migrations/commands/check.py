@@ -8,7 +8,7 @@ from alembic.autogenerate import produce_migrations
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.util import CommandError
-from sqlalchemy import Column, Constraint, Index, Table
+from sqlalchemy import Column, Constraint, Index
 
 from ..apps import App
 from ..errors import program
@@ -129,8 +129,6 @@ def in_words(operations: ops.UpgradeOps) -> list[str]:
     for kind, *parts in diffs:
         verb = VERBS.get(kind) or VERBS.get(kind.partition("_")[0], kind)
         match parts:
-            case [Table(name=what)] if kind.endswith("_table"):
-                pass
             case [_, str(table), Column(name=column) | str(column), *_]:
                 what = f"{table} {column}"
             case [Index() | Constraint() as item]:
@@ -140,7 +138,7 @@ def in_words(operations: ops.UpgradeOps) -> list[str]:
                     continue
                 what = f"{table} {'index' if isinstance(item, Index) else 'constraint'}"
                 what += f" {item.name or 'on ' + ', '.join(columns)}"
-            case _:  # a comment, or a plug-in's
+            case _:  # a table, a comment, or a plug-in's
                 names = [getattr(part, "name", part) for part in parts if part is not None]
                 what = " ".join(map(str, names))
         found[f"{verb} {what}"] = None

@@ -14,7 +14,7 @@ from ..run import Run, read_versions
 from . import ruff_format
 from .empty_databases import check_schemas, in_empty_database, try_out, write_initial
 from .new_revisions import check_folders
-from .precautions import changes_of, check_moves, names_of, own_tables, references
+from .precautions import changes_of, check_moves, head_of, names_of, own_tables, references
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def adopt(run: Run) -> None:
     stamps: dict[App, tuple[str, ...]] = {}
 
     def plan(app: App) -> str:
-        head = run.head(app)
+        head = head_of(run, app)
         if now := run.current(app):
             return f"stamped already: {', '.join(now)}"
         if taken := classic_revisions(run, app):

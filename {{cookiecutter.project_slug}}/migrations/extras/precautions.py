@@ -38,6 +38,17 @@ def ask(run: Run) -> None:
         raise CommandError("nothing is changed")
 
 
+def head_of(run: Run, app: App) -> str | None:
+    """Return an app's head, or None if it has no revision yet.
+
+    Raises CommandError if there are several heads, or the database is at an unknown revision.
+    """
+    run.current(app)
+    with app.naming():
+        head = run.script(app).get_revision("head")
+    return head.revision if head else None
+
+
 def existing(connection: Connection, tables: Iterable[TableKey]) -> list[TableKey]:
     """Return those of these tables that exist in a database; views count."""
     return [key for key in tables if inspect(connection).has_table(key[1], key[0])]
@@ -55,7 +66,7 @@ def own_tables(connection: Connection, run: Run, app: App) -> list[TableKey]:
         ownership.key(schema, name)
         for schema in {schema or None for schema in ownership.schemas}
         for name in inspector.get_table_names(schema)
-        if ownership.owns(schema, name)
+        if ownership.owner(schema, name)
     }
     return sorted(found, key=str)
 
