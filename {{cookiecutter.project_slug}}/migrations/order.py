@@ -39,7 +39,7 @@ class Order:
         a downgrade if an applied revision still requires one that it would undo.
         """
         found = {f"{app.name}:{it.revision}": it for app in steps for it in steps[app]}
-        needs: dict[str, list[str]] = {}
+        needs: dict[str, list[str]] = {}  # each revision needs the previous one of its app
         for app, revisions in steps.items():
             earlier: list[str] = []
             for name in [f"{app.name}:{it.revision}" for it in revisions] or [app.name]:
@@ -121,8 +121,7 @@ def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str
     If an app has several keys, each has to need the previous one. A circle raises CommandError
     with the advice.
     """
-    names = list(needs)
-    places = {name: place for place, name in enumerate(names)}
+    places = {name: place for place, name in enumerate(needs)}
     sorter = TopologicalSorter({name: [it for it in needs[name] if it in needs] for name in needs})
     try:
         sorter.prepare()
@@ -130,12 +129,12 @@ def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str
         circle = ", which needs ".join(error.args[1][::-1]).replace(", which", "", 1)
         raise CommandError(f"{circle}; {advice}") from None
     found: list[str] = []
-    ready: dict[str, int] = {}  # for each app, the place of the key that could be next
+    ready: dict[str, str] = {}  # for each app, the key that could be next
     app = ""
     while sorter.is_active():
-        ready |= {app_of(name): places[name] for name in sorter.get_ready()}
+        ready |= {app_of(name): name for name in sorter.get_ready()}
         if app not in ready:
-            app = app_of(names[min(ready.values())])
-        found.append(names[ready.pop(app)])
+            app = app_of(min(ready.values(), key=places.__getitem__))
+        found.append(ready.pop(app))
         sorter.done(found[-1])
     return found

@@ -34,7 +34,7 @@ def check(run: Run) -> None:
 
     run.each_despite_errors(report_on)
     every = {app: oldest_first(run.script(app)) for app in run.apps.values()}
-    run.order.plan(every, lambda _: set(), up=True)  # raises CommandError if there is none
+    run.order.plan(every, lambda _: set(), up=True)  # raises CommandError if they cannot be sorted
 
 
 @dataclass
