@@ -53,6 +53,7 @@ def connect_args(url: URL) -> dict[str, Any]:
 
 def keep_settings(engine: Engine) -> None:
     """Commit what the models' `connect` listeners set, before a rollback can undo it."""
+    # `insert` puts it in front of SQLAlchemy's own listener, which rolls back.
     event.listen(engine, "connect", lambda driver, _: driver.commit(), insert=True)
 
 

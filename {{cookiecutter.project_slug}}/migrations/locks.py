@@ -20,8 +20,8 @@ from .databases import version_schema
 def one_migrator(connection: Connection, app: App) -> AbstractContextManager[None]:
     """Hold the lock of the app's version table during a block. Say so while waiting for it.
 
-    Raises CommandError if another migrator still holds it after `lock_timeout` seconds. For Galera
-    and for other databases than these three, the folder extras/ has a lock.
+    Raises CommandError if another migrator still holds it after `lock_timeout` seconds. The
+    folder extras/ has a lock for Galera, and for databases that are not known here.
     """
     name = connection.dialect.name.replace("mariadb", "mysql")
     lock: Callable[..., AbstractContextManager[None]]
