@@ -23,7 +23,7 @@ from migrations.errors import naming
 from migrations.locks import one_migrator
 from migrations.ownership import Ownership
 from migrations.revision_files import check_revisions
-from migrations.run import checked, order_of
+from migrations.run import checked
 
 config = context.config
 
@@ -105,8 +105,7 @@ def run_online(app: App, connection: Connection) -> None:
         if writes:
             # Alembic has no hook between finding a command's steps and running the first of them.
             assert migration._migrations_fn is not None
-            order = config.attributes.get("order") or order_of(app.apps, config.config_file_name)
-            migration._migrations_fn = checked(migration._migrations_fn, app, order, connection)
+            migration._migrations_fn = checked(migration._migrations_fn, app, config, connection)
             stack.enter_context(one_migrator(connection, app))
             for guard in hooks("guard"):
                 stack.enter_context(guard(migration, app))

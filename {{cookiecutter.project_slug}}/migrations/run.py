@@ -240,14 +240,15 @@ def read_tables(
     return found
 
 
-def order_of(apps: dict[str, App], ini: str | None) -> Order:
-    """Return the `Order` for a command of plain Alembic, which itself reads only one app."""
-    script = cache(lambda app: ScriptDirectory.from_config(Config(ini, ini_section=app.name)))
-    return Order(apps, script)
-
-
-def checked(find_steps: FindSteps, app: App, order: Order, connection: Connection) -> FindSteps:
+def checked(find_steps: FindSteps, app: App, config: Config, connection: Connection) -> FindSteps:
     """Return `find_steps` with a check of what apps require of each other; see `Order.plan`."""
+
+    @cache
+    def script(other: App) -> ScriptDirectory:
+        return ScriptDirectory.from_config(Config(config.config_file_name, ini_section=other.name))
+
+    # Plain Alembic reads only the app that it was called for.
+    order: Order = config.attributes.get("order") or Order(app.apps, script)
 
     @cache
     def applied(other: App) -> set[str]:
