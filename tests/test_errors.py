@@ -573,8 +573,7 @@ REVISIONS = {
     ),
     "pending while generating": Case(
         sql("DELETE FROM alembic_version_books"),
-        "books: the database is behind the newest revision;"
-        " run ./migrate.sh books before generating another",
+        "books: the database is behind the newest revision; run ./migrate.sh books",
         ("generate",),
     ),
     "script.py.mako with a syntax error": Case(

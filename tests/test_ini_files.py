@@ -122,4 +122,4 @@ def test_x_arguments_reach_revisions(shop: Project) -> None:
 def test_what_is_recommended_is_for_the_same_ini_file(shop: Project) -> None:
     shop.run("./generate.sh", "-c", "production.ini")
     line = shop.refused("./generate.sh", "-c", "production.ini")
-    assert line.endswith("; run ./migrate.sh -c production.ini shop before generating another")
+    assert line.endswith("; run ./migrate.sh -c production.ini shop")

@@ -245,6 +245,32 @@ def test_patterns_and_the_tables_of_others(tmp_path: Path, postgresql: Database)
     assert postgresql.tables("elsewhere") == {"users", "log"}
 
 
+ELSEWHERE = """
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+
+given = {{"connection": create_engine({url!r})}}
+config = Config("alembic.ini", ini_section="users", attributes=given)
+command.upgrade(config, "head")
+command.check(config)
+"""
+
+
+def test_new_model_on_a_given_connection_to_another_database(
+    tmp_path: Path, database: Database
+) -> None:
+    project = bake(tmp_path)
+    project.environment["DATABASE_URL"] = database.text
+    project.generate()
+    users = project.models("users")
+    users.write_text(users.read_text() + NOTE)
+    with new_database(database.url.get_backend_name(), tmp_path) as other:
+        code = ELSEWHERE.format(url=other.text)
+        line = project.run("python", "-c", code, status=1).stderr.splitlines()[-1]
+    assert "New upgrade operations detected: [('add_table', Table('user_notes'" in line
+
+
 def test_revision_that_computes_its_schema(tmp_path: Path, postgresql: Database) -> None:
     project = bake(tmp_path, apps="users", database="postgresql")
     project.environment["DATABASE_URL"] = postgresql.text

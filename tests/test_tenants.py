@@ -221,8 +221,8 @@ def test_refused(sqlite: Tenants) -> None:
     line = project.run("./migrate.sh", status=1).stderr
     assert "users: all tenants would share one database; write {tenant} in " in line
     shutil.rmtree(project.path / "migrations" / "extras")
-    copy = "copy migrations/extras/tenant/ from the template"
-    assert project.refused("./migrate.sh") == f"users: has tenants; {copy}"
+    missing = "an app with tenants needs migrations/extras/tenant/, which is missing; restore it"
+    assert project.refused("./migrate.sh") == f"users: {missing}"
 
 
 def test_a_project_that_was_baked_without_tenants(project: Project) -> None:

@@ -2,8 +2,9 @@
 """The migrations of every app in alembic.ini; see `python -m migrations --help`.
 
 Start reading at env.py, which Alembic runs for every app. apps.py reads the apps. ownership.py
-decides which app owns a table. locks.py lets only one migrator work at a time. run.py and
-commands/ run a command for all apps. You can delete autogenerate/ and extras/.
+decides which app owns a table. databases.py connects. locks.py lets only one migrator work at a
+time. order.py sorts the revisions of all apps. run.py and commands/ run a command for all apps.
+You can delete autogenerate/ and extras/.
 """
 
 import gc

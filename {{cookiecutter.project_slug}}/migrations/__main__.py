@@ -21,7 +21,7 @@ from alembic.util import CommandError
 from .apps import read_apps, select_apps
 from .commands import alembic_commands, check, commands, hooks, with_extras
 from .databases import Databases
-from .errors import GIVEN, HOME, explain
+from .errors import HOME, INI_OPTION, explain
 from .run import Run
 
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         here = os.environ.pop("MIGRATIONS_CALLED_FROM", "")  # set by run.sh: the user's folder
         given = [os.environ.get("ALEMBIC_CONFIG"), *options.config][-1]
-        GIVEN[:] = ["-c", *options.config[-1:]] if options.config else []
+        INI_OPTION[:] = ["-c", *options.config[-1:]] if options.config else []
         ini = Path(here, given) if given else "alembic.ini"
         config = Config(ini, stdout=sys.stdout, cmd_opts=options)
         apps = read_apps(config)
@@ -83,8 +83,9 @@ def parser_of(line: CommandLine) -> ArgumentParser:
         add("-x", type=given["x"].append, metavar="KEY=VALUE", help="for context.get_x_argument()")
         several = "the section of an app; can be repeated; default: every app"
         add("-n", "--name", type=given["names"].append, metavar="APP", help=several)
-        for declare in hooks("options") if name else ():
-            declare(place)
+        if place is not parser:
+            for declare in hooks("options"):
+                declare(place)
     return parser
 
 

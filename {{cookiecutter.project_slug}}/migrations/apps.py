@@ -21,7 +21,7 @@ from alembic.util import CommandError, coerce_resource_to_filename
 from sqlalchemy import URL, MetaData, Table, make_url
 from sqlalchemy.exc import ArgumentError
 
-from .commands import hooks
+from .commands import needed_hook
 from .errors import explain, explain_ini, failing_line, naming, relative
 
 TableKey = tuple[str | None, str]
@@ -68,10 +68,10 @@ class App:
     def url(self) -> URL:
         """The URL of the app's database. Raises CommandError if the app has tenants."""
         if self.tenants:
-            advice = "name one with --tenant NAME, or with -x tenant=NAME for alembic"
-            if not hooks("apps_of_tenant"):
-                advice = "copy migrations/extras/tenant/ from the template"
-            raise CommandError(f"{self.name}: has tenants; {advice}")
+            raise CommandError(
+                f"{self.name}: has tenants; name one with --tenant NAME, or with -x tenant=NAME"
+                " for alembic"
+            )
         return self._parsed_url
 
     @cached_property
@@ -107,6 +107,12 @@ class App:
         name = found.get("dbname") or found.get("db") or found.get("database") or ""
         where = "localhost" if host in ("", "127.0.0.1", "::1") else host
         return (backend, where, str(port), str(found.get("service", "")), str(name))
+
+    @cached_property
+    def neighbours(self) -> tuple["App", ...]:
+        """All apps of the same database, including this one."""
+        near = [it for it in self.apps.values() if it.tenants == self.tenants]
+        return tuple(it for it in near if it.database == self.database)
 
     @property
     def schema(self) -> str | None:
@@ -157,20 +163,22 @@ class App:
         Modules of other apps may define some of them. If patterns of several apps match, the most
         specific one wins. A pattern without a schema matches models in every schema.
         """
-        sharing = [self]
+        sharing: list[App] = []
         for app in self.apps.values():
             with suppress(CommandError):  # another app's error is shown when that app is used
                 if app.database == self.database and app.metadata is self.metadata:
                     sharing.append(app)
 
-        def has(table: Table) -> bool:
-            schemas = (table.schema, None)
-            own, *others = (max(it.claim(at, table.name) for at in schemas) for it in sharing)
-            return not self.tables or (own != () and own >= max(others, default=()))
+        def claim(app: App, table: Table) -> tuple[int, ...]:
+            return max(app.claim(schema, table.name) for schema in (table.schema, None))
 
-        tables = self.metadata.tables.values()
-        mine = [it for it in tables if not it.info.get("is_view") and has(it)]
-        return {(table.schema, table.name): table for table in mine}
+        def has(table: Table) -> bool:
+            own = claim(self, table)
+            return own != () and all(own >= claim(app, table) for app in sharing)
+
+        tables = [it for it in self.metadata.tables.values() if not it.info.get("is_view")]
+        own = filter(has, tables) if self.tables else tables
+        return {(table.schema, table.name): table for table in own}
 
     def claim(self, schema: str | None, name: str) -> tuple[int, ...]:
         """Return how specific the best matching pattern of `tables` is, or () if none matches.
@@ -179,9 +187,9 @@ class App:
         It is more specific if it has a dot, then by its number of characters except `*` and `?`.
         """
         full_name = f"{schema}.{name}" if schema else name
-        same = [it for it in self.tables if ("." in it) == bool(schema)]
-        matching = [re.sub(r"[*?]", "", it) for it in same if fnmatchcase(full_name, it)]
-        return max(((bool(schema), len(it)) for it in matching), default=())
+        same_kind = [it for it in self.tables if ("." in it) == bool(schema)]
+        matching = [re.sub(r"[*?]", "", it) for it in same_kind if fnmatchcase(full_name, it)]
+        return (bool(schema), max(map(len, matching))) if matching else ()
 
     def naming(self) -> AbstractContextManager[None]:
         """Begin every error in a block with the app's name; see `errors.naming`."""
@@ -201,60 +209,13 @@ class App:
             raise CommandError(f"{self.name}: cannot import {place}: {why}") from error
 
     def _import_submodules(self, module: ModuleType) -> None:
+        patterns = (*NO_MODELS, *words(self.section.get("exclude_modules", "")))
         for parent in getattr(module, "__path__", ()):
             for _, dotted, _ in pkgutil.iter_modules([parent], f"{module.__name__}."):
                 name = dotted.rpartition(".")[2]
-                patterns = (*NO_MODELS, *words(self.section.get("exclude_modules", "")))
                 excluded = any(fnmatchcase(name, it) or fnmatchcase(dotted, it) for it in patterns)
                 if not excluded and Path(parent, name).resolve() not in self.folders:
                     self._import_submodules(self.load(dotted, "metadata"))
-
-
-def read_apps(config: Config) -> dict[str, App]:
-    """Return the apps of alembic.ini by name, in the order of its sections.
-
-    Imports no models and connects to nothing. Raises CommandError if there is no app, or if a
-    section is wrong.
-    """
-    ini = Path(config.config_file_name or "alembic.ini")
-    # This parser takes [DEFAULT] for one more section. Alembic's adds its keys to every section.
-    written = configparser.RawConfigParser(default_section="")
-    try:
-        _ = config.file_config
-        written.read(config.config_file_name or (), encoding="locale")
-    except (configparser.Error, UnicodeError) as error:
-        raise CommandError(explain_ini(error, ini)) from None
-    called_for = config.config_ini_section  # Alembic reads version_locations from that section
-    apps: dict[str, App] = {}
-    for name in written.sections():
-        own = written.options(name)
-        # A section with revisions and the shared env.py is an app whose `metadata` is missing.
-        # Alembic reads [alembic] when it is called without a name.
-        forgotten = "version_locations" in own and "script_location" not in own
-        if name != "DEFAULT" and ("metadata" in own or (forgotten and name != "alembic")):
-            config.config_ini_section = name
-            try:
-                apps[name] = _read_app(config, written, name, apps)
-            except configparser.Error as error:
-                raise CommandError(f"{name}: {explain_ini(error, ini)}") from None
-            except ValueError as error:
-                raise CommandError(f"{name}: {error} in [{name}] of {ini.name}") from None
-    config.config_ini_section = called_for
-    if not apps:
-        with ini.open("rb"):  # ConfigParser ignores a file that it cannot open; open() raises
-            raise CommandError(
-                f"no apps: {ini} has no section that sets metadata; ./add_app.sh NAME adds one"
-            )
-    for app, other in combinations(apps.values(), 2):
-        one, two = ((it.version_table, it.version_table_schema) for it in (app, other))
-        if one == two and app.database == other.database:  # their histories would mix
-            raise CommandError(
-                f"{other.name}: has the version table {app.version_table!r} of {app.name}"
-                f" in the same database; give each its own version_table in {app.ini}"
-            )
-    for for_tenant in hooks("apps_of_tenant") if any(it.tenants for it in apps.values()) else ():
-        apps = for_tenant(config, apps)
-    return apps
 
 
 def table_key(schema: str | None, name: str, default_schema: str | None) -> TableKey:
@@ -272,8 +233,8 @@ def select_apps(apps: dict[str, App], names: Iterable[str]) -> list[App]:
     """Return the apps with these names, or all if there are none, in the order of the sections."""
     wanted = set(names)
     if unknown := sorted(wanted - set(apps)):
-        where = "".join({f" in {app.ini}" for app in apps.values()})
-        raise CommandError(f"{', '.join(unknown)}: no such app{where}; apps: {', '.join(apps)}")
+        [ini] = {app.ini for app in apps.values()}
+        raise CommandError(f"{', '.join(unknown)}: no such app in {ini}; apps: {', '.join(apps)}")
     return [app for app in apps.values() if not wanted or app.name in wanted]
 
 
@@ -287,10 +248,59 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
+def read_apps(config: Config) -> dict[str, App]:
+    """Return the apps of alembic.ini by name, in the order of its sections.
+
+    Imports no models and connects to nothing. Raises CommandError if there is no app, or if a
+    section is wrong.
+    """
+    ini = Path(config.config_file_name or "alembic.ini")
+    # Alembic's parser adds the keys of [DEFAULT] to every section, and has what a caller has set.
+    # In this one, a section has what the file says there, and [DEFAULT] is a section as well.
+    written = configparser.RawConfigParser(default_section="")
+    try:
+        _ = config.file_config
+        written.read(config.config_file_name or (), encoding="locale")
+    except (configparser.Error, UnicodeError) as error:
+        raise CommandError(explain_ini(error, ini)) from None
+    called_for = config.config_ini_section
+    apps: dict[str, App] = {}
+    for name in written.sections():
+        keys = written.options(name)
+        # A section with revisions and the shared env.py is an app whose `metadata` is missing.
+        # Alembic reads [alembic] when it is called without a name.
+        forgotten = "version_locations" in keys and "script_location" not in keys
+        if name != "DEFAULT" and ("metadata" in keys or (forgotten and name != "alembic")):
+            config.config_ini_section = name  # get_version_locations_list() reads that section
+            try:
+                apps[name] = _read_app(config, written, name, apps)
+            except configparser.Error as error:
+                raise CommandError(f"{name}: {explain_ini(error, ini)}") from None
+            except ValueError as error:
+                raise CommandError(f"{name}: {error} in [{name}] of {ini.name}") from None
+    config.config_ini_section = called_for
+    if not apps:
+        ini.read_bytes()  # raises OSError; ConfigParser ignores a file that it cannot open
+        raise CommandError(
+            f"no apps: {ini} has no section that sets metadata; ./add_app.sh NAME adds one"
+        )
+    for app, other in combinations(apps.values(), 2):
+        one, two = ((it.version_table, it.version_table_schema) for it in (app, other))
+        if one == two and app.database == other.database:  # their histories would mix
+            raise CommandError(
+                f"{other.name}: has the version table {app.version_table!r} of {app.name}"
+                f" in the same database; give each its own version_table in {app.ini}"
+            )
+    if tenants := [app.name for app in apps.values() if app.tenants]:
+        user = f"{tenants[0]}: an app with tenants"
+        apps = needed_hook("apps_of_tenant", "tenant/", user)(config, apps)
+    return apps
+
+
 def _read_app(
     config: Config, written: configparser.RawConfigParser, name: str, apps: dict[str, App]
 ) -> App:
-    """Return the app of a section. `written` is the ini file, without what a caller has set."""
+    """Return the app of a section. Both parsers have read the file; see `read_apps`."""
     section, key = config.file_config[name], "sqlalchemy.url"
 
     def get(key: str, default: str = "") -> str:

@@ -8,8 +8,7 @@ from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from .apps import App, search_path
-from .commands import hooks
-from .errors import HOME
+from .commands import needed_hook
 
 T = TypeVar("T")
 
@@ -27,13 +26,9 @@ class Databases:
     def run(self, url: URL, work: Callable[[Connection], T]) -> T:
         """Call `work` with a connection to the database, and return what it returns."""
         if url.get_dialect().is_async:
-            for run_async in hooks("run_async"):
-                found: T = run_async(url, work)
-                return found
-            raise CommandError(
-                f"the driver {url.get_driver_name()} needs {HOME.name}/extras/async_drivers.py,"
-                " which is missing; restore it, or use another driver"
-            )
+            driver = f"the driver {url.get_driver_name()}"
+            found: T = needed_hook("run_async", "async_drivers.py", driver)(url, work)
+            return found
         if url not in self._engines:
             self._engines[url] = create_engine(url, connect_args=connect_args(url))
             keep_settings(self._engines[url])
@@ -58,28 +53,27 @@ def connect_args(url: URL) -> dict[str, Any]:
 
 def keep_settings(engine: Engine) -> None:
     """Commit what the models' `connect` listeners set, before a rollback can undo it."""
+    # `insert` puts it in front of SQLAlchemy's own listener, which rolls back.
     event.listen(engine, "connect", lambda driver, _: driver.commit(), insert=True)
 
 
 def in_session(connection: Connection, url: URL, work: Callable[[Connection], T]) -> T:
-    """Call `work`, return what it returns, and roll back what it has not committed."""
-    check_schema(connection, url)
-    found = work(connection)
-    try:
-        connection.rollback()
-    except DBAPIError:  # Galera has rolled back already, for DDL on another node
-        connection.invalidate()
-    return found
+    """Call `work`, return what it returns, and roll back what it has not committed.
 
-
-def check_schema(connection: Connection, url: URL) -> None:
-    """Raise CommandError if the session is in another schema than its URL says."""
+    Raises CommandError if the session is in another schema than its URL says.
+    """
     schema, found = search_path(url), connection.dialect.default_schema_name
     if schema and found not in (schema, None):
         raise CommandError(
             f"the session is in the schema {found}, not {schema}, because a pooler ignores the"
             " URL's `options`; connect to PostgreSQL directly"
         )
+    result = work(connection)
+    try:
+        connection.rollback()
+    except DBAPIError:  # Galera has rolled back already, for DDL on another node
+        connection.invalidate()
+    return result
 
 
 def version_schema(app: App, dialect: Dialect) -> str | None:

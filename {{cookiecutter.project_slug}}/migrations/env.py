@@ -23,7 +23,7 @@ from migrations.errors import naming
 from migrations.locks import one_migrator
 from migrations.ownership import Ownership
 from migrations.revision_files import check_revisions
-from migrations.run import checked, order_of
+from migrations.run import checked
 
 config = context.config
 
@@ -43,15 +43,13 @@ def changes_database() -> bool:
     return True
 
 
-def settings(
-    app: App, apps: dict[str, App], dialect: Dialect, connection: Connection | None = None
-) -> dict[str, Any]:
+def settings(app: App, dialect: Dialect, connection: Connection | None = None) -> dict[str, Any]:
     """Return the arguments of `context.configure` that are the same online and offline."""
     # commands/check.py compares all apps of a database at once. Other commands compare this app.
     compared = config.attributes.get("compared", {app: context.script})
     # PostgreSQL has no default schema as long as the schema of a new tenant is missing.
     default = dialect.default_schema_name or app.schema
-    ownership = Ownership(compared, tuple(apps.values()), default, connection)
+    ownership = Ownership(compared, default, connection)
     one_by_one = app.section.getboolean("transaction_per_migration", False)
     return {
         "version_table": app.version_table,
@@ -71,17 +69,15 @@ def settings(
     }
 
 
-def run_offline(app: App, apps: dict[str, App]) -> None:
+def run_offline(app: App) -> None:
     """Print the SQL instead of running it (`--sql`). After an error, print nothing."""
-    # The server of a mysql:// URL may be MariaDB. `migrate --sql` has asked it.
-    server = {"is_mariadb": True} if config.attributes.get("is_mariadb") else {}
     script = io.StringIO()
     context.configure(
         url=app.url,
         literal_binds=True,
         output_buffer=script,
-        dialect_opts={"paramstyle": "named", **server},
-        **settings(app, apps, app.url.get_dialect()()),
+        dialect_opts={"paramstyle": "named", **config.attributes.get("dialect_opts", {})},
+        **settings(app, app.url.get_dialect()()),
     )
     with context.begin_transaction():
         if path := search_path(app.url):
@@ -92,14 +88,14 @@ def run_offline(app: App, apps: dict[str, App]) -> None:
     (config.output_buffer or sys.stdout).write(script.getvalue())
 
 
-def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
+def run_online(app: App, connection: Connection) -> None:
     """Run the command on a connection, under the app's lock if it changes the database."""
     writes = changes_database()
     context.configure(
         connection=connection,
         # Alembic would create the version table even for a command that only compares.
         dont_mutate=not writes,
-        **settings(app, apps, connection.dialect, connection),
+        **settings(app, connection.dialect, connection),
     )
     migration = context.get_context()
     with ExitStack() as stack:
@@ -109,8 +105,7 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
         if writes:
             # Alembic has no hook between finding a command's steps and running the first of them.
             assert migration._migrations_fn is not None
-            order = config.attributes.get("order") or order_of(apps, config.config_file_name)
-            migration._migrations_fn = checked(migration._migrations_fn, app, order, connection)
+            migration._migrations_fn = checked(migration._migrations_fn, app, config, connection)
             stack.enter_context(one_migrator(connection, app))
             for guard in hooks("guard"):
                 stack.enter_context(guard(migration, app))
@@ -118,23 +113,26 @@ def run_online(app: App, apps: dict[str, App], connection: Connection) -> None:
         context.run_migrations()
 
 
-def run_command(app: App, apps: dict[str, App]) -> None:
+def run_command(app: App) -> None:
     """Run the command offline, on the caller's connection, or on a connection of its own."""
 
     def work(connection: Connection) -> None:
-        run_online(app, apps, connection)
+        run_online(app, connection)
         if changes_database():
             end_session(connection)
 
     given = config.attributes.get("connection")
     if context.is_offline_mode():
-        run_offline(app, apps)
-    elif isinstance(given, Connection | Engine):
-        with given.connect() if isinstance(given, Engine) else nullcontext(given) as connection:
-            run_online(app, apps, connection)
-    else:  # nothing is given, or an AsyncEngine, of which only the URL is used
+        run_offline(app)
+    elif isinstance(given, Connection):
+        run_online(app, given)
+    elif isinstance(given, Engine):
+        with given.connect() as connection:
+            run_online(app, connection)
+    else:
+        url = given.url if given else app.url  # of an AsyncEngine, only the URL is used
         with closing(Databases()) as own:
-            config.attributes.get("databases", own).run(given.url if given else app.url, work)
+            config.attributes.get("databases", own).run(url, work)
 
 
 def main() -> None:
@@ -150,7 +148,7 @@ def main() -> None:
             fileConfig(config.file_config, disable_existing_loggers=False)
         if not called_by_run:
             check_revisions(app, context.script)
-        run_command(app, apps)
+        run_command(app)
 
 
 main()

@@ -17,7 +17,7 @@ from .commands import hooks
 
 HOME = Path(__file__).parent
 
-GIVEN: list[str] = []
+INI_OPTION: list[str] = []
 """The option `-c FILE` if it was given, because recommended commands need it as well."""
 
 NOISE = re.compile(
@@ -40,15 +40,14 @@ def naming(app: str, url: str, ctrl_c: type[BaseException] = KeyboardInterrupt) 
             error.args = (line_for(app, url, error), *error.args[1:])
         raise
     except KeyboardInterrupt as error:
-        line = with_notes("interrupted; run the command again to continue", error)
-        raise ctrl_c(str(error) or f"{app}: {line}") from error
+        raise ctrl_c(str(error) or f"{app}: {explain(error)}") from error
     except (Exception, SystemExit) as error:  # even a revision that exits with 0 is not applied
         raise CommandError(line_for(app, url, error)) from error
 
 
 def line_for(app: str, url_text: str, error: BaseException) -> str:
     """Return `APP: what is wrong`, with the database's URL if the error comes from there."""
-    line = with_notes(explain(error), error)
+    line = explain(error)
     with suppress(exc.ArgumentError, ValueError):
         url = make_url(url_text)
         if url.password and url.password not in shown(url):  # else the URL shows it anyway
@@ -56,11 +55,6 @@ def line_for(app: str, url_text: str, error: BaseException) -> str:
         if is_of_database(error):
             line = f"{shown(url)}: {line}"
     return f"{app}: {line}"
-
-
-def with_notes(line: str, error: BaseException) -> str:
-    """Return the line with the notes of the error; see `BaseException.add_note`."""
-    return "; ".join([line, *getattr(error, "__notes__", ())])
 
 
 def is_of_database(error: BaseException) -> bool:
@@ -72,14 +66,15 @@ def is_of_database(error: BaseException) -> bool:
 
 
 def explain(error: BaseException) -> str:
-    """Return an error's message, with its place in the user's code, and with advice if any fits."""
+    """Return an error's message, its place in the user's code, any advice, and its notes."""
     said = line = message_of(error)
-    if (at := failing_line(error)) and not isinstance(error, CommandError):
+    if (at := failing_line(error)) and not isinstance(error, CommandError | KeyboardInterrupt):
         line += f", at {at}"
         if isinstance(error, exc.DBAPIError) and error.statement:
             line += f", in: {shorten(error.statement, 120, placeholder=' …')}"
     advice = [text for hook in hooks("advice") if (text := hook(error, said))]
-    return "; ".join([line.rstrip(".") if advice else line, *advice[:1]])
+    notes = getattr(error, "__notes__", ())
+    return "; ".join([line.rstrip(".") if advice else line, *advice[:1], *notes])
 
 
 def message_of(error: BaseException) -> str:
@@ -92,6 +87,8 @@ def message_of(error: BaseException) -> str:
             return f"{relative(str(error.filename or ''))}: {error.strerror}".removeprefix(": ")
         case CommandError() | RevisionError() | Warning():
             return one_line(NOISE.sub("", str(error)))
+        case KeyboardInterrupt():
+            return "interrupted; run the command again to continue"
         case _:
             text = f"{type(error).__name__}: {NOISE.sub('', str(error))}"
             return shorten(text, 300, placeholder=" …").removesuffix(":")
@@ -136,7 +133,7 @@ def program(command: str = "", *arguments: str) -> str:
     """Return the command to recommend: a script such as ./migrate.sh, or python -m migrations."""
     script = f"./{command}.sh"
     start = script if Path(script).is_file() else f"python -m {HOME.name} {command}".rstrip()
-    return " ".join([start, *GIVEN, *arguments])
+    return " ".join([start, *INI_OPTION, *arguments])
 
 
 def relative(path: str) -> str:

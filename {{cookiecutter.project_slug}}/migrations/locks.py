@@ -13,28 +13,24 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 
 from .apps import App
-from .commands import hooks
+from .commands import needed_hook
 from .databases import version_schema
-from .errors import HOME
 
 
 def one_migrator(connection: Connection, app: App) -> AbstractContextManager[None]:
     """Hold the lock of the app's version table during a block. Say so while waiting for it.
 
-    Raises CommandError if another migrator still holds it after `lock_timeout` seconds. For Galera
-    and for other databases than these three, the folder extras/ has a lock.
+    Raises CommandError if another migrator still holds it after `lock_timeout` seconds. The
+    folder extras/ has a lock for Galera, and for databases that are not known here.
     """
     name = connection.dialect.name.replace("mariadb", "mysql")
+    lock: Callable[..., AbstractContextManager[None]]
     known = {"postgresql": lock_postgresql, "mysql": lock_mysql, "sqlite": lock_sqlite}
-    locks: list[Callable[..., AbstractContextManager[None]]] = hooks("lock_row")
     if name in known and not galera_node(connection):
-        locks = [known[name]]
-    elif not locks:
-        raise CommandError(
-            f"{app.name}: a lock on {name} needs {HOME.name}/extras/row_lock.py, which is missing;"
-            " restore it"
-        )
-    return locks[0](connection, app)
+        lock = known[name]
+    else:
+        lock = needed_hook("lock_row", "row_lock.py", f"{app.name}: a lock on {name}")
+    return lock(connection, app)
 
 
 @contextmanager
@@ -120,6 +116,7 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
         return True
 
     def begin(begun: Connection) -> None:
+        """Begin a transaction in SQLite whenever SQLAlchemy begins one on this connection."""
         options = connection.get_execution_options()
         if begun is not connection or options.get("isolation_level") == "AUTOCOMMIT":
             return
@@ -131,7 +128,7 @@ def lock_sqlite(connection: Connection, app: App) -> Iterator[None]:
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(app.lock_timeout * 1000)}")
 
     driver: Any = connection.connection.driver_connection
-    if connection.in_transaction():  # for SQLAlchemy; SQLite has none until the first write
+    if connection.in_transaction():  # SQLAlchemy has begun one; Python's sqlite3 waits for a write
         if enforced:
             raise CommandError(
                 f"{app.name}: the given connection enforces foreign keys, which could delete rows,"
@@ -171,9 +168,7 @@ def lock_digest(connection: Connection, app: App, size: int) -> bytes:
     return blake2b(name.encode(), digest_size=size).digest()
 
 
-def wait_for(
-    attempt: Callable[[], bool], app: App, why: str = "another migration has held the lock"
-) -> None:
+def wait_for(attempt: Callable[[], bool], app: App) -> None:
     """Repeat `attempt` until it returns True. Raise CommandError after the app's `lock_timeout`."""
     deadline = time.monotonic() + app.lock_timeout
     for tries in count(1):
@@ -181,7 +176,7 @@ def wait_for(
             return
         if time.monotonic() >= deadline:
             raise CommandError(
-                f"{app.name}: {why} for {app.lock_timeout:g} s;"
+                f"{app.name}: another migration has held the lock for {app.lock_timeout:g} s;"
                 f" run this again when it is done, or increase lock_timeout in {app.ini}"
             )
         if tries == 5:  # most migrations are done by then

@@ -1,4 +1,4 @@
-"""Dependencies between apps: which app has a table, and the order of the revisions of all apps.
+"""The order of the revisions of all apps.
 
 A revision names those of other apps that must run before it: `requires = ("APP:8ff088cfe4ca",)`.
 Apart from that, upgrades follow the order of the sections in alembic.ini, and downgrades the
@@ -6,14 +6,13 @@ reverse.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from itertools import groupby
 
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, to_tuple
 
-from .apps import App, TableKey, table_key
+from .apps import App
 from .errors import program, relative
 
 
@@ -40,33 +39,31 @@ class Order:
         a downgrade if an applied revision still requires one that it would undo.
         """
         found = {f"{app.name}:{it.revision}": it for app in steps for it in steps[app]}
-        needs: dict[str, list[str]] = {}
+        needs: dict[str, list[str]] = {}  # each revision needs the previous one of its app
         for app, revisions in steps.items():
             earlier: list[str] = []
             for name in [f"{app.name}:{it.revision}" for it in revisions] or [app.name]:
                 needs[name], earlier = earlier, [name]
-        among: Mapping[App, Iterable[Script]] = steps
-        if found and not up:
-            among = {app: self.script(app).walk_revisions() for app in self.apps.values()}
-        for app, revision, required in self.requirements(among):
-            requiring = f"{app.name}:{revision.revision}"
-            first, then = (required, requiring) if up else (requiring, required)
-            if then in found and first in found:
+        requiring: Mapping[App, Iterable[Script]] = steps
+        if found and not up:  # any revision may require one that is undone
+            requiring = {app: self.script(app).walk_revisions() for app in self.apps.values()}
+        for app, revision, required in self.requirements(requiring):
+            other, _, id = required.partition(":")
+            name = f"{app.name}:{revision.revision}"
+            if name in found and required in found:
+                first, then = (required, name) if up else (name, required)
                 needs[then].append(first)
-            elif then in found:
-                name, _, id = first.partition(":")
-                is_applied = id in applied(self.apps[name])
-                if up and not is_applied:
-                    raise CommandError(
-                        f"{app.name}: revision {revision.revision} requires {required}, which is"
-                        f" not applied; run {program('migrate')}"
-                    )
-                if is_applied and not up:
-                    down = to_tuple(revision.down_revision, default=("base",))[0]
-                    raise CommandError(
-                        f"{app_of(required)}: revision {id} of {name} still requires {required};"
-                        f" first run: {program()} -n {name} downgrade {down}"
-                    )
+            elif up and id not in applied(self.apps[other]):
+                raise CommandError(
+                    f"{app.name}: revision {revision.revision} requires {required}, which is"
+                    f" not applied; run {program('migrate')}"
+                )
+            elif not up and required in found and revision.revision in applied(app):
+                down = to_tuple(revision.down_revision, default=("base",))[0]
+                raise CommandError(
+                    f"{other}: revision {revision.revision} of {app.name} still requires"
+                    f" {required}; first run: {program()} -n {app.name} downgrade {down}"
+                )
         order = sorted_by_needs(needs, "remove one of these from `requires` in its revision")
         return [
             (self.apps[name], [found[key] for key in keys if key in found])
@@ -124,8 +121,7 @@ def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str
     If an app has several keys, each has to need the previous one. A circle raises CommandError
     with the advice.
     """
-    names = list(needs)
-    places = {name: place for place, name in enumerate(names)}
+    places = {name: place for place, name in enumerate(needs)}
     sorter = TopologicalSorter({name: [it for it in needs[name] if it in needs] for name in needs})
     try:
         sorter.prepare()
@@ -133,55 +129,12 @@ def sorted_by_needs(needs: Mapping[str, Iterable[str]], advice: str) -> list[str
         circle = ", which needs ".join(error.args[1][::-1]).replace(", which", "", 1)
         raise CommandError(f"{circle}; {advice}") from None
     found: list[str] = []
-    ready: dict[str, int] = {}  # for each app, the place of the key that could be next
+    ready: dict[str, str] = {}  # for each app, the key that could be next
     app = ""
     while sorter.is_active():
-        ready |= {app_of(name): places[name] for name in sorter.get_ready()}
+        ready |= {app_of(name): name for name in sorter.get_ready()}
         if app not in ready:
-            app = app_of(names[min(ready.values())])
-        found.append(names[ready.pop(app)])
+            app = app_of(min(ready.values(), key=places.__getitem__))
+        found.append(ready.pop(app))
         sorter.done(found[-1])
-    return found
-
-
-@cache
-def check_models(app: App, apps: tuple[App, ...]) -> None:
-    """Raise CommandError if no section claims one of the tables in an app's MetaData."""
-    owners = apps_by_table(apps_of_server(app.database, apps), app.schema)
-    for table in app.metadata.tables.values():
-        key = (table.schema, table.name)
-        owned = key in owners or any(it.model_tables.get(key) is table for it in apps)
-        if not owned and not table.info.get("is_view"):
-            raise CommandError(
-                f"{app.name}: no section of {app.ini} has the table {table.name} of {app.models};"
-                " add its name to `tables` in one of them"
-            )
-
-
-def apps_of_database(database: tuple[str, ...], apps: Iterable[App]) -> tuple[App, ...]:
-    """Return the apps of a database."""
-    return tuple(app for app in apps if app.database == database)
-
-
-def apps_of_server(database: tuple[str, ...], apps: Iterable[App]) -> tuple[App, ...]:
-    """Return the apps of a database, or on MySQL of its server, where each schema is a database."""
-    shared = database[:-1] if database[0] == "mysql" else database
-    return tuple(app for app in apps if app.database[: len(shared)] == shared)
-
-
-@cache
-def apps_by_table(apps: tuple[App, ...], default_schema: str | None = None) -> dict[TableKey, App]:
-    """Map the tables of the apps' models to their apps; raise CommandError if two have the same."""
-    for app in apps:
-        _ = app.metadata  # all imports first: model_tables is cached, and apps may share a MetaData
-    found: dict[TableKey, App] = {}
-    for app in apps:
-        for schema, name in app.model_tables:
-            key = table_key(schema or app.schema, name, default_schema)
-            if key in found:
-                raise CommandError(
-                    f"both {found[key].name} and {app.name} have the table {name}; set `tables`"
-                    f" in their sections of {app.ini}, so that only one of them has it"
-                )
-            found[key] = app
     return found

@@ -1,17 +1,17 @@
 """Which tables an app may create, alter and drop: its own, and no other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, text
 
 from .apps import App, TableKey, table_key
 from .commands import hooks
-from .order import apps_by_table, apps_of_database, apps_of_server, check_models
 from .revision_files import files_by_name, files_of, tables_created
 
 PARTITIONS = text("""
@@ -34,9 +34,14 @@ class Ownership(Sequence[MetaData]):
     """
 
     compared: Mapping[App, ScriptDirectory]
-    all_apps: tuple[App, ...]
     default_schema: str | None
     connection: Connection | None = None
+    _created: dict[App, set[TableKey]] = field(default_factory=dict, init=False)
+
+    @property
+    def _app(self) -> App:
+        """One of the compared apps, which have the same URL."""
+        return next(iter(self.compared))
 
     @cached_property
     def naming_convention(self) -> Mapping[Any, Any]:
@@ -44,9 +49,9 @@ class Ownership(Sequence[MetaData]):
 
         Empty if extras/ finds that no name in the revisions depends on it.
         """
-        app, script = next(iter(self.compared.items()))
-        final = any(all(map(hook, files_of(script))) for hook in hooks("has_final_names"))
-        return {} if final else app.metadata.naming_convention
+        files = files_of(self.compared[self._app])
+        final = any(all(map(hook, files)) for hook in hooks("has_final_names"))
+        return {} if final else self._app.metadata.naming_convention
 
     def __getitem__(self, index: Any) -> Any:
         return self._metadata[index]
@@ -58,7 +63,7 @@ class Ownership(Sequence[MetaData]):
         """Return True for what autogenerate should reflect, which excludes other apps' tables."""
         if kind == "schema":
             return name is None or any(fnmatchcase(name, it) for it in self.schemas if it)
-        return kind != "table" or self.owns(parents["schema_name"], str(name))
+        return kind != "table" or self.owner(parents["schema_name"], str(name)) is not None
 
     def include_object(
         self, item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
@@ -71,10 +76,6 @@ class Ownership(Sequence[MetaData]):
         app = self.owner(table.schema, table.name)
         return bool(app and app.include_object(item, name, kind, reflected, compare_to))
 
-    def owns(self, schema: str | None, name: str) -> bool:
-        """Return True if one of the compared apps owns the table."""
-        return self.owner(schema, name) is not None
-
     def owner(self, schema: str | None, name: str) -> App | None:
         """Return the one of the compared apps that owns the table, or None."""
         key = self.key(schema, name)
@@ -82,42 +83,84 @@ class Ownership(Sequence[MetaData]):
             return app if app in self.compared else None
         if key in self._never_owned or name.startswith("alembic_version"):
             return None
-        for app, created in self.created_by_revisions.items():
-            if key in created:
+        for app in self.compared:
+            if key in self.created_by(app):
                 return app
-        app = max(self.apps, key=lambda app: app.claim(*key))
-        claimed = app in self.compared and app.claim(*key) and key not in self._created_elsewhere
-        return app if claimed else None
+        app = max(self.apps, key=lambda it: it.claim(*key))
+        claimed = app in self.compared and app.claim(*key)
+        created = claimed and any(key in self.created_by(it) for it in self._apps_of_server)
+        return app if claimed and not created else None
 
     def key(self, schema: str | None, name: str) -> TableKey:
         """Return the key of a table or a type in the database."""
         return table_key(schema, name, self.default_schema)
 
-    @cached_property
+    def key_for(self, app: App, schema: str | None, name: str) -> TableKey:
+        """Return the key of what an app names. If it names no schema, it means its default."""
+        # This connection may lead to another place than the URL of the compared apps.
+        default = self.default_schema if app.schema == self._app.schema else app.schema
+        return self.key(schema or default, name)
+
+    def created_by(self, app: App) -> set[TableKey]:
+        """Return the tables that an app's revisions create. Those of other apps are not loaded."""
+        if app not in self._created:
+            script = self.compared.get(app)
+            tables = tables_created(files_of(script) if script else files_by_name(app))
+            self._created[app] = {self.key_for(app, *table) for table in tables}
+        return self._created[app]
+
+    @property
     def apps(self) -> tuple[App, ...]:
         """All apps of the database."""
-        return apps_of_database(next(iter(self.compared)).database, self.all_apps)
-
-    @cached_property
-    def _metadata(self) -> list[MetaData]:
-        for app in self.compared:
-            check_models(app, self.all_apps)
-        return list(dict.fromkeys(app.metadata for app in self.compared))
-
-    @cached_property
-    def _apps_of_server(self) -> tuple[App, ...]:
-        return apps_of_server(next(iter(self.compared)).database, self.all_apps)
+        return self._app.neighbours
 
     @cached_property
     def apps_by_model(self) -> dict[TableKey, App]:
-        """The app of each model's table, for all apps that may have tables in this database."""
-        return apps_by_table(self._apps_of_server, self.default_schema)
+        """The app of each model's table. Raises CommandError if two apps have the same table."""
+        for app in self._apps_of_server:
+            _ = app.metadata  # all imports first: apps may share a MetaData
+        found: dict[TableKey, App] = {}
+        for app in self._apps_of_server:
+            for schema, name in app.model_tables:
+                key = self.key_for(app, schema, name)
+                if key in found:
+                    raise CommandError(
+                        f"both {found[key].name} and {app.name} have the table {name}; set"
+                        f" `tables` in their sections of {app.ini}, so that only one of them has it"
+                    )
+                found[key] = app
+        return found
+
+    @cached_property
+    def _apps_of_server(self) -> list[App]:
+        """The apps of the database, or on MySQL of its server, where each schema is a database."""
+        place, tenants = self._app.database, self._app.tenants
+        shared = place[:-1] if place[0] == "mysql" else place
+        near = [it for it in self._app.apps.values() if it.tenants == tenants]
+        return [it for it in near if it.database[: len(shared)] == shared]
+
+    @cached_property
+    def _metadata(self) -> list[MetaData]:
+        """The MetaData of the compared apps. Raises CommandError if a table is in no app."""
+        owners = self.apps_by_model
+        for app in self.compared:
+            for table in app.metadata.tables.values():
+                key = (table.schema, table.name)
+                owned = self.key(*key) in owners or any(
+                    it.model_tables.get(key) is table for it in app.apps.values()
+                )
+                if not owned and not table.info.get("is_view"):
+                    raise CommandError(
+                        f"{app.name}: no section of {app.ini} has the table {table.name} of"
+                        f" {app.models}; add its name to `tables` in one of them"
+                    )
+        return list(dict.fromkeys(app.metadata for app in self.compared))
 
     @cached_property
     def _never_owned(self) -> set[TableKey]:
         """Version tables and PostgreSQL's partitions. No app owns one that is in no model."""
         found = {
-            self.key(app.version_table_schema or app.schema, app.version_table)
+            self.key_for(app, app.version_table_schema, app.version_table)
             for app in self._apps_of_server
         }
         if self.connection is not None and self.connection.dialect.name == "postgresql":
@@ -125,27 +168,10 @@ class Ownership(Sequence[MetaData]):
         return found
 
     @cached_property
-    def created_by_revisions(self) -> dict[App, set[TableKey]]:
-        """The tables that the revisions of each compared app create."""
-        return {
-            app: {self.key(*key) for key in tables_created(files_of(script))}
-            for app, script in self.compared.items()
-        }
-
-    @cached_property
-    def _created_elsewhere(self) -> set[TableKey]:
-        return {
-            self.key(schema or app.schema, name)
-            for app in self._apps_of_server
-            if app not in self.compared
-            for schema, name in tables_created(files_by_name(app))
-        }
-
-    @cached_property
     def schemas(self) -> set[str | None]:
         """The schemas, or patterns of schemas, that may have tables of the compared apps."""
         found: set[str | None] = set()
-        for app, created in self.created_by_revisions.items():
-            found |= {schema for schema, _ in [*app.model_tables, *created]}
+        for app in self.compared:
+            found |= {schema for schema, _ in [*app.model_tables, *self.created_by(app)]}
             found |= {pattern.rpartition(".")[0] for pattern in app.tables}
         return found

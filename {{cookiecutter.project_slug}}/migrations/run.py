@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from alembic.config import Config
@@ -20,13 +20,14 @@ from sqlalchemy.exc import DBAPIError
 from .apps import App
 from .commands import hooks
 from .databases import Databases, version_schema
+from .errors import program
 from .order import Order, ancestors
 from .revision_files import check_revisions
 
 T = TypeVar("T")
 
-Steps = Callable[[Any, MigrationContext], Iterable[Any]]
-"""A function that gets the current revisions of a database, and returns the steps to run."""
+FindSteps = Callable[[Any, MigrationContext], Iterable[Any]]
+"""Gets the current revisions of a database, and returns the steps that Alembic is to run."""
 
 
 @dataclass
@@ -41,6 +42,9 @@ class Run:
     """The apps that the command is for, in the same order."""
     databases: Databases
     scripts: dict[str, ScriptDirectory] = field(default_factory=dict)
+    """The revision files of the apps that were asked for so far, by name."""
+    known: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
+    """The current revisions of the apps whose databases were read so far, by name."""
 
     def __post_init__(self) -> None:
         """Pass to env.py what is read once for all apps."""
@@ -64,23 +68,17 @@ class Run:
             self.scripts[app.name] = script
         return self.scripts[app.name]
 
-    @cached_property
-    def current(self) -> dict[str, tuple[str, ...]]:
-        """The current revisions of each app, as they were when its database was first read."""
-        return Current(self)
+    def current(self, app: App) -> tuple[str, ...]:
+        """Return the revisions that the app's database was at when it was first read.
 
-    def applied(self, app: App) -> set[str]:
-        """Return the ids of the revisions that were applied when the database was first read."""
-        self.check_current(app)
-        return ancestors(self.script(app), self.current[app.name])
-
-    def unfinished(self, app: App) -> str | None:
-        """Return why extras/ says that an app must not be migrated or compared, or None."""
-        return next((why for hook in hooks("unfinished") if (why := hook(self, app))), None)
-
-    def check_current(self, app: App) -> None:
-        """Raise CommandError if the database is at an unknown revision."""
-        for revision in {*self.current[app.name]}.difference(self.script(app).get_heads()):
+        Raises CommandError if one of them is unknown. Reads all selected apps of the database.
+        """
+        if app.name not in self.known:
+            with app.naming():
+                others = [it for it in self.selected if it.url == app.url and it is not app]
+                read = partial(read_versions, apps=[*others, app])
+                self.known.update(self.databases.run(app.url, read))
+        for revision in {*self.known[app.name]}.difference(self.script(app).get_heads()):
             found = self.order.ids_of(app).get(revision)
             if found != revision:
                 why = "has no file; is the code older than the database?"
@@ -89,53 +87,53 @@ class Run:
                 raise CommandError(
                     f"{app.name}: the database is at revision {revision}, which {why}"
                 )
+        return self.known[app.name]
+
+    def applied(self, app: App) -> set[str]:
+        """Return the ids of the revisions that were applied when the database was first read."""
+        return ancestors(self.script(app), self.current(app))
 
     def steps(self, app: App, to: str, up: bool = True) -> list[Script]:
         """Return the revisions to run, in order, to upgrade or downgrade an app to a revision.
 
         `to` is any target that Alembic knows, such as `head`, `base` or `-1`.
         """
-        now, iterate = self.current[app.name], self.script(app).iterate_revisions
-        if up:
-            return list(iterate(to, now, implicit_base=True))[::-1]
-        return list(iterate(now, to, select_for_downgrade=True))
+        now, iterate = self.current(app), self.script(app).iterate_revisions
+        with app.naming():
+            if up:
+                return list(iterate(to, now, implicit_base=True))[::-1]
+            return list(iterate(now, to, select_for_downgrade=True))
 
     def plan(self, to: str, up: bool = True) -> list[tuple[App, list[Script]]]:
         """Return the steps of all selected apps in the order to run them; see `Order.plan`."""
-        steps: dict[App, list[Script]] = {}
-        for app in self.selected if up else self.selected[::-1]:
-            self.check_current(app)
-            with app.naming():
-                steps[app] = self.steps(app, to, up)
-        return self.order.plan(steps, self.applied, up)
+        apps = self.selected if up else self.selected[::-1]
+        return self.order.plan({app: self.steps(app, to, up) for app in apps}, self.applied, up)
 
-    def head(self, app: App) -> str | None:
-        """Return the app's head, or None if it has no revision yet.
+    def unfinished(self, app: App) -> str | None:
+        """Return why extras/ says that an app must not be migrated or compared, or None."""
+        return next((why for hook in hooks("unfinished") if (why := hook(self, app))), None)
 
-        Raises CommandError if there are several heads, or the database is at an unknown revision.
-        """
-        self.check_current(app)
+    def check_ready(self, app: App) -> None:
+        """Raise CommandError if an app has several heads, or must not be migrated or compared."""
+        self.current(app)  # raises CommandError if the database is at an unknown revision
         with app.naming():
-            head = self.script(app).get_revision("head")
-        return head.revision if head else None
-
-    def at_head(self, app: App) -> bool:
-        """Return True if the database is at the app's head.
-
-        Raises CommandError as `head` does, and if a revision is unfinished.
-        """
-        head = self.head(app)
+            self.script(app).get_revision("head")
         if why := self.unfinished(app):
             raise CommandError(f"{app.name}: {why}")
-        return self.current[app.name] == ((head,) if head else ())
 
-    def in_environment(self, app: App, work: Steps, **options: Any) -> None:
-        """Run env.py for an app, as every command of Alembic does.
+    def check_at_head(self, app: App) -> None:
+        """Raise CommandError as `check_ready` does, and if the database is not at the head."""
+        self.check_ready(app)
+        if self.steps(app, "head"):
+            raise CommandError(
+                f"{app.name}: the database is behind the newest revision;"
+                f" run {program('migrate', app.name)}"
+            )
 
-        `work` gets the database's current revisions and returns the steps to run.
-        """
+    def in_environment(self, app: App, find_steps: FindSteps, **options: Any) -> None:
+        """Run env.py for an app, as every command of Alembic does."""
         script = self.script(app)
-        with EnvironmentContext(self.config_for(app), script, fn=work, **options):
+        with EnvironmentContext(self.config_for(app), script, fn=find_steps, **options):
             script.run_env()
 
     def take(
@@ -147,14 +145,14 @@ class Run:
         """
         taken: list[Script] = []
 
-        def work(now: tuple[str, ...], _: MigrationContext) -> list[RevisionStep]:
+        def find_steps(now: tuple[str, ...], _: MigrationContext) -> list[RevisionStep]:
             applied = ancestors(self.script(app), now)
             if not up and applied - self.applied(app):
                 raise CommandError("another migration has just changed it; run this again")
             taken[:] = [it for it in revisions if (it.revision in applied) != up]
             return [RevisionStep(self.script(app).revision_map, it, up) for it in taken]
 
-        self.in_environment(app, work, destination_rev=revisions[-1].revision, **options)
+        self.in_environment(app, find_steps, destination_rev=revisions[-1].revision, **options)
         return taken
 
     def each_until_error(
@@ -205,38 +203,25 @@ class Run:
             print(f"{app.name:<{width}}  " + text.replace("\n", margin), file=self.config.stdout)
 
 
-class Current(dict[str, tuple[str, ...]]):
-    """The current revisions by app. Looking up an app reads all selected apps of its database."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    def __missing__(self, name: str) -> tuple[str, ...]:
-        app = self._run.apps[name]
-        with app.naming():
-            together = [it for it in self._run.selected if it.url == app.url and it is not app]
-            together.append(app)
-            self.update(self._run.databases.run(app.url, partial(read_versions, apps=together)))
-        return self[name]
-
-
-def read_versions(connection: Connection, apps: Iterable[App]) -> dict[str, tuple[str, ...]]:
+def read_versions(connection: Connection, apps: Sequence[App]) -> dict[str, tuple[str, ...]]:
     """Return the revisions in the apps' version tables, or none if an app has no table yet."""
     inspector = inspect(connection)
     found: dict[str, tuple[str, ...]] = {app.name: () for app in apps}
-    tables: dict[App, TableClause] = {}
+    tables: dict[str, TableClause] = {}
     for app in apps:
         with app.naming():
             schema = version_schema(app, connection.dialect)
             if app.version_table in inspector.get_table_names(schema):
-                tables[app] = table(app.version_table, schema=schema)
+                tables[app.name] = table(app.version_table, schema=schema)
     try:
-        return found | read_tables(connection, {app.name: tables[app] for app in tables})
+        return found | read_tables(connection, tables)
     except DBAPIError:  # one may be unreadable, or on MySQL their collations may differ
+        if len(apps) == 1:
+            raise
         connection.rollback()
-    for app in tables:
+    for app in apps:
         with app.naming():
-            found |= read_tables(connection, {app.name: tables[app]})
+            found |= read_versions(connection, [app])
     return found
 
 
@@ -246,8 +231,7 @@ def read_tables(
     """Return the revisions in version tables. One query reads a hundred of them."""
     quote = connection.dialect.identifier_preparer.format_table
     found: dict[T, tuple[str, ...]] = dict.fromkeys(tables, ())
-    keys = list(tables)
-    names = [quote(tables[key]) for key in keys]
+    keys, names = list(tables), map(quote, tables.values())
     queries = [f"SELECT {i}, {name}.version_num FROM {name}" for i, name in enumerate(names)]
     for start in range(0, len(queries), 100):
         rows = connection.exec_driver_sql(" UNION ALL ".join(queries[start : start + 100]))
@@ -256,14 +240,15 @@ def read_tables(
     return found
 
 
-def order_of(apps: dict[str, App], ini: str | None) -> Order:
-    """Return the `Order` for a command of plain Alembic, which itself reads only one app."""
-    script = cache(lambda app: ScriptDirectory.from_config(Config(ini, ini_section=app.name)))
-    return Order(apps, script)
+def checked(find_steps: FindSteps, app: App, config: Config, connection: Connection) -> FindSteps:
+    """Return `find_steps` with a check of what apps require of each other; see `Order.plan`."""
 
+    @cache
+    def script(other: App) -> ScriptDirectory:
+        return ScriptDirectory.from_config(Config(config.config_file_name, ini_section=other.name))
 
-def checked(steps: Steps, app: App, order: Order, connection: Connection) -> Steps:
-    """Return `steps` with a check of what apps require of each other; see order.py."""
+    # Plain Alembic reads only the app that it was called for.
+    order: Order = config.attributes.get("order") or Order(app.apps, script)
 
     @cache
     def applied(other: App) -> set[str]:
@@ -274,10 +259,10 @@ def checked(steps: Steps, app: App, order: Order, connection: Connection) -> Ste
             found = read(connection) if near else databases.run(other.url, read)
         return ancestors(order.script(other), found[other.name])
 
-    def checked_steps(now: Any, migration: MigrationContext) -> Iterable[Any]:
-        found = list(steps(now, migration))
+    def find_and_check(now: Any, migration: MigrationContext) -> Iterable[Any]:
+        found = list(find_steps(now, migration))
         revisions = [it.revision for it in found if isinstance(it, RevisionStep)]
         order.plan({app: revisions}, applied, up=any(it.is_upgrade for it in found))
         return found
 
-    return checked_steps
+    return find_and_check

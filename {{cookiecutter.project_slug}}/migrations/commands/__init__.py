@@ -32,6 +32,8 @@ from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
+from alembic.util import CommandError
+
 PACKAGE = __name__.rpartition(".")[0]
 
 
@@ -48,12 +50,15 @@ def extras() -> tuple[ModuleType, ...]:
 
 def hooks(name: str) -> list[Callable[..., Any]]:
     """Return the functions of this name that modules of extras/ define, not just import."""
-    found = ((module, getattr(module, name, None)) for module in extras())
-    return [
-        hook
-        for module, hook in found
-        if hook and getattr(hook, "__module__", "") == module.__name__
-    ]
+    found: list[tuple[str, Any]] = [(it.__name__, getattr(it, name, None)) for it in extras()]
+    return [hook for home, hook in found if getattr(hook, "__module__", "") == home]
+
+
+def needed_hook(name: str, file: str, user: str) -> Callable[..., Any]:
+    """Return the hook of this name; raise CommandError if its file is missing in extras/."""
+    for hook in hooks(name):
+        return hook
+    raise CommandError(f"{user} needs {PACKAGE}/extras/{file}, which is missing; restore it")
 
 
 def with_extras(work: Callable[[Any], None]) -> Callable[[Any], None]:

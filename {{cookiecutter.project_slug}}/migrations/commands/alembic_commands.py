@@ -41,6 +41,7 @@ def run_alembic_command(run: Run) -> None:
             script.get_revisions(options.revisions if name == "stamp" else ())
     if name in ("upgrade", "downgrade") and len(run.selected) > 1 and not options.sql:
         plan = run.plan(options.revision, up=name == "upgrade")
-        run.each_until_error(take, *zip(*plan, strict=True))
+        apps, revisions = zip(*plan, strict=True)
+        run.each_until_error(take, apps, revisions)
     else:
         run.each_until_error(call, run.selected)

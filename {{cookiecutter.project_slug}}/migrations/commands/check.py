@@ -8,7 +8,7 @@ from alembic.autogenerate import produce_migrations
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.util import CommandError
-from sqlalchemy import Column, Constraint, Index, Table
+from sqlalchemy import Column, Constraint, Index
 
 from ..apps import App
 from ..errors import program
@@ -25,11 +25,8 @@ def check(run: Run) -> None:
     found = Differences(run)
 
     def report_on(app: App) -> str:
-        if not run.at_head(app):
-            raise CommandError(
-                f"the database is behind the newest revision; run {program('migrate')}"
-            )
-        if changes := in_words(found[app].upgrade):
+        run.check_at_head(app)
+        if changes := in_words(found.of(app).upgrade):
             told = summarise(changes, width=1000)
             advice = f"run {program('generate')}, or correct the database"
             raise CommandError(f"models and database differ: {told}; {advice}")
@@ -37,7 +34,7 @@ def check(run: Run) -> None:
 
     run.each_despite_errors(report_on)
     every = {app: oldest_first(run.script(app)) for app in run.apps.values()}
-    run.order.plan(every, lambda _: set(), up=True)  # raises CommandError if there is none
+    run.order.plan(every, lambda _: set(), up=True)  # raises CommandError if they cannot be sorted
 
 
 @dataclass
@@ -51,28 +48,33 @@ class Difference:
     ownership: Ownership
 
 
-class Differences(dict[App, Difference]):
+class Differences:
     """What autogenerate would change for each selected app.
 
-    Looking up an app compares all that have the same database and the same settings, so that its
-    tables are reflected only once.
+    Selected apps with the same database and settings are compared at once, so that the tables are
+    reflected only once.
     """
 
     def __init__(self, run: Run) -> None:
-        self._run, self._apps = run, run.selected
+        self._run, self._at_once = run, run.selected
+        self._found: dict[App, Difference] = {}
 
-    def __missing__(self, app: App) -> Difference:
+    def of(self, app: App) -> Difference:
+        """Return what autogenerate would change for an app."""
+
         def settings(it: App) -> tuple[Any, ...]:
             return it.url, *map(it.section.get, ("compare_type", "compare_server_default"))
 
-        try:
-            together = [it for it in self._apps if settings(it) == settings(app)]
-            self.update(compare(self._run, together or [app]))
-        except CommandError:
-            if not self._apps:
-                raise
-            self._apps = []  # one of them has an error; compare each alone to see which
-        return self[app]
+        if app not in self._found:
+            try:
+                together = [it for it in self._at_once if settings(it) == settings(app)]
+                self._found |= compare(self._run, together or [app])
+            except CommandError:
+                if not self._at_once:
+                    raise
+                self._at_once = []  # from now on, compare each alone to see which one is wrong
+                return self.of(app)
+        return self._found[app]
 
 
 def compare(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
@@ -104,11 +106,11 @@ def compare(run: Run, apps: Sequence[App]) -> dict[App, Difference]:
 
 def _app_of_operation(operation: ops.MigrateOperation, ownership: Ownership) -> App:
     """Return the app that an operation is for. Operations of autogenerate/ have it as `app`."""
+    if len(ownership.compared) == 1:
+        return next(iter(ownership.compared))
     owner: App | None = getattr(operation, "app", None)
     if isinstance(operation, ops.CreateTableOp | ops.DropTableOp | ops.ModifyTableOps):
         owner = ownership.owner(operation.schema, operation.table_name)
-    if len(ownership.compared) == 1:
-        [owner] = ownership.compared
     if owner is None:
         raise CommandError(f"{type(operation).__name__} does not say which app it is for")
     return owner
@@ -119,6 +121,7 @@ def in_words(operations: ops.UpgradeOps) -> list[str]:
 
     Leaves out what another change implies, such as the index of a new column.
     """
+    # The diffs of one altered column are a list, of which the first says enough.
     diffs = [it if isinstance(it, tuple) else it[0] for it in operations.as_diffs()]
     told = {str(it[1].name) for it in diffs if it[0] in ("add_table", "remove_table")}
     told |= {f"{it[2]} {it[3].name}" for it in diffs if it[0] == "add_column"}
@@ -126,8 +129,6 @@ def in_words(operations: ops.UpgradeOps) -> list[str]:
     for kind, *parts in diffs:
         verb = VERBS.get(kind) or VERBS.get(kind.partition("_")[0], kind)
         match parts:
-            case [Table(name=what)] if kind.endswith("_table"):
-                pass
             case [_, str(table), Column(name=column) | str(column), *_]:
                 what = f"{table} {column}"
             case [Index() | Constraint() as item]:
@@ -137,7 +138,7 @@ def in_words(operations: ops.UpgradeOps) -> list[str]:
                     continue
                 what = f"{table} {'index' if isinstance(item, Index) else 'constraint'}"
                 what += f" {item.name or 'on ' + ', '.join(columns)}"
-            case _:  # a comment, or a plug-in's
+            case _:  # a table, a comment, or a plug-in's
                 names = [getattr(part, "name", part) for part in parts if part is not None]
                 what = " ".join(map(str, names))
         found[f"{verb} {what}"] = None

@@ -6,11 +6,11 @@ from typing import Any
 
 from alembic.autogenerate import RevisionContext
 from alembic.operations import ops
-from alembic.util import CommandError, rev_id
+from alembic.util import rev_id
 from sqlalchemy import ForeignKeyConstraint
 
 from ..apps import App, TableKey
-from ..errors import program, relative
+from ..errors import relative
 from ..order import sorted_by_needs
 from ..run import Run
 from . import hooks
@@ -26,16 +26,13 @@ def arguments(parser: ArgumentParser) -> None:
 def generate(run: Run) -> None:
     """Write a new revision for every app whose models changed."""
     for app in run.selected:
-        if not run.at_head(app):
-            raise CommandError(
-                f"{app.name}: the database is behind the newest revision;"
-                f" run {program('migrate', app.name)} before generating another"
-            )
-
-    found = Differences(run)
+        run.check_at_head(app)
+    differences = Differences(run)
+    found = {app: differences.of(app) for app in run.selected}
     for app in run.selected:
-        for check in hooks("before_writing") if found[app].upgrade.ops else ():
-            check(run, app, found[app].upgrade)
+        if found[app].upgrade.ops:
+            for check in hooks("before_writing"):
+                check(run, app, found[app].upgrade)
     needs = {app.name: [other.name for other in needed(app, found[app])] for app in run.selected}
     todo = sorted_by_needs(needs, "generate one of them first, without what needs the others")
     written: list[str] = []
@@ -44,7 +41,7 @@ def generate(run: Run) -> None:
         changes = in_words(found[app].upgrade)
         if not changes:
             return "no changes"
-        first = not run.current[app.name]
+        first = not run.current(app)
         message = run.options.message or ("initial" if first else summarise(changes))
         requires = [
             f"{name}:{head}"
@@ -107,7 +104,7 @@ def write_revision(
     template_args["requires"] = requires
     [new] = revision.generated_revisions
     new.upgrade_ops, new.downgrade_ops = found.upgrade, found.downgrade
-    revision.run_no_autogenerate(run.current[app.name], found.context)
+    revision.run_no_autogenerate(run.current(app), found.context)
     try:
         [script] = revision.generate_scripts()
     except BaseException:  # an incomplete file would stop every later command

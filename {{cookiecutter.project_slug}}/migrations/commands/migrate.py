@@ -28,13 +28,14 @@ def arguments(parser: ArgumentParser) -> None:
 
 def migrate(run: Run) -> None:
     """Migrate every app's database to its newest revision."""
-    run.each_until_error(partial(upgrade, run), *zip(*pending(run), strict=True))
+    apps, revisions = zip(*pending(run), strict=True)
+    run.each_until_error(partial(upgrade, run), apps, revisions)
 
 
 def pending(run: Run) -> list[tuple[App, list[Script]]]:
     """Return the revisions to run; see `Order.plan`. An app may have none."""
     for app in run.selected:
-        run.at_head(app)  # raises CommandError if it must not be migrated
+        run.check_ready(app)
     return run.plan("head")
 
 

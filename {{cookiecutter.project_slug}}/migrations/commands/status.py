@@ -20,11 +20,10 @@ def status(run: Run) -> None:
     """Show every app's database, current revision, head, and how many revisions are pending."""
     found: list[dict[str, Any]] = []
     for app in run.selected:
-        run.check_current(app)
         found.append(
             {
                 "app": app.name,
-                "current": list(run.current[app.name]),
+                "current": list(run.current(app)),
                 "heads": run.script(app).get_heads(),
                 "pending": [step.revision for step in run.steps(app, "heads")],
                 "half_done": run.unfinished(app),

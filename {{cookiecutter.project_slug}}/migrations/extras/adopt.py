@@ -14,7 +14,7 @@ from ..run import Run, read_versions
 from . import ruff_format
 from .empty_databases import check_schemas, in_empty_database, try_out, write_initial
 from .new_revisions import check_folders
-from .precautions import changes_of, check_moves, names_of, neighbours, own_tables, references
+from .precautions import changes_of, check_moves, head_of, names_of, own_tables, references
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -28,8 +28,8 @@ def adopt(run: Run) -> None:
     stamps: dict[App, tuple[str, ...]] = {}
 
     def plan(app: App) -> str:
-        head = run.head(app)
-        if now := run.current[app.name]:
+        head = head_of(run, app)
+        if now := run.current(app):
             return f"stamped already: {', '.join(now)}"
         if taken := classic_revisions(run, app):
             stamps[app] = taken
@@ -56,7 +56,7 @@ def adopt(run: Run) -> None:
     def stamp(app: App) -> str:
         told = ""
         if not stamps[app]:
-            near = neighbours(run, app)
+            near = app.neighbours
             at = {it.name: heads[0] for it in near if (heads := run.script(it).get_heads())}
             with in_empty_database(run, app, {}) as empty:
                 path = str(write_initial(empty, app.name, at))

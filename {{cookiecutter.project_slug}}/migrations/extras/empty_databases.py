@@ -22,7 +22,7 @@ from ..databases import Databases
 from ..errors import explain
 from ..revision_files import files_of
 from ..run import Run
-from .precautions import changes_of, neighbours, uninterrupted
+from .precautions import changes_of, uninterrupted
 
 SURROUNDINGS = text("""
     SELECT format('CREATE SCHEMA %I', nspname), 1 AS rank, oid FROM pg_namespace
@@ -39,7 +39,7 @@ SURROUNDINGS = text("""
 
 def check_schemas(run: Run, app: App) -> None:
     """Refuse schemas on MySQL and MariaDB, where each is a real database that would be changed."""
-    for other in neighbours(run, app) if app.database[0] == "mysql" else ():
+    for other in app.neighbours if app.database[0] == "mysql" else ():
         texts = [file.read_text(encoding="utf-8") for file in files_of(run.script(other))]
         named = any(re.search(r"schema\s*=\s*(?!None)", text) for text in texts)
         if named or other.version_table_schema or any(schema for schema, _ in other.model_tables):
@@ -59,7 +59,7 @@ def in_empty_database(run: Run, app: App, folders: Mapping[str, Path]) -> Iterat
         url_text = url.render_as_string(hide_password=False)
         config = Config(run.config.config_file_name, cmd_opts=run.options)
         apps = dict(run.apps)
-        there = {it.name: replace(it, url_text=url_text, apps=apps) for it in neighbours(run, app)}
+        there = {it.name: replace(it, url_text=url_text, apps=apps) for it in app.neighbours}
         for name in there.keys() & folders.keys():
             folder = str(folders[name])
             there[name] = replace(there[name], version_locations=(folder,))

@@ -150,7 +150,7 @@ def read_under_lock(connection: Connection, app: App) -> str | None:
 
 def unfinished(run: Run, app: App) -> str | None:
     """Return the note of an app if it is valid."""
-    look = partial(read_note, app=app, versions=run.current[app.name])
+    look = partial(read_note, app=app, versions=run.current(app))
     if app.database[0] != "mysql" or not run.databases.run(app.url, look):
         return None
     return run.databases.run(app.url, partial(read_under_lock, app=app))

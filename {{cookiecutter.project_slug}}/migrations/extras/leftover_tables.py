@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from sqlalchemy import inspect
 
 from ..errors import shown
-from ..order import apps_of_database
 from ..run import Run
 
 
@@ -17,8 +16,7 @@ def remarks(run: Run) -> Iterator[str]:
     for url, app in {app.url: app for app in run.selected}.items():
         with app.naming():
             tables = run.databases.run(url, lambda it: inspect(it).get_table_names())
-        together = apps_of_database(app.database, tuple(run.selected))
-        claimed = {it.version_table for it in together}
+        claimed = {it.version_table for it in app.neighbours}
         for name in sorted({*tables} - claimed):
             if re.fullmatch(r"alembic_version\w*", name):  # others are of row_lock and half_done
                 yield f"no section of {app.ini} has the version table {name} in {shown(url)}"

@@ -31,12 +31,14 @@ def migrate(run: Run) -> None:
 
 def print_sql(run: Run) -> None:
     """Print the SQL of pending revisions in order, with a comment where another app begins."""
-    now = {app: run.current[app.name] for app in run.selected}
+    now = {app: run.current(app) for app in run.selected}
     for app, revisions in core.pending(run):
         print(f"-- {app.name}" if revisions else f"-- {app.name}: up to date", end="\n\n")
         if revisions:
+            # The server of a mysql:// URL may be MariaDB.
             is_mariadb = run.databases.run(app.url, lambda it: getattr(it.dialect, "is_mariadb", 0))
-            run.config.attributes["is_mariadb"] = is_mariadb
+            options = {"is_mariadb": True} if is_mariadb else {}  # only these dialects know it
+            run.config.attributes["dialect_opts"] = options
             with app.naming():
                 # `command.upgrade` starts from one revision, but the database may be at several.
                 run.take(app, revisions, as_sql=True, starting_rev=now[app])

@@ -10,7 +10,7 @@ from ..apps import App
 from ..errors import program
 from ..revision_files import files_of, tables_created
 from ..run import Run
-from .precautions import existing, names_of, neighbours, ownership_of, references
+from .precautions import existing, names_of, ownership_of, references
 
 
 def before_writing(run: Run, app: App, operations: ops.UpgradeOps) -> None:
@@ -34,10 +34,10 @@ def before_writing(run: Run, app: App, operations: ops.UpgradeOps) -> None:
             f"{app.name}: {names_of(views)} is a view in the database, not a table; say so in the"
             " model, with the table argument info={'is_view': True}"
         )
-    if run.current[app.name]:
+    if run.current(app):
         return
     there = {ownership.key(*key) for key in app.model_tables} - created
-    for other in neighbours(run, app) if there else ():
+    for other in app.neighbours if there else ():
         there -= {ownership.key(*key) for key in tables_created(files_of(run.script(other)))}
     if there:
         raise CommandError(

@@ -1,4 +1,4 @@
-"""Helpers of several extras: apps of a database, tables, foreign keys, a question, signals."""
+"""Helpers of several extras: tables, foreign keys, a question, signals."""
 
 import signal
 import sys
@@ -12,7 +12,6 @@ from sqlalchemy import Connection, ForeignKey, Table, inspect
 from ..apps import App, TableKey
 from ..commands.check import compare, in_words
 from ..errors import program
-from ..order import apps_of_database
 from ..ownership import Ownership
 from ..run import Run
 
@@ -20,16 +19,11 @@ SHOWN = ("type", "nullable")
 """The properties of a column whose changes are shown as `OLD to NEW`."""
 
 
-def neighbours(run: Run, app: App) -> tuple[App, ...]:
-    """Return all apps in an app's database, including the app itself."""
-    return apps_of_database(app.database, tuple(run.apps.values()))
-
-
 def ownership_of(connection: Connection, run: Run, apps: Iterable[App]) -> Ownership:
     """Return the `Ownership` of the tables in a connected database, for these of its apps."""
     scripts = {app: run.script(app) for app in apps}
     default = connection.dialect.default_schema_name
-    return Ownership(scripts, tuple(run.apps.values()), default, connection)
+    return Ownership(scripts, default, connection)
 
 
 def ask(run: Run) -> None:
@@ -42,6 +36,17 @@ def ask(run: Run) -> None:
     print("Go on? [y/N] ", end="", flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise CommandError("nothing is changed")
+
+
+def head_of(run: Run, app: App) -> str | None:
+    """Return an app's head, or None if it has no revision yet.
+
+    Raises CommandError if there are several heads, or the database is at an unknown revision.
+    """
+    run.current(app)
+    with app.naming():
+        head = run.script(app).get_revision("head")
+    return head.revision if head else None
 
 
 def existing(connection: Connection, tables: Iterable[TableKey]) -> list[TableKey]:
@@ -61,7 +66,7 @@ def own_tables(connection: Connection, run: Run, app: App) -> list[TableKey]:
         ownership.key(schema, name)
         for schema in {schema or None for schema in ownership.schemas}
         for name in inspector.get_table_names(schema)
-        if ownership.owns(schema, name)
+        if ownership.owner(schema, name)
     }
     return sorted(found, key=str)
 
@@ -94,10 +99,10 @@ def references(app: App, apps: Iterable[App]) -> Iterator[tuple[ForeignKey, Tabl
 
 def check_moves(run: Run, app: App, together: Iterable[App] = ()) -> None:
     """Refuse an app if a model moved between it and another, unless both are in `together`."""
-    near = neighbours(run, app)
+    near = app.neighbours
     ownership = run.databases.run(app.url, partial(ownership_of, run=run, apps=near))
-    for old, created in ownership.created_by_revisions.items():
-        for key in sorted(created & ownership.apps_by_model.keys(), key=str):
+    for old in near:
+        for key in sorted(ownership.created_by(old) & ownership.apps_by_model.keys(), key=str):
             new = ownership.apps_by_model[key]
             if new != old and app in (old, new) and not {old, new} <= set(together):
                 raise CommandError(

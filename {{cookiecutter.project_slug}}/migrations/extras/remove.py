@@ -15,7 +15,7 @@ from ..errors import program, relative
 from ..locks import one_migrator
 from ..revision_files import oldest_first, tables_created
 from ..run import Run, read_versions
-from .precautions import ask, check_moves, existing, names_of, neighbours, own_tables, ownership_of
+from .precautions import ask, check_moves, existing, names_of, own_tables, ownership_of
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -97,14 +97,14 @@ def applied_tables(connection: Connection, run: Run, app: App) -> list[TableKey]
     applied = [it for it in oldest_first(run.script(app)) if it.revision in run.applied(app)]
     ownership = ownership_of(connection, run, [app])
     created = {ownership.key(*it) for it in tables_created(Path(it.path) for it in applied)}
-    pending = ownership.created_by_revisions[app] - created
+    pending = ownership.created_by(app) - created
     own = {*existing(connection, created), *own_tables(connection, run, app)} - pending
     return sorted(own, key=str) if applied else []
 
 
 def drop(run: Run, app: App, tables: list[TableKey]) -> None:
     """Downgrade an app to base, and drop its version table."""
-    if run.current[app.name]:
+    if run.current(app):
         command.downgrade(run.config_for(app), "base")
     if left := run.databases.run(app.url, partial(existing, tables=tables)):
         raise CommandError(
@@ -129,7 +129,7 @@ def check_foreign_keys(connection: Connection, run: Run, app: App, tables: list[
 
     SQLite would drop them anyway, and MySQL would stop half-way.
     """
-    ownership = ownership_of(connection, run, neighbours(run, app))
+    ownership = ownership_of(connection, run, app.neighbours)
     schemas = {None, *(schema for other in ownership.apps for schema, _ in other.model_tables)}
     for schema in schemas - {connection.dialect.default_schema_name} if tables else ():
         for (_, name), keys in inspect(connection).get_multi_foreign_keys(schema=schema).items():

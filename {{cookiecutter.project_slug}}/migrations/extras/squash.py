@@ -17,13 +17,12 @@ from alembic.util import CommandError, rev_id
 
 from ..apps import App
 from ..errors import program, relative
-from ..order import apps_of_database
 from ..revision_files import files_of, literal, oldest_first, upgrade_calls
 from ..run import Run
 from . import ruff_format
 from .empty_databases import check_schemas, in_empty_database, try_out, write_initial
 from .new_revisions import check_folders
-from .precautions import ask, changes_of, check_moves, neighbours, uninterrupted
+from .precautions import ask, changes_of, check_moves, head_of, uninterrupted
 
 HOMES = (Operations, BatchOperations, MigrationContext, sa, sa.Enum, sa.Inspector)
 
@@ -70,11 +69,7 @@ def squash(run: Run) -> None:
 def check_ready(run: Run, app: App) -> None:
     """Raise CommandError unless an app's database, revisions and models agree."""
     check_moves(run, app, together=run.selected)
-    if not run.at_head(app):
-        raise CommandError(
-            f"{app.name}: the database is behind the newest revision;"
-            f" run {program('migrate', app.name)}"
-        )
+    run.check_at_head(app)
     check_folders(run, app)
     check_schemas(run, app)
     if found := changes_of(run, app):
@@ -86,7 +81,7 @@ def check_ready(run: Run, app: App) -> None:
 
 def announcement(run: Run, app: App) -> str:
     """Return what squashing an app does, and which parts of its revisions are lost."""
-    files, head = files_of(run.script(app)), run.head(app)
+    files, head = files_of(run.script(app)), head_of(run, app)
     if head is None:  # revisions of another app created its tables
         return f"writes a first revision; on other databases, run: {program('adopt', app.name)}"
     count = f"{len(files)} revision{'' if len(files) == 1 else 's'}"
@@ -116,11 +111,11 @@ def beyond_schema(file: Path) -> dict[int, str]:
 def write_revisions(run: Run, temporary: Path) -> dict[App, Path]:
     """Write the new revisions into a folder, and try them out in an empty database."""
     folders = {app.name: temporary / app.name for app in run.selected}
-    ids = {app.name: run.head(app) or rev_id() for app in run.selected}
+    ids = {app.name: head_of(run, app) or rev_id() for app in run.selected}
     new: dict[App, Path] = {}
     for database in dict.fromkeys(app.database for app in run.selected):
-        together = apps_of_database(database, tuple(run.selected))
-        heads = {it.name: run.head(it) for it in neighbours(run, together[0])}
+        together = [app for app in run.selected if app.database == database]
+        heads = {it.name: head_of(run, it) for it in together[0].neighbours}
         at = {name: head for name, head in heads.items() if head} | ids
         with in_empty_database(run, together[0], folders) as empty:
             for app in together:

@@ -102,7 +102,7 @@ class Job:
                 selected = [its[name] for name in self.apps]
                 run = TenantRun(config, self.options, its, selected, databases, scripts)
                 result.said = run.said
-                run.current.update(current)
+                run.known.update(current)
                 self.command(run)
             except KeyboardInterrupt as error:
                 result.interrupted, result.errors = True, [str(error) or "interrupted"]
