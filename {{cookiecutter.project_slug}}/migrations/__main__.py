@@ -18,11 +18,11 @@ from pathlib import Path
 from alembic.config import CommandLine, Config
 from alembic.util import CommandError
 
-from .apps import read_apps, select_apps
+from .apps import read_apps
 from .commands import alembic_commands, check, commands, hooks, with_extras
 from .databases import Databases
 from .errors import HOME, INI_OPTION, explain
-from .run import Run
+from .run import Run, select_apps
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ import importlib
 import os
 import pkgutil
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -229,23 +229,9 @@ def search_path(url: URL) -> str | None:
     return found and found[1]
 
 
-def select_apps(apps: dict[str, App], names: Iterable[str]) -> list[App]:
-    """Return the apps with these names, or all if there are none, in the order of the sections."""
-    wanted = set(names)
-    if unknown := sorted(wanted - set(apps)):
-        [ini] = {app.ini for app in apps.values()}
-        raise CommandError(f"{', '.join(unknown)}: no such app in {ini}; apps: {', '.join(apps)}")
-    return [app for app in apps.values() if not wanted or app.name in wanted]
-
-
 def url_variable(name: str) -> str:
     """Return the environment variable that overrides an app's URL in alembic.ini."""
     return re.sub(r"\W", "_", name).upper() + "_DATABASE_URL"
-
-
-def words(text: str) -> tuple[str, ...]:
-    """Return the words of a text, which may have commas between them."""
-    return tuple(text.replace(",", " ").split())
 
 
 def read_apps(config: Config) -> dict[str, App]:
@@ -323,6 +309,10 @@ def _read_app(
     before = written.get(name, key, fallback=written.get("DEFAULT", key, fallback=""))
     set_in_python = section.get(key, "", raw=True) != before
     tenants = "" if set_in_python or get("tenants") == "none" else get("tenants")
+    if ":" not in get("metadata"):
+        raise ValueError("write metadata = module:attribute")
+    for flag in ("transaction_per_migration", "compare_type", "compare_server_default"):
+        section.getboolean(flag)  # raises ValueError; they are read where they are needed
     url_text, url_source = url()
     return App(
         name=name,
@@ -331,7 +321,7 @@ def _read_app(
         version_locations=tuple(config.get_version_locations_list() or ()),
         version_table=get("version_table", f"alembic_version_{name}"),
         version_table_schema=get("version_table_schema") or None,
-        tables=words(get("tables")),
+        tables=tuple(re.findall(r"[^\s,]+", get("tables"))),
         lock_timeout=float(get("lock_timeout", "60")),
         url_text=url_text,
         url_source=url_source,

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from .apps import App, search_path
+from .apps import search_path
 from .commands import needed_hook
 
 T = TypeVar("T")
@@ -74,16 +74,6 @@ def in_session(connection: Connection, url: URL, work: Callable[[Connection], T]
     except DBAPIError:  # Galera has rolled back already, for DDL on another node
         connection.invalidate()
     return result
-
-
-def version_schema(app: App, dialect: Dialect) -> str | None:
-    """Return the schema of the app's version table, or None for the usual default schema.
-
-    With a search_path such as `tenant, public`, PostgreSQL would find the version table in
-    `public` if `tenant` has none yet.
-    """
-    current = dialect.default_schema_name if dialect.name == "postgresql" else None
-    return app.version_table_schema or (current if current != "public" else None)
 
 
 def end_session(connection: Connection) -> None:

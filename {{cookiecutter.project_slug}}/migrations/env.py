@@ -18,9 +18,9 @@ from sqlalchemy.schema import CreateSchema
 
 from migrations.apps import App, read_apps, search_path
 from migrations.commands import autogenerate_options, hooks
-from migrations.databases import Databases, end_session, version_schema
-from migrations.errors import naming
-from migrations.locks import one_migrator
+from migrations.databases import Databases, end_session
+from migrations.errors import naming, program
+from migrations.locks import one_migrator, version_schema
 from migrations.ownership import Ownership
 from migrations.revision_files import check_revisions
 from migrations.run import checked
@@ -140,7 +140,8 @@ def main() -> None:
     apps = config.attributes["apps"] if called_by_run else read_apps(config)
     app = apps.get(config.config_ini_section)
     if app is None:
-        raise CommandError(f"name an app: alembic --name {'|'.join(apps)} ...")
+        every = f"{program('migrate')} migrates them all"
+        raise CommandError(f"name an app: alembic --name {'|'.join(apps)} ...; {every}")
     # Alembic's command line prints a traceback for any error but CommandError.
     one_line = naming(app.name, app.url_text, ctrl_c=CommandError)
     with one_line if from_command_line else nullcontext():

@@ -82,7 +82,10 @@ def message_of(error: BaseException) -> str:
     match error:
         case exc.DBAPIError():
             # Only the first line. The others are details, or other addresses of the same server.
-            return one_line(NOISE.sub("", str(error.orig).strip().split("\n")[0]))
+            text = one_line(NOISE.sub("", str(error.orig).strip().split("\n")[0]))
+            # PyMySQL, aiomysql and others put a number before the words.
+            numbered = re.fullmatch(r"""\((\d+), ["'](.*)["']\)""", text)
+            return f"{numbered[2]} ({numbered[1]})" if numbered else text
         case OSError() if error.strerror:
             return f"{relative(str(error.filename or ''))}: {error.strerror}".removeprefix(": ")
         case CommandError() | RevisionError() | Warning():

@@ -1,4 +1,4 @@
-"""One migrator at a time: the lock of an app's version table, for each kind of database."""
+"""One migrator at a time: the lock of an app's version table, and the schema of that table."""
 
 import sys
 import time
@@ -9,12 +9,11 @@ from itertools import count
 from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, Dialect, event, text
 from sqlalchemy.exc import DBAPIError
 
 from .apps import App
 from .commands import needed_hook
-from .databases import version_schema
 
 
 def one_migrator(connection: Connection, app: App) -> AbstractContextManager[None]:
@@ -159,6 +158,16 @@ def galera_node(connection: Connection) -> str | None:
     found: dict[str, str] = dict(cursor.fetchall())
     in_cluster = found.get("wsrep_on") == "ON" and found["wsrep_provider"] != "none"
     return found["wsrep_node_name"] if in_cluster else None
+
+
+def version_schema(app: App, dialect: Dialect) -> str | None:
+    """Return the schema of the app's version table, or None for the usual default schema.
+
+    With a search_path such as `tenant, public`, PostgreSQL would find the version table in
+    `public` if `tenant` has none yet.
+    """
+    current = dialect.default_schema_name if dialect.name == "postgresql" else None
+    return app.version_table_schema or (current if current != "public" else None)
 
 
 def lock_digest(connection: Connection, app: App, size: int) -> bytes:

@@ -19,8 +19,9 @@ from sqlalchemy.exc import DBAPIError
 
 from .apps import App
 from .commands import hooks
-from .databases import Databases, version_schema
+from .databases import Databases
 from .errors import program
+from .locks import version_schema
 from .order import Order, ancestors
 from .revision_files import check_revisions
 
@@ -266,3 +267,12 @@ def checked(find_steps: FindSteps, app: App, config: Config, connection: Connect
         return found
 
     return find_and_check
+
+
+def select_apps(apps: dict[str, App], names: Iterable[str]) -> list[App]:
+    """Return the apps with these names, or all if there are none, in the order of the sections."""
+    wanted = set(names)
+    if unknown := sorted(wanted - set(apps)):
+        [ini] = {app.ini for app in apps.values()}
+        raise CommandError(f"{', '.join(unknown)}: no such app in {ini}; apps: {', '.join(apps)}")
+    return [app for app in apps.values() if not wanted or app.name in wanted]

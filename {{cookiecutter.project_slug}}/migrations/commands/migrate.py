@@ -11,10 +11,10 @@ from threading import Lock
 from alembic.config import Config
 from alembic.script import Script
 
-from ..apps import App, read_apps, select_apps
+from ..apps import App, read_apps
 from ..databases import Databases
 from ..errors import HOME, naming
-from ..run import Run
+from ..run import Run, select_apps
 from . import with_extras
 
 ONE_AT_A_TIME = Lock()

@@ -10,9 +10,8 @@ from alembic.util import CommandError
 from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, select, table
 
 from ..apps import App, TableKey
-from ..databases import version_schema
 from ..errors import program, relative
-from ..locks import one_migrator
+from ..locks import one_migrator, version_schema
 from ..revision_files import oldest_first, tables_created
 from ..run import Run, read_versions
 from .precautions import ask, check_moves, existing, names_of, own_tables, ownership_of

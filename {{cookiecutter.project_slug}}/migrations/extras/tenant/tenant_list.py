@@ -50,7 +50,7 @@ def read_tenants(config: Config, apps: Iterable[App]) -> list[Tenant]:
         )
     with naming("tenants", ""):
         is_function = ":" in app.tenants
-        tenants = _from_function(config, app) if is_function else _from_file(Path(app.tenants))
+        tenants = _from_function(config, app) if is_function else _from_file(config, app)
     seen: dict[str, Tenant] = {}
     for tenant in tenants:
         for text in filter(None, (tenant.name, tenant.url)):
@@ -71,9 +71,13 @@ def _from_function(config: Config, app: App) -> list[Tenant]:
     return [Tenant(it) if isinstance(it, str) else Tenant(*map(text, it)) for it in function()]
 
 
-def _from_file(path: Path) -> list[Tenant]:
-    """Return the tenants from a file, whose lines are `NAME`, `NAME URL` or a `# comment`."""
-    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+def _from_file(config: Config, app: App) -> list[Tenant]:
+    """Return the tenants from a file, whose lines are `NAME`, `NAME URL` or a `# comment`.
+
+    A relative path begins in the folder of alembic.ini.
+    """
+    text = Path(str(config.config_file_name)).parent.joinpath(app.tenants).read_text("utf-8-sig")
+    lines = [line.strip() for line in text.splitlines()]
     return [Tenant(*it.split(maxsplit=1)) for it in lines if it and not it.startswith("#")]
 
 
