@@ -853,8 +853,8 @@ def test_type_that_exists_may_be_adopted(tmp_path: Path, postgresql: Database) -
     assert_line(
         project.refused("./migrate.sh"),
         'shop: type "kind" already exists, at …;'
-        " drop it if an earlier attempt left it; if it existed before the app's first revision,"
-        " run: python -m migrations adopt",
+        " if it existed before the app's first revision, run: python -m migrations adopt;"
+        " if an earlier attempt left it, drop it",
     )
 
 

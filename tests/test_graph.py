@@ -60,3 +60,10 @@ def test_graph_shows_several_heads(project: Project) -> None:
     assert graph.count("app1_1 --> ") == 2
     assert "left" in graph
     assert "right" in graph
+
+
+def test_graph_prints_nothing_before_an_error(project: Project) -> None:
+    project.environment["BOOKS_DATABASE_URL"] = "nonsense"
+    ran = project.run("python", "-m", "migrations", "graph", status=1)
+    assert ran.stderr.startswith("books: BOOKS_DATABASE_URL is not a database URL")
+    assert ran.stdout == ""

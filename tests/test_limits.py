@@ -7,10 +7,12 @@ from catalogue import DATABASES, cases
 from project import TEMPLATE
 
 BY_HAND = "test_written_by_hand.py::test_what_has_to_be_written_by_hand"
+UNNUMBERED = "test_adopting.py::test_a_key_that_the_database_does_not_number"
 ON_SQLITE = "test_sqlite.py::test_limits"
 LOSES_NO_CLAUSE = "test_sqlite.py::test_a_copy_loses_no_clause"
 
 TESTS = {
+    "A primary key that the model numbers, but the database does not": UNNUMBERED,
     "A computed column that changes": BY_HAND,
     "An `EXCLUDE` constraint that is added or removed": BY_HAND,
     "An identity that is added, removed or changed": BY_HAND,

@@ -179,6 +179,8 @@ def venv_file(venv: Path, name: str) -> Path:
 
 
 def test_the_first_app_of_a_project(project: Project) -> None:
+    listed = project.run("./add_app.sh", "--installed")
+    assert listed.stdout == "no installed package has an app\n"
     project.environment["PYTHONPATH"] = str(offer(project, "one", {"notes": "acme:metadata"}))
     ini = project.path / "alembic.ini"
     text = ini.read_text()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Upgrades every app to its newest revision:
-#   ./migrate.sh [--sql] [-c INI] [-x KEY=VALUE] [--tenant GLOB] [--jobs N] [APP ...]
+#   ./migrate.sh [--sql] [-c INI] [-x KEY=VALUE] [APP ...]
 set -eu
 
 script=${BASH_SOURCE[0]}

@@ -92,7 +92,10 @@ def add_installed(ini: Path, names: list[str]) -> None:
 def list_installed(ini: Path) -> None:
     """Print the apps of installed packages, and which of them alembic.ini has already."""
     _, parser = read(ini)
-    for offer in sorted(entry_points(group=GROUP), key=lambda offer: offer.name):
+    offers = sorted(entry_points(group=GROUP), key=lambda offer: offer.name)
+    if not offers:
+        print("no installed package has an app")
+    for offer in offers:
         added = "added" if parser.has_section(offer.name) else "not added"
         print(f"{offer.name}  {package_with(offer)}  {added}")
 

@@ -4,11 +4,12 @@ You can delete the folder, or single files together with the files that import t
 folder you lose:
 
 - the commands adopt, remove, squash and graph;
-- the option --sql of migrate; `alembic --name APP upgrade head --sql` prints the SQL of one app;
+- the option --sql of migrate; `alembic --name APP upgrade ID:head --sql` prints one app's SQL after
+  the revision ID;
 - the lock for Galera, and for databases that locks.py does not know, which are then refused;
 - the URL that is in use, in the `config` of revisions;
 - async drivers, which are then refused;
-- migrating without an import of the models;
+- migrating without importing the models, which is faster;
 - tenants: a project that names some is refused;
 - the advice after an error, and warnings in one line;
 - the guards for revisions that commit or roll back by themselves, and the note about half-done

@@ -24,7 +24,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def adopt(run: Run) -> None:
-    """Stamp the apps whose tables exist already, if these match the models."""
+    """Stamp the apps whose tables match the models, and write first revisions that are missing."""
     stamps: dict[App, tuple[str, ...]] = {}
 
     def plan(app: App) -> str:

@@ -36,8 +36,8 @@ ADVICE = {
         "create it first, or correct its name"
     ),
     r"(table|relation|type) \S+ already exists": (
-        "drop it if an earlier attempt left it; if it existed before the app's first revision, run:"
-        " {program} adopt"
+        "if it existed before the app's first revision, run: {program} adopt;"
+        " if an earlier attempt left it, drop it"
     ),
     r"unable to open database file": "does its folder exist, and may this user write there?",
     r"cannot proceed in --sql mode": "run it without --sql, as SQLite copies what it alters",

@@ -23,14 +23,14 @@ def graph(run: Run) -> None:
         for app, box in boxes.items()
         for number, revision in enumerate(oldest_first(run.script(app)), start=1)
     }
+    applied = {app: run.applied(app) for app in run.selected}  # errors come before any output
     arrows: list[str] = []
     print("flowchart LR")
     for app, box in boxes.items():
-        applied = run.applied(app)
         print(f'  subgraph {box}["{escape(app.name)}"]')
         for revision in oldest_first(run.script(app)):
             node = nodes[f"{app.name}:{revision.revision}"]
-            mark = ":::applied" if revision.revision in applied else ""
+            mark = ":::applied" if revision.revision in applied[app] else ""
             print(f'    {node}["{escape(revision.revision)}<br>{escape(revision.doc)}"]{mark}')
             for before in to_tuple(revision.down_revision, default=()):
                 arrows.append(f"{nodes[f'{app.name}:{before}']} --> {node}")
