@@ -158,7 +158,7 @@ def test_a_database_without_a_lock_is_refused_without_extras(tmp_path: Path) -> 
         soak.write_revisions(1)
         shutil.rmtree(soak.project.path / "migrations" / "extras")
         assert soak.project.refused("./migrate.sh").endswith(
-            ": a lock on other needs migrations/extras/row_lock.py, which is missing; restore it"
+            ": a lock on other needs migrations/extras/row_lock.py; copy it from the template"
         )
         assert database.tables() == set()
 

@@ -219,19 +219,23 @@ INI = {
     ),
     "metadata missing": Case(
         no_ini("metadata"),
-        "books: cannot import : Empty module name; correct metadata in [books] of alembic.ini",
-        PYTHON,
+        "books: alembic.ini: write metadata = module:attribute",
+        (*READ, "check", "alembic"),
     ),
     "metadata empty": Case(
         ini("metadata", ""),
-        "books: cannot import : Empty module name; correct metadata in [books] of alembic.ini",
-        ("generate",),
+        "books: alembic.ini: write metadata = module:attribute",
+        ("migrate",),
     ),
     "metadata without a colon": Case(
         ini("metadata", "my_project.books.models"),
-        "books: my_project.books.models is not a MetaData;"
-        " write metadata = module:attribute in [books] of alembic.ini",
-        ("generate",),
+        "books: alembic.ini: write metadata = module:attribute",
+        ("migrate",),
+    ),
+    "a flag that is none": Case(
+        ini("transaction_per_migration", "maybe"),
+        "books: alembic.ini: Not a boolean: maybe",
+        ("migrate",),
     ),
     "version_locations missing": Case(
         no_ini("version_locations"),
@@ -325,12 +329,12 @@ INI = {
     ),
     "lock_timeout": Case(
         ini("lock_timeout", "soon"),
-        "books: could not convert string to float: 'soon' in [books] of alembic.ini",
+        "books: alembic.ini: could not convert string to float: 'soon'",
     ),
     "path_separator": Case(
         ini("path_separator", "comma"),
-        "books: 'comma' is not a valid value for path_separator;"
-        " expected 'space', 'newline', 'os', ':', ';' in [books] of alembic.ini",
+        "books: alembic.ini: 'comma' is not a valid value for path_separator;"
+        " expected 'space', 'newline', 'os', ':', ';'",
         ("migrate",),
     ),
     "logging": Case(
@@ -693,11 +697,11 @@ SERVERS: list[tuple[str, Access, str]] = [
     ),
     ("postgresql+psycopg", of_reader, f"permission denied for schema public…; {GRANTS}"),
     ("postgresql+asyncpg", of_reader, f"permission denied for schema public…; {GRANTS}"),
-    ("mysql+pymysql", of_reader, f"…CREATE command denied to user 'reader_…; {GRANTS}"),
-    ("mysql+aiomysql", of_reader, f"…CREATE command denied to user 'reader_…; {GRANTS}"),
+    ("mysql+pymysql", of_reader, f"CREATE command denied to user 'reader_… (1142); {GRANTS}"),
+    ("mysql+aiomysql", of_reader, f"CREATE command denied to user 'reader_… (1142); {GRANTS}"),
     ("postgresql+psycopg", unknown, f'…database "nosuch" does not exist; {CREATE_IT}'),
     ("postgresql+asyncpg", unknown, f'database "nosuch" does not exist; {CREATE_IT}'),
-    ("mysql+pymysql", unknown, f"…Unknown database 'nosuch'…; {CREATE_IT}"),
+    ("mysql+pymysql", unknown, f"Unknown database 'nosuch' (1049); {CREATE_IT}"),
     ("mysql+pymysql", of_nobody, f"…Access denied for user 'nosuch'@…; {GRANTS}"),
     ("mysql+aiomysql", of_nobody, f"…Access denied for user 'nosuch'@…; {GRANTS}"),
     ("postgresql+psycopg", of_nobody, f"…; {GRANTS}"),

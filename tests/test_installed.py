@@ -104,7 +104,10 @@ def test_it_migrates_as_the_page_says(repository: Project, database: Database) -
 def test_alembic_without_a_name(repository: Project) -> None:
     assert_runs_as_shown(INI, repository.path, repository.env())
     for command in (["revision", "-m", "stray"], ["upgrade", "head"]):
-        line = "name an app: alembic --name users|orders ..."
+        line = (
+            "name an app: alembic --name users|orders ...;"
+            " python -m alembic_apps migrate migrates them all"
+        )
         assert repository.refused("alembic", *command) == line
 
 

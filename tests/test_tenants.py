@@ -145,7 +145,7 @@ def test_plain_alembic_for_one_tenant(schemas: Tenants) -> None:
     assert done.stdout == f"{users} (head)\n"
     assert project.run("alembic", "-x", "tenant=beta", *current).stdout == ""
     assert project.refused("alembic", *current) == (
-        "users: has tenants; name one with --tenant NAME, or with -x tenant=NAME for alembic"
+        "users: has tenants; name one: --tenant NAME, or alembic -x tenant=NAME"
     )
     unknown = project.refused("alembic", "-x", "tenant=gamma", *current)
     assert unknown == f"tenants: there is no tenant gamma; {CREATE}"
@@ -206,7 +206,7 @@ def test_refused(sqlite: Tenants) -> None:
     assert project.refused(*several) == one
     assert project.refused("./generate.sh", "--tenant", "*") == one
     line = project.refused("./migrate.sh", "--sql")
-    assert line.startswith("users: has tenants; name one with ")
+    assert line.startswith("users: has tenants; name one: ")
     assert "CREATE TABLE users" in project.migrate("--sql", "--tenant", "acme")
     bad = f"tenants: 'a-b' {INVALID}"
     assert project.refused("python", "-m", "migrations", "tenant", "a-b") == bad
@@ -221,14 +221,14 @@ def test_refused(sqlite: Tenants) -> None:
     line = project.run("./migrate.sh", status=1).stderr
     assert "users: all tenants would share one database; write {tenant} in " in line
     shutil.rmtree(project.path / "migrations" / "extras")
-    missing = "an app with tenants needs migrations/extras/tenant/, which is missing; restore it"
+    missing = "an app with tenants needs migrations/extras/tenant/; copy it from the template"
     assert project.refused("./migrate.sh") == f"users: {missing}"
 
 
 def test_a_project_that_was_baked_without_tenants(project: Project) -> None:
     project.set_ini("DEFAULT", "tenants", "tenants.txt")
-    copy = "copy migrations/extras/tenant/ from the template"
-    assert project.refused("./migrate.sh") == f"users: has tenants; {copy}"
+    missing = "an app with tenants needs migrations/extras/tenant/; copy it from the template"
+    assert project.refused("./migrate.sh") == f"users: {missing}"
 
 
 def test_tenants_without_tenants(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def test_async_drivers(driver: str, project: Project, request: pytest.FixtureReq
 def test_without_the_extra_an_async_driver_is_refused(project: Project) -> None:
     (project.path / "migrations" / "extras" / "async_drivers.py").unlink()
     project.environment = {"DATABASE_URL": "sqlite+aiosqlite:///my_project.db"}
-    line = "users: the driver aiosqlite needs migrations/extras/async_drivers.py, which is missing"
+    line = "users: the driver aiosqlite needs migrations/extras/async_drivers.py; copy it from"
     assert project.refused("./migrate.sh").startswith(line)
     assert project.refused("alembic", "--name", "users", "current").startswith(line)
 

@@ -69,8 +69,7 @@ class App:
         """The URL of the app's database. Raises CommandError if the app has tenants."""
         if self.tenants:
             raise CommandError(
-                f"{self.name}: has tenants; name one with --tenant NAME, or with -x tenant=NAME"
-                " for alembic"
+                f"{self.name}: has tenants; name one: --tenant NAME, or alembic -x tenant=NAME"
             )
         return self._parsed_url
 
@@ -209,7 +208,7 @@ class App:
             raise CommandError(f"{self.name}: cannot import {place}: {why}") from error
 
     def _import_submodules(self, module: ModuleType) -> None:
-        patterns = (*NO_MODELS, *words(self.section.get("exclude_modules", "")))
+        patterns = (*NO_MODELS, *re.findall(r"[^\s,]+", self.section.get("exclude_modules", "")))
         for parent in getattr(module, "__path__", ()):
             for _, dotted, _ in pkgutil.iter_modules([parent], f"{module.__name__}."):
                 name = dotted.rpartition(".")[2]
@@ -260,10 +259,8 @@ def read_apps(config: Config) -> dict[str, App]:
             config.config_ini_section = name  # get_version_locations_list() reads that section
             try:
                 apps[name] = _read_app(config, written, name, apps)
-            except configparser.Error as error:
+            except (configparser.Error, ValueError) as error:
                 raise CommandError(f"{name}: {explain_ini(error, ini)}") from None
-            except ValueError as error:
-                raise CommandError(f"{name}: {error} in [{name}] of {ini.name}") from None
     config.config_ini_section = called_for
     if not apps:
         ini.read_bytes()  # raises OSError; ConfigParser ignores a file that it cannot open

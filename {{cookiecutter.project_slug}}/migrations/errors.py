@@ -97,7 +97,7 @@ def message_of(error: BaseException) -> str:
             return shorten(text, 300, placeholder=" …").removesuffix(":")
 
 
-def explain_ini(error: configparser.Error | UnicodeError, ini: Path) -> str:
+def explain_ini(error: configparser.Error | ValueError, ini: Path) -> str:
     """Return what is wrong in an ini file. Quotes no value, because it may contain a password."""
     match error:
         case configparser.InterpolationError():

@@ -58,9 +58,7 @@ def needed_hook(name: str, file: str, user: str) -> Callable[..., Any]:
     """Return the hook of this name; raise CommandError if its file is missing in extras/."""
     for hook in hooks(name):
         return hook
-    raise CommandError(
-        f"{user} needs {PACKAGE}/extras/{file}, which is missing; copy it from the template"
-    )
+    raise CommandError(f"{user} needs {PACKAGE}/extras/{file}; copy it from the template")
 
 
 def with_extras(work: Callable[[Any], None]) -> Callable[[Any], None]:

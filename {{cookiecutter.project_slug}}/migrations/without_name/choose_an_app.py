@@ -10,7 +10,9 @@ from alembic.config import Config
 from alembic.util import CommandError
 
 from migrations.apps import read_apps
+from migrations.errors import program
 
 beside = Path(__file__).parents[2] / "alembic.ini"  # not there in an installed package
 apps = read_apps(Config(beside if beside.exists() else "alembic.ini"))
-raise CommandError(f"name an app: alembic --name {'|'.join(apps)} ...")
+every = f"{program('migrate')} migrates them all"
+raise CommandError(f"name an app: alembic --name {'|'.join(apps)} ...; {every}")
